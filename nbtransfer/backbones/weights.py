@@ -1,0 +1,98 @@
+"""Find, verify and read pretrained weights. Nothing read here can execute code."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import urllib.error
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from nbtransfer.core.backbone import WeightsCard
+from nbtransfer.core.text import listed
+from nbtransfer.errors import WeightsError
+
+StateDict = Mapping[str, torch.Tensor]
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file as hexadecimal text."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def verified(path: Path, card: WeightsCard) -> Path:
+    """`path` when its sha256 begins as the card says; raises WeightsError otherwise."""
+    found = file_digest(path)
+    if not found.startswith(card.digest):
+        raise WeightsError(
+            f"{path} is not {card.file} as published: its sha256 begins {found[:8]}, not {card.digest[:8]}; "
+            "delete it and try again"
+        )
+    return path
+
+
+def fetched(card: WeightsCard, folder: Path, download: Callable[[Path], None]) -> Path:
+    """The verified file of `card` in `folder`, downloaded if it is not there. Raises WeightsError that names the file."""
+    target = folder / card.file
+    if not target.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            download(target)
+        except (OSError, RuntimeError, urllib.error.URLError) as error:
+            target.unlink(missing_ok=True)
+            raise WeightsError(
+                f"{card.file} could not be downloaded ({error}); fetch it on a machine with network and put it into {folder}"
+            ) from error
+    return verified(target, card)
+
+
+def read(path: Path) -> StateDict:
+    """The tensors in a .safetensors, .pt or .pth file; raises WeightsError when there is anything else in it."""
+    if not path.is_file():
+        raise WeightsError(f"there is no weights file {path}; give the path of a .safetensors, .pt or .pth file")
+    try:
+        data = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise WeightsError(
+            f"{path} cannot be read as plain weights ({reason}); save it as safetensors, or with torch.save(model.state_dict(), …)"
+        ) from error
+    state = data.get("state_dict", data.get("model", data)) if isinstance(data, dict) else data
+    if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) and not t.is_sparse for t in state.values()):
+        raise WeightsError(f"{path} holds no state dict of dense tensors; save it with torch.save(model.state_dict(), …)")
+    return state
+
+
+def fill(net: nn.Module, state: StateDict, path: Path, unused: Collection[str]) -> None:
+    """Copy weights into a model, all of it or nothing.
+
+    `unused` are the names in the original model that the shared layers do not need (its classifier): they may be missing
+    or of another shape.
+    """
+    wanted = {name: tensor for name, tensor in net.state_dict().items() if name not in unused}
+    given = {_plain_name(name): tensor for name, tensor in state.items()}
+    given = {name: tensor for name, tensor in given.items() if name not in unused}
+    # Older files lack the counters of batch normalisation; they say nothing about the weights.
+    missing = [name for name in wanted if name not in given and not name.endswith("num_batches_tracked")]
+    extra = [name for name in given if name not in wanted]
+    shapes = [
+        f"{name} is {tuple(given[name].shape)}, not {tuple(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if name in given and given[name].shape != tensor.shape
+    ]
+    problems = [("missing", missing), ("unexpected", extra), ("of another shape", shapes)]
+    found = "; ".join(f"{len(names)} {what}: {listed(names, most=3)}" for what, names in problems if names)
+    if found:
+        raise WeightsError(f"{path} does not fit this backbone ({found}); check that it was saved from the same architecture")
+    net.load_state_dict(given, strict=False)
+
+
+def _plain_name(name: str) -> str:
+    """Names as the bare model has them: training wrappers put a word in front."""
+    return name.removeprefix("module.").removeprefix("_orig_mod.")

@@ -1,0 +1,157 @@
+"""Shared layers, described without loading them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
+
+from nbtransfer.core.text import html_table, scaled, text_table
+from nbtransfer.errors import BackboneError
+
+Interpolation = Literal["nearest", "bilinear", "bicubic"]
+
+# Kinds of layers that keep running statistics. They change in training mode even when nothing "learns".
+STATISTICS_KINDS = frozenset({"BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm", "BatchNormAct2d"})
+NORM_KINDS = STATISTICS_KINDS | {"LayerNorm", "LayerNorm2d", "GroupNorm", "RmsNorm", "RMSNorm", "GroupNormAct", "LayerNormAct"}
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What the shared layers expect of an image.
+
+    The shorter side is resized to `resize` pixels, the central `size` × `size` pixels are kept, values in 0…1 are
+    normalised by `mean` and `std` (RGB).
+    """
+
+    size: int
+    resize: int
+    interpolation: Interpolation
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def at(self, size: int | None, crop: float | None = None) -> InputSpec:
+        """The same preprocessing at another resolution or central-crop share (`crop` = 1 keeps the whole shorter side)."""
+        size = size or self.size
+        share = crop or self.size / self.resize
+        return replace(self, size=size, resize=max(size, round(size / share)))
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCard:
+    """A named module that owns parameters or buffers itself."""
+
+    name: str
+    kind: str
+    params: int
+    stage: str
+
+    @property
+    def keeps_statistics(self) -> bool:
+        return self.kind in STATISTICS_KINDS
+
+    @property
+    def normalises(self) -> bool:
+        return self.kind in NORM_KINDS
+
+
+@dataclass(frozen=True)
+class WeightsCard:
+    """One set of pretrained weights.
+
+    `file` is the name of the file to look for, `digest` the leading hexadecimal digits of its sha256 that are
+    published with it, `size` its bytes, `top1` its ImageNet-1k accuracy in percent where known.
+    """
+
+    name: str
+    file: str
+    digest: str
+    size: int | None
+    licence: str
+    input: InputSpec
+    source: str
+    categories: int
+    top1: float | None = None
+
+
+@dataclass(frozen=True)
+class BackboneCard:
+    """Shared layers as plain data: where they come from, what they expect, and their stages in forward order.
+
+    `params` counts the parameters of the shared layers (the source task's classifier is not among them),
+    `multiply_adds` the operations for one image at `input.size`, `width` the number of features they hand to the head.
+    `fixed_size` means that no other input size is possible.
+    """
+
+    name: str
+    family: str
+    origin: str
+    stages: tuple[str, ...]
+    width: int
+    params: int
+    multiply_adds: int
+    min_size: int
+    fixed_size: bool
+    weights: tuple[WeightsCard, ...]
+    default_input: InputSpec
+    layers: tuple[LayerCard, ...] = field(repr=False)
+
+    @property
+    def input(self) -> InputSpec:
+        """Input specification of the default weights."""
+        return self.weights[0].input if self.weights else self.default_input
+
+    @property
+    def licence(self) -> str:
+        """Licence of the default weights."""
+        return self.weights[0].licence if self.weights else "–"
+
+    @cached_property
+    def stage_params(self) -> dict[str, int]:
+        """Parameters of each stage, in forward order."""
+        sums = dict.fromkeys(self.stages, 0)
+        for layer in self.layers:
+            sums[layer.stage] += layer.params
+        return sums
+
+    def weights_named(self, name: str) -> WeightsCard:
+        """The weights called `name` ("default" is the first set); raises BackboneError with the valid names."""
+        if name == "default" and self.weights:
+            return self.weights[0]
+        for card in self.weights:
+            if card.name == name:
+                return card
+        known = ", ".join(repr(card.name) for card in self.weights)
+        raise BackboneError(
+            f"{self.name} has no pretrained weights called {name!r}; use "
+            + (f"'default' or one of {known}" if known else "weights=None or a file of your own")
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"BackboneCard({self.name!r}, {len(self.stages)} stages, {scaled(self.params)} parameters, "
+            f"{scaled(self.multiply_adds)} multiply-adds, {self.input.size} px, width {self.width})"
+        )
+
+
+class BackboneList(tuple[BackboneCard, ...]):
+    """Cards that print as a table."""
+
+    __slots__ = ()
+    _HEADER = ("backbone", "parameters", "multiply-adds", "input", "top-1 %", "licence of the weights")
+
+    def _rows(self) -> list[tuple[object, ...]]:
+        return [
+            (c.name, scaled(c.params), scaled(c.multiply_adds), f"{c.input.size} px", _top1(c), c.licence) for c in self
+        ]
+
+    def __repr__(self) -> str:
+        return text_table(self._HEADER, self._rows())
+
+    def _repr_html_(self) -> str:
+        return html_table(self._HEADER, self._rows())
+
+
+def _top1(card: BackboneCard) -> str:
+    best = card.weights[0].top1 if card.weights else None
+    return "–" if best is None else f"{best:.1f}"

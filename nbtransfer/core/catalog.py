@@ -1,0 +1,55 @@
+"""The cards of all built-in backbones, read from a file that travels with the package.
+
+The file is made by `python -m nbtransfer.backbones.catalog` from the installed libraries; a test compares the two.
+Reading it takes milliseconds and loads no framework, so that recipes can be checked before any worker starts.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from importlib import resources
+
+from nbtransfer.core.backbone import BackboneCard, LayerCard
+from nbtransfer.core.codec import from_plain, to_plain
+from nbtransfer.core.text import nearest
+from nbtransfer.errors import BackboneError
+
+FILE = "catalog.jsonl"
+
+
+@functools.cache
+def _lines() -> dict[str, str]:
+    text = resources.files(__package__).joinpath(FILE).read_text(encoding="utf-8")
+    return {line.split('"', 4)[3]: line for line in text.splitlines()}
+
+
+def names() -> tuple[str, ...]:
+    """Names of the built-in backbones, in alphabetical order."""
+    return tuple(_lines())
+
+
+@functools.cache
+def card(name: str) -> BackboneCard:
+    """The card called `name`; an unknown name raises BackboneError that lists the nearest ones."""
+    try:
+        return decode(_lines()[name])
+    except KeyError:
+        pass
+    hint = "" if name.startswith("timm/") else " (models of timm are called 'timm/NAME')"
+    raise BackboneError(f"there is no backbone {name!r}; {nearest(name, names())}{hint}")
+
+
+def encode(entry: BackboneCard) -> str:
+    """One line of the file. Layers are written as short rows, stages by number."""
+    plain = to_plain(entry)
+    plain["layers"] = [[x.name, x.kind, x.params, entry.stages.index(x.stage)] for x in entry.layers]
+    return json.dumps(plain, separators=(",", ":"))
+
+
+def decode(line: str) -> BackboneCard:
+    """The card in one line of the file."""
+    plain = json.loads(line)
+    stages = plain["stages"]
+    layers = tuple(LayerCard(name, kind, params, stages[stage]) for name, kind, params, stage in plain.pop("layers"))
+    return from_plain(BackboneCard, {**plain, "layers": layers})

@@ -1,0 +1,115 @@
+"""What a trained model scored, with intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from nbtransfer.core.text import text_table
+
+
+class Interval(NamedTuple):
+    """A 95 % confidence interval of a proportion."""
+
+    low: float
+    high: float
+
+
+def wilson(successes: int, trials: int, z: float = 1.959963984540054) -> Interval:
+    """Wilson score interval of a proportion (Wilson 1927, JASA 22:209). Honest for small samples and near 0 and 1."""
+    if not 0 <= successes <= trials or trials == 0:
+        raise ValueError(f"{successes} successes in {trials} trials have no interval")
+    share = successes / trials
+    centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """Scores of one class. `recall` and `precision` are None where no example or no prediction exists."""
+
+    name: str
+    examples: int
+    recall: float | None
+    recall_interval: tuple[float, float] | None
+    precision: float | None
+    precision_interval: tuple[float, float] | None
+    f1: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A confusion matrix and what follows from it.
+
+    `confusion[i][j]` counts examples of class i that were predicted as class j. `loss` is the mean cross-entropy in nats.
+    """
+
+    split: str
+    classes: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    loss: float
+
+    @property
+    def examples(self) -> int:
+        return sum(map(sum, self.confusion))
+
+    @property
+    def correct(self) -> int:
+        return sum(row[i] for i, row in enumerate(self.confusion))
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.examples
+
+    @property
+    def interval(self) -> Interval:
+        """95 % Wilson interval of the accuracy."""
+        return wilson(self.correct, self.examples)
+
+    def per_class(self) -> tuple[ClassScore, ...]:
+        """Recall, precision and F1 of each class, with Wilson intervals."""
+        return tuple(self._score(i) for i in range(len(self.classes)))
+
+    def _score(self, i: int) -> ClassScore:
+        hits, examples = self.confusion[i][i], sum(self.confusion[i])
+        predicted = sum(row[i] for row in self.confusion)
+        return ClassScore(
+            name=self.classes[i],
+            examples=examples,
+            recall=hits / examples if examples else None,
+            recall_interval=wilson(hits, examples) if examples else None,
+            precision=hits / predicted if predicted else None,
+            precision_interval=wilson(hits, predicted) if predicted else None,
+            f1=2 * hits / (examples + predicted) if examples + predicted else None,
+        )
+
+    def table(self) -> str:
+        """Per-class scores as text."""
+
+        def cell(value: float | None, span: tuple[float, float] | None) -> str:
+            return "–" if value is None or span is None else f"{value:.3f} ({span[0]:.3f}–{span[1]:.3f})"
+
+        rows = [
+            (s.name, s.examples, cell(s.recall, s.recall_interval), cell(s.precision, s.precision_interval),
+             "–" if s.f1 is None else f"{s.f1:.3f}")
+            for s in self.per_class()
+        ]  # fmt: skip
+        return text_table(("class", "examples", "recall (95 %)", "precision (95 %)", "F1"), rows)
+
+    def __repr__(self) -> str:
+        low, high = self.interval
+        return (
+            f"Evaluation({self.split!r}, accuracy {self.accuracy:.3f} "
+            f"(95 % {low:.3f}–{high:.3f}), {self.correct} of {self.examples})"
+        )
+
+
+def evaluation(split: str, classes: Sequence[str], labels: Sequence[int], predicted: Sequence[int], loss: float) -> Evaluation:
+    """Count predictions into an Evaluation. `labels` and `predicted` hold class numbers."""
+    counts = [[0] * len(classes) for _ in classes]
+    for label, prediction in zip(labels, predicted, strict=True):
+        counts[label][prediction] += 1
+    return Evaluation(split, tuple(classes), tuple(map(tuple, counts)), loss)

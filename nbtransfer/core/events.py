@@ -1,0 +1,193 @@
+"""Everything a worker can say, one frozen class each.
+
+A journal line is a `Record`: the event with a sequence number, the attempt it belongs to, and two clocks. Order comes from
+`seq`, durations from the monotonic `clock`; wall time is for people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from nbtransfer.core.codec import from_plain, to_plain
+from nbtransfer.core.evaluation import Evaluation
+from nbtransfer.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Starting(Event):
+    """A worker holds the run's lock. Said before any framework is loaded."""
+
+    pid: int
+    host: str
+    python: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhasePlan(Event):
+    """One phase as it will be carried out."""
+
+    name: str
+    epochs: int
+    lr: float
+    trainable: int
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared(Event):
+    """Data and model are ready. `phases` is what is going to happen."""
+
+    device: str
+    device_name: str
+    precision: str
+    threads: int
+    train: int
+    val: int
+    test: int
+    total: int
+    weights: str
+    phases: tuple[PhasePlan, ...]
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseStarted(Event):
+    phase: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Event):
+    """Progress inside an epoch, said a few times a second at most. `loss` is a running mean over recent steps."""
+
+    phase: str
+    epoch: int
+    step: int
+    of: int
+    loss: float
+    lr: float
+    images_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class EpochEnded(Event):
+    """`epoch` counts from 1 through all phases; `step` is the number of steps since the start of the run."""
+
+    phase: str
+    epoch: int
+    step: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_correct: int
+    val_examples: int
+    lr: float
+    seconds: float
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseEnded(Event):
+    """`reason` is "finished", "no better validation loss" or "stopped"."""
+
+    phase: str
+    index: int
+    best_epoch: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSkipped(Event):
+    source: str
+    split: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warned(Event):
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSaved(Event):
+    name: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandDone(Event):
+    """Answer to one file in the control inbox."""
+
+    id: str
+    op: str
+    sender: str
+    accepted: bool
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptIssued(Event):
+    """How many frozen layers were compared bit for bit with the pretrained ones, and which of them had changed."""
+
+    frozen: int
+    unchanged: int
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated(Event):
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Event):
+    best_epoch: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped(Event):
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Event):
+    """`message` is one sentence for the user; the traceback is in the log."""
+
+    message: str
+
+
+def _all_events(base: type[Event] = Event) -> dict[str, type[Event]]:
+    return {kind.__name__: kind for kind in base.__subclasses__()}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One journal line."""
+
+    seq: int
+    attempt: int
+    time: float
+    clock: float
+    event: Event
+
+    def to_plain(self) -> dict[str, Any]:
+        head = {"seq": self.seq, "attempt": self.attempt, "time": self.time, "clock": self.clock}
+        return {**head, "event": type(self.event).__name__, **to_plain(self.event)}
+
+    @classmethod
+    def from_plain(cls, data: dict[str, Any]) -> Record:
+        """Raises InputError when the line is not a record of a known event."""
+        rest = dict(data)
+        try:
+            head = [rest.pop(key) for key in ("seq", "attempt", "time", "clock")]
+            kind = _all_events()[rest.pop("event")]
+        except KeyError as error:
+            raise InputError(f"not a journal record: {error} is missing or unknown") from error
+        return cls(*head, from_plain(kind, rest))

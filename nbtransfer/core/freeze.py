@@ -1,0 +1,137 @@
+"""Freeze plans: which layers learn, how fast, and how their normalisation behaves."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from nbtransfer.core import catalog
+from nbtransfer.core.backbone import BackboneCard, LayerCard
+from nbtransfer.core.text import nearest, scaled
+from nbtransfer.errors import PlanError
+
+NormMode = Literal["training", "frozen", "affine_only"]
+"""How a normalisation layer behaves.
+
+training     statistics of the batch, running statistics are updated; weight and bias learn with their layer
+frozen       stored statistics, never updated; weight and bias learn with their layer
+affine_only  stored statistics, never updated; weight and bias learn even where everything around them is frozen
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one pattern says. `None` leaves a property to earlier rules."""
+
+    layers: str
+    learns: bool | None = None
+    lr: float | None = None
+    norm: NormMode | None = None
+
+    def __post_init__(self) -> None:
+        if self.lr is not None and not 0 <= self.lr < float("inf"):
+            raise PlanError(f"the learning-rate multiplier of {self.layers!r} is {self.lr}; use a number from 0 up")
+
+    def matches(self, layer: LayerCard) -> bool:
+        """A pattern fits a layer, the stage it is in, or any module it is part of."""
+        parts = layer.name.split(".")
+        modules = (".".join(parts[: i + 1]) for i in range(len(parts)))
+        return any(fnmatch.fnmatchcase(name, self.layers) for name in (layer.stage, *modules))
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPlan:
+    """What a plan comes to for one layer.
+
+    learns    its parameters are updated
+    lr        multiplier of the phase's learning rate
+    updates   its running statistics are updated (normalisation layers that learn in training mode only)
+    """
+
+    learns: bool
+    lr: float
+    updates: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FreezePlan:
+    """An ordered list of rules over stages and layers; later rules win. Without a rule a layer learns.
+
+    Patterns are shell globs over names: "layer4" is the whole stage, "layer1.*" all in it, "*.bn1" every such layer.
+    A frozen layer is out of training altogether: no gradient, evaluation mode, buffers untouched.
+    """
+
+    rules: tuple[Rule, ...] = ()
+
+    @classmethod
+    def all(cls) -> FreezePlan:
+        """Every shared layer is frozen; only the head learns."""
+        return cls((Rule("*", learns=False),))
+
+    @classmethod
+    def none(cls) -> FreezePlan:
+        """Every shared layer learns."""
+        return cls((Rule("*", learns=True),))
+
+    @classmethod
+    def up_to(cls, backbone: str | BackboneCard, stage: str) -> FreezePlan:
+        """Freeze all stages from the input up to and including `stage`; what comes after learns."""
+        card = catalog.card(backbone) if isinstance(backbone, str) else backbone
+        if stage not in card.stages:
+            raise PlanError(f"{card.name} has no stage {stage!r}; its stages are {', '.join(card.stages)}")
+        frozen = card.stages[: card.stages.index(stage) + 1]
+        return cls(tuple(Rule(name, learns=False) for name in frozen))
+
+    def freeze(self, *layers: str) -> FreezePlan:
+        """A plan in which these layers are frozen as well."""
+        return self.with_rules(Rule(pattern, learns=False) for pattern in layers)
+
+    def thaw(self, *layers: str, lr: float | None = None) -> FreezePlan:
+        """A plan in which these layers learn, optionally at `lr` times the learning rate."""
+        return self.with_rules(Rule(pattern, learns=True, lr=lr) for pattern in layers)
+
+    def norm(self, mode: NormMode, layers: str = "*") -> FreezePlan:
+        """A plan in which the normalisation layers among `layers` behave as `mode` says."""
+        if mode not in NormMode.__args__:  # type: ignore[attr-defined]
+            raise PlanError(f"normalisation mode {mode!r} is unknown; use 'training', 'frozen' or 'affine_only'")
+        return self.with_rules([Rule(layers, norm=mode)])
+
+    def with_rules(self, rules: Iterable[Rule]) -> FreezePlan:
+        """A plan with these rules after the present ones."""
+        return replace(self, rules=(*self.rules, *rules))
+
+    def resolve(self, card: BackboneCard) -> dict[str, LayerPlan]:
+        """What the plan means for each layer of a backbone; a pattern that fits no layer raises PlanError."""
+        for rule in self.rules:
+            if not any(rule.matches(layer) for layer in card.layers):
+                known = [*card.stages, *(layer.name for layer in card.layers)]
+                raise PlanError(f"no layer of {card.name} is called {rule.layers!r}; {nearest(rule.layers, known)}")
+        return {layer.name: self._for_layer(layer) for layer in card.layers}
+
+    def _for_layer(self, layer: LayerCard) -> LayerPlan:
+        learns, lr, norm = True, 1.0, "training"
+        for rule in self.rules:
+            if rule.matches(layer):
+                learns = learns if rule.learns is None else rule.learns
+                lr = lr if rule.lr is None else rule.lr
+                norm = norm if rule.norm is None else rule.norm
+        if layer.normalises and norm == "affine_only":
+            return LayerPlan(learns=True, lr=lr, updates=False)
+        return LayerPlan(learns=learns, lr=lr, updates=learns and layer.keeps_statistics and norm == "training")
+
+    def summary(self, card: BackboneCard) -> str:
+        """One line: what learns, in stages where whole stages do, and how many parameters that is."""
+        plans = self.resolve(card)
+        learning = [layer for layer in card.layers if plans[layer.name].learns]
+        params = f"{scaled(sum(layer.params for layer in learning))} of {scaled(card.params)} shared parameters learn"
+        states = {s: {plans[x.name].learns for x in card.layers if x.stage == s} for s in card.stages}
+        named = [stage if states[stage] == {True} else f"part of {stage}" for stage in card.stages if True in states[stage]]
+        return f"{params}: {', '.join(named)}" if named else f"no shared layer learns (0 of {scaled(card.params)})"
+
+    def boundary(self, card: BackboneCard) -> int:
+        """How many stages, counted from the input, are frozen altogether."""
+        plans = self.resolve(card)
+        learning = {layer.stage for layer in card.layers if plans[layer.name].learns}
+        return next((i for i, stage in enumerate(card.stages) if stage in learning), len(card.stages))

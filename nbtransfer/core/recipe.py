@@ -1,0 +1,154 @@
+"""A recipe: everything that defines a run, as immutable plain data."""
+
+from __future__ import annotations
+
+import math
+import typing
+from dataclasses import dataclass
+from typing import Literal
+
+from nbtransfer.core import strategy as strategies
+from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.core.strategy import Schedule, Strategy
+from nbtransfer.core.task import TaskCard
+from nbtransfer.core.text import nearest
+from nbtransfer.errors import RecipeError
+
+Optimiser = Literal["adamw", "adam", "sgd"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+BadImage = Literal["skip", "fail"]
+AUGMENTATIONS = ("flip", "flip_vertical", "crop", "colour")
+WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that defines a run.
+
+    task            the target task
+    backbone        name of the shared layers, see `nbtransfer.backbones()`
+    weights         "default", another name from the card, None (random), or a file (.safetensors, .pt, .pth)
+    strategy        "lp", "last_stage", "lp_ft", "ft", or a Strategy of your own
+    freeze          a freeze plan that replaces the one of the strategy's last phase
+    epochs          length of a named strategy, all phases together
+    lr              peak learning rate of the last phase; None takes the optimiser's default
+    schedule        learning-rate schedule of the last phase
+    batch_size      images in a step
+    optimiser       "adamw", "adam" or "sgd" (momentum 0.9)
+    weight_decay    on weights of convolutions and linear layers; never on normalisation layers and biases
+    label_smoothing share of each label spread over all classes
+    augment         any of "flip", "flip_vertical", "crop", "colour"; training images only
+    image_size      pixels; None is what the shared layers were trained on
+    crop            share of the shorter side the central crop keeps; None is the shared layers' own, 1 keeps all of it
+    clip_grad       largest norm of the gradient, None for no limit
+    patience        stop a phase after so many epochs without a better validation loss, None for never
+    on_bad_image    an image that only fails when it is decoded: "skip" it with an event, or "fail"
+    seed            of every random choice
+    device          "auto", "cpu", "cuda", "cuda:1", "mps"
+    precision       "auto" (bf16 where the device computes in it natively, else fp32), "fp32", "bf16" or "fp16"
+    threads         of the worker; None takes every core this process may use
+    loader_workers  processes that decode images; None decides by device
+    title           text of your own
+    """
+
+    task: TaskCard
+    backbone: str
+    weights: str | None = "default"
+    strategy: str | Strategy = "lp_ft"
+    freeze: FreezePlan | None = None
+    epochs: int = 10
+    lr: float | None = None
+    schedule: Schedule | None = None
+    batch_size: int = 32
+    optimiser: Optimiser = "adamw"
+    weight_decay: float = 0.01
+    label_smoothing: float = 0.0
+    augment: tuple[str, ...] = ("flip",)
+    image_size: int | None = None
+    crop: float | None = None
+    clip_grad: float | None = 1.0
+    patience: int | None = None
+    on_bad_image: BadImage = "skip"
+    seed: int = 0
+    device: str = "auto"
+    precision: Precision = "auto"
+    threads: int | None = None
+    loader_workers: int | None = None
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.task, TaskCard):
+            raise RecipeError(f"task should be an nbtransfer Task, not {type(self.task).__name__}; see Task.from_folder")
+        if isinstance(self.strategy, str):
+            strategies.check_name(self.strategy)
+        if isinstance(self.augment, str):
+            object.__setattr__(self, "augment", () if self.augment == "none" else (self.augment,))
+        object.__setattr__(self, "augment", tuple(self.augment))
+        self._check_numbers()
+        self._check_choices()
+
+    def _check_numbers(self) -> None:
+        whole = {"epochs": 1, "batch_size": 2, "image_size": 8, "patience": 1, "seed": 0, "threads": 1, "loader_workers": 0}
+        for name, least in whole.items():
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+                raise RecipeError(f"{name} is {value!r}; use a whole number from {least} up")
+        spans = {"lr": (0, 1e3), "weight_decay": (0, 10), "label_smoothing": (0, 0.99), "crop": (0.05, 1), "clip_grad": (0, 1e9)}
+        for name, (least, most) in spans.items():
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if not isinstance(value, (int, float)) or not math.isfinite(value) or not least <= value <= most:
+                raise RecipeError(f"{name} is {value!r}; use a number from {least} to {most}")
+        if self.lr == 0 or self.clip_grad == 0:
+            raise RecipeError("lr and clip_grad must be above 0; leave them out for the defaults")
+
+    def _check_choices(self) -> None:
+        for name, kind in (
+            ("optimiser", Optimiser),
+            ("precision", Precision),
+            ("on_bad_image", BadImage),
+            ("schedule", Schedule),
+        ):
+            value, choices = getattr(self, name), typing.get_args(kind)
+            if value not in choices and not (value is None and name == "schedule"):
+                raise RecipeError(f"{name} is {value!r}; use one of {', '.join(map(repr, choices))}")
+        for name in self.augment:
+            if name not in AUGMENTATIONS:
+                raise RecipeError(f"there is no augmentation {name!r}; {nearest(name, AUGMENTATIONS)}")
+        if self.device != "auto" and self.device.split(":")[0] not in ("cpu", "cuda", "mps"):
+            raise RecipeError(f"device is {self.device!r}; use 'auto', 'cpu', 'cuda', 'cuda:N' or 'mps'")
+
+    @property
+    def weights_file(self) -> str | None:
+        """The path of the user's own weights, or None when `weights` is a name or None."""
+        own = self.weights is not None and ("/" in self.weights or self.weights.endswith(WEIGHT_SUFFIXES))
+        return self.weights if own else None
+
+    def resolved(self, card: BackboneCard) -> Strategy:
+        """The strategy's phases for this backbone, with the recipe's own settings in the last one."""
+        named = strategies.build(self.strategy, card, self.epochs) if isinstance(self.strategy, str) else self.strategy
+        return strategies.with_overrides(named, lr=self.lr, schedule=self.schedule, plan=self.freeze)
+
+    def check_against(self, card: BackboneCard) -> None:
+        """Raise an InputError when the recipe cannot work with this backbone. Needs no framework."""
+        size = self.image_size or card.input.size
+        if card.fixed_size and self.image_size not in (None, card.input.size):
+            raise RecipeError(f"{card.name} takes images of {card.input.size} px only; leave image_size out")
+        if size < card.min_size:
+            raise RecipeError(f"{card.name} needs images of at least {card.min_size} px; image_size is {size}")
+        if self.weights is not None and self.weights_file is None:
+            card.weights_named(self.weights)
+        for phase in self.resolved(card).phases:
+            phase.plan.resolve(card)
+
+    @property
+    def strategy_name(self) -> str:
+        return self.strategy if isinstance(self.strategy, str) else self.strategy.name
+
+    def __repr__(self) -> str:
+        weights = "random weights" if self.weights is None else f"weights {self.weights!r}"
+        return f"Recipe({self.task!r}, {self.backbone!r}, {weights}, {self.strategy_name!r}, {self.epochs} epochs)"
+
+

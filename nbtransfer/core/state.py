@@ -1,0 +1,155 @@
+"""What the events of a run add up to. `state = fold(records)`; pure, and cheap to continue."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from nbtransfer.core import events as ev
+from nbtransfer.core.evaluation import Evaluation, Interval, wilson
+from nbtransfer.core.events import Record
+
+Status = Literal[
+    "created", "queued", "starting", "running", "paused", "stopping", "stopped", "finished", "failed", "lost", "stalled"
+]
+ENDED: frozenset[Status] = frozenset({"stopped", "finished", "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One epoch. Losses are mean cross-entropies in nats, `seconds` is the epoch's wall time with validation."""
+
+    phase: str
+    epoch: int
+    step: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    val_interval: Interval
+    lr: float
+    seconds: float
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """A run at one moment."""
+
+    status: Status = "created"
+    message: str = ""
+    pid: int | None = None
+    prepared: ev.Prepared | None = None
+    phase: str = ""
+    progress: ev.Step | None = None
+    history: tuple[HistoryRow, ...] = ()
+    skipped: tuple[ev.ImageSkipped, ...] = ()
+    warnings: tuple[str, ...] = ()
+    commands: tuple[ev.CommandDone, ...] = ()
+    receipt: ev.ReceiptIssued | None = None
+    evaluations: tuple[Evaluation, ...] = ()
+    best_epoch: int | None = None
+    seq: int = -1
+    started: float | None = None
+    seconds: float = 0.0
+    training_since: float | None = None
+
+    @property
+    def ended(self) -> bool:
+        """The worker has said its last word."""
+        return self.status in ENDED
+
+    @property
+    def epochs(self) -> int:
+        """Epochs planned, all phases together; 0 before the run is prepared."""
+        return sum(phase.epochs for phase in self.prepared.phases) if self.prepared else 0
+
+    @property
+    def fraction(self) -> float:
+        """Share of the planned training that is done, 0 to 1."""
+        if self.status == "finished":
+            return 1.0
+        if not self.epochs:
+            return 0.0
+        done = float(len(self.history))
+        if self.progress and self.progress.epoch > len(self.history):
+            done = self.progress.epoch - 1 + self.progress.step / self.progress.of
+        return min(done / self.epochs, 1.0)
+
+    @property
+    def best(self) -> HistoryRow | None:
+        """The epoch whose weights are the best so far, in the last phase that has one."""
+        return next((row for row in reversed(self.history) if row.best), None)
+
+    def evaluation(self, split: str) -> Evaluation | None:
+        """The final evaluation on one split."""
+        return next((e for e in self.evaluations if e.split == split), None)
+
+
+def fold(records: Iterable[Record], state: RunState | None = None) -> RunState:
+    """Add records to a state."""
+    return functools.reduce(_add, records, state or RunState())
+
+
+def _add(state: RunState, record: Record) -> RunState:
+    if record.seq <= state.seq:
+        return state
+    changes = _changes(state, record)
+    started = state.started if state.started is not None else record.clock
+    return replace(state, **{"seq": record.seq, "started": started, "seconds": max(0.0, record.clock - started), **changes})
+
+
+def _changes(state: RunState, record: Record) -> dict[str, Any]:
+    match record.event:
+        case ev.Starting(pid=pid):
+            return {"status": "starting", "pid": pid}
+        case ev.Prepared() as prepared:
+            return {"prepared": prepared, "training_since": record.clock}
+        case ev.PhaseStarted(phase=phase):
+            return {"status": "running", "phase": phase}
+        case ev.Step() as step:
+            return {"progress": step}
+        case ev.EpochEnded() as epoch:
+            return {"history": (*_kept(state.history, epoch), _row(epoch))}
+        case ev.ImageSkipped() as skipped:
+            return {"skipped": (*state.skipped, skipped)}
+        case ev.Warned(message=message):
+            return {"warnings": (*state.warnings, message)}
+        case ev.CommandDone(op="stop", accepted=True) as command:
+            return {"status": "stopping", "commands": (*state.commands, command)}
+        case ev.CommandDone() as command:
+            return {"commands": (*state.commands, command)}
+        case ev.ReceiptIssued() as receipt:
+            return {"receipt": receipt}
+        case ev.Evaluated(evaluation=evaluation):
+            return {"evaluations": (*state.evaluations, evaluation)}
+        case ev.Finished(best_epoch=best):
+            return {"status": "finished", "best_epoch": best, "progress": None}
+        case ev.Stopped(reason=reason):
+            return {"status": "stopped", "message": reason, "progress": None}
+        case ev.Failed(message=message):
+            return {"status": "failed", "message": message, "progress": None}
+    return {}
+
+
+def _kept(history: tuple[HistoryRow, ...], epoch: ev.EpochEnded) -> tuple[HistoryRow, ...]:
+    """Rows before this epoch: a resumed run may say an epoch again, and a chart must not show it twice."""
+    return tuple(row for row in history if row.epoch < epoch.epoch)
+
+
+def _row(e: ev.EpochEnded) -> HistoryRow:
+    return HistoryRow(
+        phase=e.phase,
+        epoch=e.epoch,
+        step=e.step,
+        loss=e.train_loss,
+        accuracy=e.train_accuracy,
+        val_loss=e.val_loss,
+        val_accuracy=e.val_correct / e.val_examples,
+        val_interval=wilson(e.val_correct, e.val_examples),
+        lr=e.lr,
+        seconds=e.seconds,
+        best=e.best,
+    )

@@ -1,0 +1,122 @@
+"""Strategies: a freeze plan, a learning-rate schedule and a length make a phase; phases in order make a strategy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.core.text import nearest
+from nbtransfer.errors import PlanError
+
+Schedule = Literal["one_cycle", "cosine", "constant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One stretch of training under one freeze plan.
+
+    `lr` is the peak learning rate of the head; a shared layer learns at `lr` times the multiplier its plan gives it.
+    `None` takes the optimiser's default for what learns (see `default_lr`).
+    """
+
+    name: str
+    plan: FreezePlan
+    epochs: int
+    lr: float | None = None
+    schedule: Schedule = "one_cycle"
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise PlanError(f"phase {self.name!r} has {self.epochs} epochs; give it at least 1")
+        if self.lr is not None and not 0 < self.lr < math.inf:
+            raise PlanError(f"phase {self.name!r} has learning rate {self.lr}; use a number above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """A named sequence of phases."""
+
+    name: str
+    phases: tuple[Phase, ...]
+
+    def __post_init__(self) -> None:
+        if not self.phases:
+            raise PlanError(f"strategy {self.name!r} has no phase; give it at least one")
+
+    @property
+    def epochs(self) -> int:
+        return sum(phase.epochs for phase in self.phases)
+
+
+def _lp(card: BackboneCard, epochs: int) -> tuple[Phase, ...]:
+    return (Phase("lp", FreezePlan.all(), epochs),)
+
+
+def _last_stage(card: BackboneCard, epochs: int) -> tuple[Phase, ...]:
+    return (Phase("last_stage", FreezePlan.all().thaw(*_tail(card)), epochs),)
+
+
+def _ft(card: BackboneCard, epochs: int) -> tuple[Phase, ...]:
+    return (Phase("ft", FreezePlan.none(), epochs),)
+
+
+def _lp_ft(card: BackboneCard, epochs: int) -> tuple[Phase, ...]:
+    if epochs < 2:
+        raise PlanError("strategy 'lp_ft' has two phases and needs at least 2 epochs; give more or use 'ft'")
+    probe = max(1, round(epochs * 0.3))
+    return (*_lp(card, probe), *_ft(card, epochs - probe))
+
+
+def _tail(card: BackboneCard) -> tuple[str, ...]:
+    """The last stage with at least 5 % of the parameters, and all after it: a lone final norm is no stage to tune."""
+    for index in range(len(card.stages) - 1, -1, -1):
+        tail = card.stages[index:]
+        if sum(card.stage_params[name] for name in tail) >= 0.05 * card.params:
+            return tail
+    return card.stages
+
+
+STRATEGIES: dict[str, Callable[[BackboneCard, int], tuple[Phase, ...]]] = {
+    "lp": _lp,
+    "last_stage": _last_stage,
+    "lp_ft": _lp_ft,
+    "ft": _ft,
+}
+"""Named strategies.
+
+lp          linear probing: only the head learns
+last_stage  the last stage and the head learn
+lp_ft       linear probing, then everything learns (Kumar et al. 2022, arXiv 2202.10054)
+ft          fine-tuning: everything learns from the first step
+"""
+
+
+def check_name(name: str) -> None:
+    """Raise PlanError unless `name` is a known strategy."""
+    if name not in STRATEGIES:
+        raise PlanError(f"there is no strategy {name!r}; {nearest(name, STRATEGIES)}")
+
+
+def build(name: str, card: BackboneCard, epochs: int) -> Strategy:
+    """The named strategy for a backbone, `epochs` long in all."""
+    check_name(name)
+    return Strategy(name, STRATEGIES[name](card, epochs))
+
+
+def default_lr(optimiser: str, plan: FreezePlan, card: BackboneCard) -> float:
+    """Peak learning rate when none is given: larger when only the head learns. Reasons in docs/strategies.md."""
+    head_only = plan.boundary(card) == len(card.stages)
+    if optimiser == "sgd":
+        return 0.1 if head_only else 0.01
+    return 1e-2 if head_only else 1e-3
+
+
+def with_overrides(strategy: Strategy, *, lr: float | None, schedule: Schedule | None, plan: FreezePlan | None) -> Strategy:
+    """The strategy with a recipe's own settings: they hold for the last phase, where most of the learning happens."""
+    last = strategy.phases[-1]
+    last = replace(last, lr=lr or last.lr, schedule=schedule or last.schedule, plan=plan or last.plan)
+    return replace(strategy, phases=(*strategy.phases[:-1], last))

@@ -1,0 +1,83 @@
+"""A task, described without loading it: the ordered examples and what to predict."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from nbtransfer.core.text import counted, listed
+from nbtransfer.errors import TaskError
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One labelled example.
+
+    `source` is a path relative to the task's root, or the row of an array task as text. `size` (bytes) and `mtime_ns`
+    pin the file down: a file that changes later is noticed.
+    """
+
+    source: str
+    label: int
+    split: Split
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class TaskCard:
+    """The target task as plain data.
+
+    `root` is the folder of the images, or the .npz file of an array task. `samples` is the manifest: its order, labels
+    and splits are fixed when the task is made. `digest` identifies all of it.
+    """
+
+    name: str
+    kind: Literal["folder", "arrays"]
+    root: str
+    classes: tuple[str, ...]
+    samples: tuple[Sample, ...] = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.classes) < 2:
+            raise TaskError(f"a task needs at least two classes; {self.name!r} has {listed(self.classes) or 'none'}")
+        if len(set(self.classes)) < len(self.classes):
+            raise TaskError(f"class names must differ; {self.name!r} has {listed(self.classes)}")
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 over classes and manifest, as hexadecimal text."""
+        state = hashlib.sha256(repr((self.kind, self.classes)).encode("utf-8", "surrogateescape"))
+        for s in self.samples:
+            line = f"{s.source}\0{s.label}\0{s.split}\0{s.size}\0{s.mtime_ns}\n"
+            state.update(line.encode("utf-8", "surrogateescape"))
+        return state.hexdigest()
+
+    def split(self, name: Split) -> Iterator[Sample]:
+        """The examples of one split, in manifest order."""
+        return (sample for sample in self.samples if sample.split == name)
+
+    @cached_property
+    def sizes(self) -> dict[Split, int]:
+        """Number of examples in each split."""
+        counts = Counter(sample.split for sample in self.samples)
+        return {name: counts[name] for name in SPLITS}
+
+    @cached_property
+    def class_counts(self) -> dict[str, dict[Split, int]]:
+        """Number of examples of each class in each split."""
+        counts = Counter((sample.label, sample.split) for sample in self.samples)
+        return {name: {s: counts[label, s] for s in SPLITS} for label, name in enumerate(self.classes)}
+
+    def __repr__(self) -> str:
+        sizes = " + ".join(f"{self.sizes[name]:,} {name}" for name in SPLITS if self.sizes[name])
+        noted = f", {counted(len(self.notes), 'note')}" if self.notes else ""
+        return f"Task({self.name!r}, {len(self.classes)} classes, {sizes}{noted})"

@@ -1,0 +1,61 @@
+"""Every error nbtransfer raises, in one tree.
+
+    NbTransferError
+    ├── InputError            something the caller gave cannot work; the message says what to do
+    │   ├── TaskError         examples: unreadable, missing, mislabelled, leaking across the split
+    │   ├── BackboneError     shared layers: unknown name, wrong input size, missing extra
+    │   ├── PlanError         freeze plan or strategy: unknown layer, nothing left to learn
+    │   └── RecipeError       settings of a run that do not fit together
+    ├── WeightsError          pretrained weights: missing, altered, or of another architecture
+    ├── CheckpointError       a stored model that cannot be trusted or does not fit
+    ├── MissingExtraError     an optional package is needed; the message names the command
+    └── RunError              a run: unknown, unfinished, lost or failed
+
+Expected outcomes (a run that was stopped, a command that came too late) are values, not errors.
+"""
+
+from __future__ import annotations
+
+
+class NbTransferError(Exception):
+    """Base of everything nbtransfer raises on purpose."""
+
+
+class InputError(NbTransferError):
+    """Something the caller gave cannot work. The message is one sentence that says what to do."""
+
+
+class TaskError(InputError):
+    """The examples cannot be used as they are."""
+
+
+class BackboneError(InputError):
+    """The shared layers asked for do not exist or cannot take this input."""
+
+
+class PlanError(InputError):
+    """A freeze plan or strategy names layers that do not exist, or leaves nothing to learn."""
+
+
+class RecipeError(InputError):
+    """Settings of a run are out of range or contradict each other."""
+
+
+class WeightsError(NbTransferError):
+    """Pretrained weights are missing, altered, or belong to another architecture."""
+
+
+class CheckpointError(NbTransferError):
+    """A stored model is damaged or does not fit the recipe it claims to come from."""
+
+
+class MissingExtraError(NbTransferError, ImportError):
+    """An optional package is needed for this."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs an optional package: pip install 'nbtransfer[{extra}]'")
+        self.extra = extra
+
+
+class RunError(NbTransferError):
+    """A run does not exist, is not finished yet, or ended without the thing asked for."""

@@ -1,0 +1,38 @@
+"""Whole files or nothing: write beside the target, flush to the disk, then rename over it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+
+def temporary_beside(path: Path) -> Path:
+    """A fresh name in the same folder, which readers pass over."""
+    return path.with_name(f".tmp-{secrets.token_hex(6)}-{path.name}")
+
+
+def publish(temporary: Path, target: Path) -> None:
+    """Make a finished file or folder appear under its name, on the disk before this returns."""
+    if temporary.is_file():
+        _sync(temporary)
+    os.replace(temporary, target)
+    _sync(target.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace `path` by a file with this text; a reader sees the old file or the new one, never a part."""
+    temporary = temporary_beside(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        publish(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

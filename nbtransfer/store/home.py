@@ -1,0 +1,26 @@
+"""Where runs live: `$NBTRANSFER_HOME`, else `.nbtransfer/` in the working folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from nbtransfer.errors import RunError
+
+
+def home() -> Path:
+    """The absolute path of the home folder; it need not exist yet."""
+    return Path(os.environ.get("NBTRANSFER_HOME") or ".nbtransfer").expanduser().absolute()
+
+
+def private_folder(path: Path) -> Path:
+    """Create a folder that only its owner may enter (mode 0700), with all folders above it."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        for folder in reversed(missing):
+            folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"cannot create {path} ({error.strerror}); set NBTRANSFER_HOME to a folder you may write to"
+        ) from error
+    return path

@@ -1,0 +1,50 @@
+"""Who is at work: a POSIX record lock, which the kernel frees when its process dies.
+
+A process number says less: it may belong to a zombie, or to somebody else by now. Record locks are not inherited by
+forked children, so a loader process that outlives its worker does not keep the lock. They do vanish when *any*
+descriptor of the file is closed in the holding process, so the holder opens the file exactly once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+
+class RunLock:
+    """The right to write to a run folder, held until the process ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+    def acquire(self, patience: float = 1.0) -> bool:
+        """Take the lock. False when somebody else has it for longer than `patience` seconds (readers probe it briefly)."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except OSError:
+                if time.monotonic() >= deadline:
+                    return False
+                time.sleep(0.02)
+
+    def release(self) -> None:
+        os.close(self._descriptor)
+
+
+def is_held(path: Path) -> bool:
+    """Whether another process holds the lock. Never call this in the process that holds it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,73 @@
+"""The one place that names the files of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaths:
+    """A run folder.
+
+    spec.json         recipe and where it came from; written once by the launcher
+    manifest.jsonl    the task's ordered examples; written once by the launcher
+    lock              held by the worker for as long as it lives
+    attempts/N.json   how attempt N of the worker ended; written by the runner
+    events.jsonl      what the worker said; written by the worker, append only
+    control/*.json    commands, one file each; written by anyone who may, removed by the worker
+    checkpoints/      what a run needs to go on; written by the worker
+    snapshots/        the model at the end of each phase; written by the worker
+    result/           the model, its scores, predictions and receipt; written by the worker
+    log.txt           standard output and error of runner and worker
+    """
+
+    root: Path
+
+    @property
+    def id(self) -> str:
+        return self.root.name
+
+    @property
+    def spec(self) -> Path:
+        return self.root / "spec.json"
+
+    @property
+    def manifest(self) -> Path:
+        return self.root / "manifest.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def attempts(self) -> Path:
+        return self.root / "attempts"
+
+    @property
+    def events(self) -> Path:
+        return self.root / "events.jsonl"
+
+    @property
+    def control(self) -> Path:
+        return self.root / "control"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def snapshots(self) -> Path:
+        return self.root / "snapshots"
+
+    @property
+    def result(self) -> Path:
+        return self.root / "result"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "log.txt"
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        return (self.attempts, self.control, self.checkpoints, self.snapshots, self.result)

@@ -1,0 +1,95 @@
+"""Create, find and list run folders."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from nbtransfer.core.codec import dumps, from_plain, to_plain
+from nbtransfer.core.recipe import Recipe
+from nbtransfer.core.task import Sample, TaskCard
+from nbtransfer.core.text import nearest
+from nbtransfer.errors import RunError
+from nbtransfer.store import atomic
+from nbtransfer.store.home import home, private_folder
+from nbtransfer.store.paths import RunPaths
+
+FORMAT = 1
+_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
+
+
+def create(recipe: Recipe, versions: dict[str, str]) -> RunPaths:
+    """A new run folder with its recipe and manifest. It appears under its name only when it is complete."""
+    runs = private_folder(home() / "runs")
+    run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+    draft = RunPaths(private_folder(atomic.temporary_beside(runs / run_id)))
+    for folder in draft.folders:
+        private_folder(folder)
+    draft.lock.touch(mode=0o600)
+    draft.manifest.write_text("".join(_manifest_lines(recipe.task.samples)), encoding="ascii")
+    spec = {"format": FORMAT, "id": run_id, "created": time.time(), "versions": versions, "recipe": _encode(recipe)}
+    draft.spec.write_text(dumps(spec, indent=1), encoding="ascii")
+    final = RunPaths(runs / run_id)
+    atomic.publish(draft.root, final.root)
+    return final
+
+
+def open_run(run_id: str) -> RunPaths:
+    """The folder of a run, by its id or an unambiguous beginning or end of it."""
+    known = list_ids()
+    found = [name for name in known if run_id and (name.startswith(run_id) or name.endswith(run_id))]
+    if len(found) == 1:
+        return RunPaths(home() / "runs" / found[0])
+    if len(found) > 1:
+        raise RunError(f"{run_id!r} fits {len(found)} runs; write more of it: {', '.join(found[:4])}")
+    hint = nearest(run_id, known) if known else f"there are no runs in {home()}"
+    raise RunError(f"there is no run {run_id!r}; {hint}")
+
+
+def list_ids() -> list[str]:
+    """Ids of all runs, newest first."""
+    try:
+        return sorted((p.name for p in (home() / "runs").iterdir() if _ID.fullmatch(p.name)), reverse=True)
+    except FileNotFoundError:
+        return []
+
+
+def read_spec(paths: RunPaths) -> dict[str, Any]:
+    """The contents of spec.json; raises RunError when another version of nbtransfer wrote it."""
+    try:
+        spec: dict[str, Any] = json.loads(paths.spec.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"run {paths.id} cannot be read: {error}") from error
+    if spec.get("format") != FORMAT:
+        raise RunError(f"run {paths.id} has format {spec.get('format')!r}; this nbtransfer reads format {FORMAT}")
+    return spec
+
+
+def read_recipe(paths: RunPaths) -> Recipe:
+    """The recipe of a run, with its task's manifest."""
+    plain = read_spec(paths)["recipe"]
+    task = from_plain(TaskCard, {**plain["task"], "samples": read_manifest(paths)})
+    return from_plain(Recipe, {**plain, "task": task})
+
+
+def read_manifest(paths: RunPaths) -> tuple[Sample, ...]:
+    """The ordered examples of a run."""
+    with paths.manifest.open(encoding="ascii") as lines:
+        return tuple(Sample(*json.loads(line)) for line in lines)
+
+
+def _encode(recipe: Recipe) -> dict[str, Any]:
+    plain = {name: to_plain(value) for name, value in vars(recipe).items() if name != "task"}
+    task = recipe.task
+    card = {"name": task.name, "kind": task.kind, "root": task.root, "classes": list(task.classes), "notes": list(task.notes)}
+    return {"task": card, **plain}
+
+
+def _manifest_lines(samples: Iterable[Sample]) -> Iterable[str]:
+    return (json.dumps(list(asdict(sample).values())) + "\n" for sample in samples)

@@ -1,0 +1,77 @@
+"""Tasks from arrays in memory: checked, then written once to a file that workers can map.
+
+The file is named by its contents, so making the same task twice costs nothing and a changed array is a new file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nbtransfer.core.text import listed
+from nbtransfer.errors import TaskError
+from nbtransfer.store import atomic
+from nbtransfer.store.home import home, private_folder
+
+
+def checked_images(x: Any) -> np.ndarray[Any, Any]:
+    """Images as uint8 (N, H, W, C); float images in 0…1 are kept at 8 bits. Raises TaskError that says what is expected."""
+    array = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
+    if array.dtype == np.uint8:
+        if array.ndim != 4 or array.shape[-1] not in (1, 3):
+            raise TaskError(f"uint8 images should have shape (N, H, W, 1 or 3), not {array.shape}")
+        return np.ascontiguousarray(array)
+    if array.dtype.kind != "f":
+        raise TaskError(f"images should be uint8 (N, H, W, C) or float (N, C, H, W), not {array.dtype}")
+    if array.ndim != 4 or array.shape[1] not in (1, 3):
+        raise TaskError(f"float images should have shape (N, 1 or 3, H, W), not {array.shape}")
+    if array.size and not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
+        raise TaskError("float images should lie in 0…1 without NaN; scale them first, normalisation follows by itself")
+    return np.ascontiguousarray((np.moveaxis(array, 1, -1) * 255).round().astype(np.uint8))
+
+
+def checked_labels(y: Any, count: int, classes: Sequence[str] | None) -> tuple[list[int], tuple[str, ...]]:
+    """Labels as numbers from 0, and the class names. `y` holds whole numbers or names."""
+    labels = np.asarray(y.detach().cpu() if hasattr(y, "detach") else y)
+    if labels.shape != (count,):
+        raise TaskError(f"there are {count} images but labels of shape {labels.shape}; give one label per image")
+    if labels.dtype.kind not in "iuU":
+        raise TaskError(f"labels should be whole numbers or names, not {labels.dtype}")
+    if labels.dtype.kind == "U" or classes is None:
+        found, numbers = np.unique(labels, return_inverse=True)
+        names = tuple(map(str, found))
+        if classes is not None and tuple(classes) != names:
+            raise TaskError(f"the labels name the classes {listed(names)}, but classes= says {listed(list(classes))}")
+        return numbers.tolist(), names
+    if labels.min() < 0 or labels.max() >= len(classes):
+        raise TaskError(f"labels run from {labels.min()} to {labels.max()}, but there are {len(classes)} classes")
+    return labels.tolist(), tuple(classes)
+
+
+def check_counts(labels: Sequence[int], classes: Sequence[str]) -> None:
+    """Every class needs an example to learn from and one to validate on."""
+    few = [name for number, name in enumerate(classes) if labels.count(number) < 2]
+    if few:
+        raise TaskError(f"too few images of class {listed(few)}; each class needs at least 2")
+
+
+def copies(images: np.ndarray[Any, Any]) -> list[bytes]:
+    """One key per image; exact copies share it."""
+    return [hashlib.sha256(image.tobytes()).digest() for image in images]
+
+
+def keep(images: np.ndarray[Any, Any]) -> Path:
+    """Write the images where workers find them; returns the file."""
+    digest = hashlib.sha256(f"{images.dtype}{images.shape}".encode())
+    digest.update(images.data)
+    path = private_folder(home() / "arrays") / f"{digest.hexdigest()[:32]}.npy"
+    if not path.exists():
+        temporary = atomic.temporary_beside(path)
+        with temporary.open("wb") as stream:
+            np.save(stream, images, allow_pickle=False)
+        atomic.publish(temporary, path)
+    return path

@@ -1,0 +1,111 @@
+"""Everything that can be wrong with a task, found in one go and said in one message that names the files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from nbtransfer.core.task import Split
+from nbtransfer.core.text import counted, listed
+from nbtransfer.errors import TaskError
+from nbtransfer.tasks.folders import Found
+from nbtransfer.tasks.scan import Scan
+
+OnProblem = Literal["error", "skip"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """An image that passed: where it is, what it shows, and which side it was put on, if a side was given."""
+
+    path: Path
+    label: str
+    split: Split | None
+    size: int
+    mtime_ns: int
+
+
+@dataclass
+class Findings:
+    """Problems stop the task from being made; notes only travel with it."""
+
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def raise_problems(self, where: object) -> None:
+        if self.problems:
+            lines = "\n".join(f"  - {problem}" for problem in self.problems)
+            raise TaskError(f"{where} cannot be used yet:\n{lines}")
+
+
+def usable_images(found: Found, result: Scan, unreadable: OnProblem, duplicates: OnProblem, findings: Findings) -> list[Usable]:
+    """The images that can be learned from; what is wrong with the others is added to `findings`."""
+    facts = {fact.path: fact for fact in result.files}
+    broken = [fact for fact in result.files if fact.problem]
+    if broken:
+        names = listed([f"{_short(Path(fact.path))}: {fact.problem}" for fact in broken])
+        text = f"{counted(len(broken), 'unreadable image')}: {names}"
+        _report(text, unreadable, "remove them, or leave them out with unreadable='skip'", findings)
+    dropped = {fact.path for fact in broken}
+    dropped |= _conflicting(found, result, duplicates, findings)
+    images = [entry for entry in found.images if str(entry[0]) not in dropped]
+    _check_classes(found, images, findings)
+    return [
+        Usable(path, label, split, facts[str(path)].size, facts[str(path)].mtime_ns) for path, label, split in images
+    ]
+
+
+def _conflicting(found: Found, result: Scan, duplicates: OnProblem, findings: Findings) -> set[str]:
+    """Exact copies that carry two labels, or stand on both sides of a given split."""
+    place = {str(path): (label, split) for path, label, split in found.images}
+    two_labels = [group for group in result.duplicates if len({place[p][0] for p in group}) > 1]
+    two_sides = [g for g in result.duplicates if g not in two_labels and len({place[p][1] for p in g}) > 1]
+    if two_labels:
+        text = f"{counted(len(two_labels), 'image')} with more than one label: {_groups(two_labels)}"
+        _report(text, duplicates, "keep the right copy, or leave all copies out with duplicates='skip'", findings)
+    if two_sides:
+        text = f"{counted(len(two_sides), 'image')} in more than one split, so scores would be too good: {_groups(two_sides)}"
+        _report(text, duplicates, "keep one copy, or let duplicates='skip' keep only the training copy", findings)
+    copies = sum(len(g) - 1 for g in result.duplicates if g not in two_labels and g not in two_sides)
+    if copies:
+        findings.notes.append(f"{counted(copies, 'exact copy', 'exact copies')} within one class; copies stay on one side of a split")
+    extra = {path for group in two_sides for path in sorted(group, key=lambda p: place[p][1] != "train")[1:]}
+    return {path for group in two_labels for path in group} | extra
+
+
+def _check_classes(found: Found, images: Sequence[tuple[Path, str, Split | None]], findings: Findings) -> None:
+    names = set().union(*found.classes.values())
+    if len(names) < 2:
+        findings.problems.append(f"only one class ({listed(sorted(names))}); a task needs at least two class folders")
+    for split, present in found.classes.items():
+        missing = sorted(names - set(present))
+        if missing:
+            findings.problems.append(f"the {split} folder has no class {listed(missing)}; give every split the same classes")
+    counts = Counter((label, split) for _, label, split in images)
+    for split, present in found.classes.items():
+        least = 1 if split in ("val", "test") else 2
+        few = [f"{name} ({counts[name, split]})" for name in present if counts[name, split] < least]
+        if few:
+            where = f" in {split}" if split else ""
+            findings.problems.append(f"too few images{where}: {listed(few)}; give each class at least {least} or remove its folder")
+    if "train" in found.classes and not ({"val", "test"} & set(found.classes)):
+        findings.notes.append("there is no val folder; validation images were held out from train")
+
+
+def _report(text: str, policy: OnProblem, advice: str, findings: Findings) -> None:
+    if policy == "skip":
+        findings.notes.append(f"left out: {text}")
+    else:
+        findings.problems.append(f"{text} ({advice})")
+
+
+def _groups(groups: Sequence[Sequence[str]]) -> str:
+    return listed([" = ".join(_short(Path(path)) for path in group) for group in groups], most=3)
+
+
+def _short(path: Path) -> str:
+    """The last folders and the name: enough to find the file, short enough to read. Unprintable bytes are shown as `?`."""
+    return "/".join(path.parts[-3:]).encode("utf-8", "replace").decode()

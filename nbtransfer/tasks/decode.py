@@ -1,0 +1,89 @@
+"""From a file to an RGB image, with every odd kind of image handled knowingly.
+
+EXIF rotation is applied. Palette and grey images become RGB, transparent ones are laid over white, CMYK is converted,
+16-bit greys are scaled to 8 bits (not clipped), animations give their first frame. Images too large to be real are
+refused from the header, before any pixel is decoded; floating-point images are refused because their range is unknown.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+MOST_PIXELS = 100_000_000
+LONGEST_SIDE = 30_000
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jfif"})
+
+
+class UndecodableError(ValueError):
+    """This file is no image we can use; the text says why."""
+
+
+def check_header(path: Path) -> tuple[int, int]:
+    """Width and height from the header alone; raises UndecodableError when the image cannot or must not be decoded."""
+    with _opened(path) as image:
+        return image.size
+
+
+def load_rgb(path: Path) -> Image.Image:
+    """The image as 8-bit RGB, upright; raises UndecodableError with the reason."""
+    with _opened(path) as image:
+        try:
+            return _to_rgb(ImageOps.exif_transpose(image))
+        except UndecodableError:
+            raise
+        except Exception as error:  # Pillow's plugins raise almost anything on damaged data
+            raise UndecodableError(f"it is damaged ({error})") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own warning about large images; the limits below are ours.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(path)
+    except FileNotFoundError as error:
+        raise UndecodableError("it is gone") from error
+    except Image.DecompressionBombError as error:
+        raise UndecodableError(f"it claims more than {MOST_PIXELS // 10**6} million pixels") from error
+    except Exception as error:
+        raise UndecodableError("it is empty" if _is_empty(path) else f"it is no image ({_short(error)})") from error
+    with image:
+        width, height = image.size
+        if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE:
+            raise UndecodableError(f"it claims {width} × {height} pixels")
+        yield image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise UndecodableError("it holds floating-point values of unknown range; convert it to 8 or 16 bits")
+    if image.mode.startswith("I"):
+        return _from_wide_grey(image)
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        layered = image.convert("RGBA")
+        white = Image.new("RGBA", layered.size, "white")
+        return Image.alpha_composite(white, layered).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_wide_grey(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65_535:
+        raise UndecodableError("its values lie outside 16 bits; convert it to 8 or 16 bits")
+    return Image.fromarray((values / 257).round().astype(np.uint8)).convert("RGB")
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size == 0
+
+
+def _short(error: Exception) -> str:
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return "unknown format" if "cannot identify" in text else text[:120]

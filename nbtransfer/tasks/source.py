@@ -1,0 +1,47 @@
+"""From a sample of the manifest to its image."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from nbtransfer.core.task import Sample, TaskCard
+from nbtransfer.tasks.decode import UndecodableError, load_rgb
+
+
+class ImageSource:
+    """Decodes the examples of a task. Holds no open files, so that loader processes may inherit it."""
+
+    def __init__(self, task: TaskCard) -> None:
+        self._task = task
+        self._root = Path(task.root)
+
+    def image(self, sample: Sample) -> Image.Image:
+        """The example as 8-bit RGB; raises UndecodableError when it cannot be decoded or is not the file it was."""
+        if self._task.kind == "arrays":
+            return self._from_array(int(sample.source))
+        path = self._root / sample.source
+        self._check_unchanged(path, sample)
+        return load_rgb(path)
+
+    @staticmethod
+    def _check_unchanged(path: Path, sample: Sample) -> None:
+        """A file that was replaced may show something else than its label says."""
+        try:
+            stat = path.stat()
+        except OSError as error:
+            raise UndecodableError("it is gone") from error
+        if (stat.st_size, stat.st_mtime_ns) != (sample.size, sample.mtime_ns):
+            raise UndecodableError("it changed after the task was made")
+
+    @cached_property
+    def _array(self) -> np.ndarray[Any, Any]:
+        return np.load(self._root, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+
+    def _from_array(self, row: int) -> Image.Image:
+        values = self._array[row]
+        return Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values).convert("RGB")

@@ -1,0 +1,158 @@
+"""`Task`: the ways to make one, and a look at what is in it."""
+
+from __future__ import annotations
+
+import html
+import os
+import random
+import typing
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from nbtransfer.core.task import SPLITS, Sample, TaskCard
+from nbtransfer.core.text import html_table, nearest
+from nbtransfer.errors import TaskError
+from nbtransfer.tasks import arrays, demo, folders, split
+from nbtransfer.tasks.check import Findings, OnProblem, Usable, usable_images
+from nbtransfer.tasks.scan import Scan, scan
+from nbtransfer.tasks.source import ImageSource
+
+
+class Task(TaskCard):
+    """The target task: labelled images and what to predict."""
+
+    @classmethod
+    def from_folder(
+        cls,
+        root: str | os.PathLike[str],
+        *,
+        holdout: float = 0.2,
+        test: float = 0.0,
+        seed: int = 0,
+        per_class: int | None = None,
+        unreadable: OnProblem = "error",
+        duplicates: OnProblem = "error",
+        name: str | None = None,
+    ) -> Task:
+        """Make a task from `root/<class>/<image>`, or from `root/train/<class>/<image>` with val and perhaps test beside.
+
+        holdout, test   shares of each class to validate on and to keep untouched; not used where folders say it
+        seed            of the hold-out; the same files and seed give the same split
+        per_class       take at most so many images of each class, chosen by the seed
+        unreadable      "error", or "skip" to leave unreadable files out
+        duplicates      what to do with exact copies that have two labels or stand on both sides of a given split
+
+        Every file's header is read once and the result kept. Raises TaskError that lists all problems and names the files.
+        """
+        split.check_shares(holdout, test)
+        _check_choice("unreadable", unreadable)
+        _check_choice("duplicates", duplicates)
+        folder = Path(root).expanduser().absolute()
+        found = folders.find_images(folder)
+        result = scan([path for path, _, _ in found.images])
+        findings = Findings(notes=found.notes)
+        images = usable_images(found, result, unreadable, duplicates, findings)
+        findings.raise_problems(folder)
+        images = _limited(images, per_class, seed)
+        classes = tuple(sorted({image.label for image in images}))
+        samples = _samples(folder, images, classes, result, (holdout, test, seed))
+        return cls(name or folder.name, "folder", str(folder), classes, samples, tuple(findings.notes))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x: Any,
+        y: Any,
+        *,
+        classes: Sequence[str] | None = None,
+        holdout: float = 0.2,
+        test: float = 0.0,
+        seed: int = 0,
+        name: str = "arrays",
+    ) -> Task:
+        """Make a task from images in memory.
+
+        x         uint8 (N, H, W, C) or float (N, C, H, W) in 0…1 (kept at 8 bits), with C = 1 or 3; array or tensor
+        y         (N,) whole numbers or class names
+        classes   names for the numbers 0, 1, …; without it the labels name themselves
+
+        The images are written once under the home folder, where background runs map them. Raises TaskError.
+        """
+        split.check_shares(holdout, test)
+        images = arrays.checked_images(x)
+        labels, names = arrays.checked_labels(y, len(images), classes)
+        arrays.check_counts(labels, names)
+        sides = split.stratified(labels, holdout, test, seed, arrays.copies(images))
+        path = arrays.keep(images)
+        stat = path.stat()
+        samples = tuple(
+            Sample(str(row), label, side, stat.st_size, stat.st_mtime_ns)
+            for row, (label, side) in enumerate(zip(labels, sides, strict=True))
+        )
+        return cls(name, "arrays", str(path), names, samples)
+
+    @classmethod
+    def demo(cls, name: str, **options: Any) -> Task:
+        """A real task that ships in a package: "textile" or "digits". Options are those of from_folder or from_arrays."""
+        if name == "textile":
+            return cls.from_folder(demo.textile_folder(), **{"name": "textile", **options})
+        if name == "digits":
+            return cls.from_arrays(*demo.digits(), **{"name": "digits", **options})
+        raise TaskError(f"there is no demo task {name!r}; {nearest(name, demo.NAMES)}")
+
+    def image(self, sample: Sample) -> Image.Image:
+        """One example as an RGB image; raises UndecodableError when its file cannot be decoded."""
+        return ImageSource(self).image(sample)
+
+    def _repr_html_(self) -> str:
+        used = [name for name in SPLITS if self.sizes[name]]
+        rows = [(name, *(counts[s] for s in used)) for name, counts in self.class_counts.items()]
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
+        return f"<p>{html.escape(repr(self))}</p>{html_table(('class', *used), rows)}<ul>{notes}</ul>"
+
+
+def _samples(
+    root: Path, images: Sequence[Usable], classes: tuple[str, ...], result: Scan, shares: tuple[float, float, int]
+) -> tuple[Sample, ...]:
+    numbers = {name: number for number, name in enumerate(classes)}
+    copy_of = {path: group[0] for group in result.duplicates for path in group}
+    labels = [numbers[image.label] for image in images]
+    groups = [copy_of.get(str(image.path), str(image.path)) for image in images]
+    holdout, test, seed = shares
+    sides = [image.split for image in images]
+    if not any(side in ("val", "test") for side in sides):
+        sides = list(split.stratified(labels, holdout, test, seed, groups))
+    elif "val" not in sides:
+        train = [i for i, side in enumerate(sides) if side == "train"]
+        chosen = split.stratified([labels[i] for i in train], holdout, 0.0, seed, [groups[i] for i in train])
+        for i, side in zip(train, chosen, strict=True):
+            sides[i] = side
+    return tuple(
+        Sample(os.path.relpath(image.path, root), label, side or "train", image.size, image.mtime_ns)
+        for image, label, side in zip(images, labels, sides, strict=True)
+    )
+
+
+def _limited(images: list[Usable], per_class: int | None, seed: int) -> list[Usable]:
+    if per_class is None:
+        return images
+    if per_class < 2:
+        raise TaskError(f"per_class is {per_class}; each class needs at least 2 images")
+    members: dict[tuple[str, str | None], list[Usable]] = defaultdict(list)
+    for image in images:
+        members[image.label, image.split].append(image)
+    kept: set[Path] = set()
+    for (label, side), group in members.items():
+        chosen = random.Random(f"{seed}/{label}/{side}").sample(group, min(per_class, len(group)))
+        kept.update(image.path for image in chosen)
+    return [image for image in images if image.path in kept]
+
+
+def _check_choice(name: str, value: str) -> None:
+    choices = typing.get_args(OnProblem)
+    if value not in choices:
+        raise TaskError(f"{name} is {value!r}; use {' or '.join(map(repr, choices))}")
