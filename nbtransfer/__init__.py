@@ -1,0 +1,67 @@
+"""Transfer learning inside the notebook.
+
+    import nbtransfer as nt
+
+    task = nt.Task.from_folder("images/")
+    run = nt.start(nt.Recipe(task=task, backbone="resnet18", strategy="lp_ft"))
+    run.wait()
+
+Importing this package loads neither torch nor IPython: each name below is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from nbtransfer.core.backbone import BackboneCard as BackboneCard
+    from nbtransfer.core.freeze import FreezePlan as FreezePlan
+    from nbtransfer.core.recipe import Recipe as Recipe
+    from nbtransfer.core.strategy import Phase as Phase
+    from nbtransfer.core.strategy import Strategy as Strategy
+    from nbtransfer.engine.export import load as load_model
+    from nbtransfer.engine.inference import predict as predict
+    from nbtransfer.errors import NbTransferError as NbTransferError
+    from nbtransfer.jobs.launcher import start as start
+    from nbtransfer.jobs.run import Run as Run
+    from nbtransfer.jobs.run import attach as attach
+    from nbtransfer.jobs.run import list_runs as runs
+    from nbtransfer.pretrained.listing import backbone as backbone
+    from nbtransfer.pretrained.listing import backbones as backbones
+    from nbtransfer.tasks.task import Task as Task
+
+_HOMES = {
+    "BackboneCard": "core.backbone:BackboneCard",
+    "FreezePlan": "core.freeze:FreezePlan",
+    "NbTransferError": "errors:NbTransferError",
+    "Phase": "core.strategy:Phase",
+    "Recipe": "core.recipe:Recipe",
+    "Run": "jobs.run:Run",
+    "Strategy": "core.strategy:Strategy",
+    "Task": "tasks.task:Task",
+    "attach": "jobs.run:attach",
+    "backbone": "pretrained.listing:backbone",
+    "backbones": "pretrained.listing:backbones",
+    "load_model": "engine.export:load",
+    "predict": "engine.inference:predict",
+    "runs": "jobs.run:list_runs",
+    "start": "jobs.launcher:start",
+}
+
+__all__ = sorted([*_HOMES, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nbtransfer' has no attribute {name!r}")
+    module, attribute = _HOMES[name].split(":")
+    value = getattr(importlib.import_module(f"nbtransfer.{module}"), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -60,7 +60,8 @@ class WeightsCard:
     """One set of pretrained weights.
 
     `file` is the name of the file to look for, `digest` the leading hexadecimal digits of its sha256 that are
-    published with it, `size` its bytes, `top1` its ImageNet-1k accuracy in percent where known.
+    published with it, `size` its bytes, `top1` its ImageNet-1k accuracy in percent where known. `package` is the module
+    that ships the file, where one does.
     """
 
     name: str
@@ -72,6 +73,7 @@ class WeightsCard:
     source: str
     categories: int
     top1: float | None = None
+    package: str | None = None
 
 
 @dataclass(frozen=True)

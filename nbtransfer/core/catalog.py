@@ -1,6 +1,6 @@
 """The cards of all built-in backbones, read from a file that travels with the package.
 
-The file is made by `python -m nbtransfer.backbones.catalog` from the installed libraries; a test compares the two.
+The file is made by `python -m nbtransfer.pretrained.catalog` from the installed libraries; a test compares the two.
 Reading it takes milliseconds and loads no framework, so that recipes can be checked before any worker starts.
 """
 

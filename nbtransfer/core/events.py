@@ -77,7 +77,8 @@ class Step(Event):
 
 @dataclass(frozen=True, slots=True)
 class EpochEnded(Event):
-    """`epoch` counts from 1 through all phases; `step` is the number of steps since the start of the run."""
+    """`epoch` counts from 1 through all phases; `step` is the number of steps since the start of the run.
+    `best` means: the best epoch of the run so far, more validation images right or as many with a smaller loss."""
 
     phase: str
     epoch: int
@@ -94,7 +95,7 @@ class EpochEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class PhaseEnded(Event):
-    """`reason` is "finished", "no better validation loss" or "stopped"."""
+    """`reason` is "finished", "no better validation score" or "stopped"."""
 
     phase: str
     index: int

@@ -42,7 +42,7 @@ class Recipe:
     image_size      pixels; None is what the shared layers were trained on
     crop            share of the shorter side the central crop keeps; None is the shared layers' own, 1 keeps all of it
     clip_grad       largest norm of the gradient, None for no limit
-    patience        stop a phase after so many epochs without a better validation loss, None for never
+    patience        stop a phase after so many epochs without a better validation score, None for never
     on_bad_image    an image that only fails when it is decoded: "skip" it with an event, or "fail"
     seed            of every random choice
     device          "auto", "cpu", "cuda", "cuda:1", "mps"

@@ -80,7 +80,7 @@ class RunState:
 
     @property
     def best(self) -> HistoryRow | None:
-        """The epoch whose weights are the best so far, in the last phase that has one."""
+        """The epoch whose weights are the best so far."""
         return next((row for row in reversed(self.history) if row.best), None)
 
     def evaluation(self, split: str) -> Evaluation | None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import difflib
 import html
+import re
 from collections.abc import Iterable, Sequence
+
+
+_NUMBER = re.compile(r"(–|[\d.,/]+( \w+)?)?")
 
 
 def nearest(name: str, known: Iterable[str], *, count: int = 3) -> str:
@@ -51,7 +55,7 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Columns padded to equal width; numbers to the right."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in [list(header), *cells]) for i in range(len(header))]
-    right = [bool(cells) and all(row[i][:1].isdigit() or row[i] in ("", "–") for row in cells) for i in range(len(header))]
+    right = [all(_NUMBER.fullmatch(row[i]) for row in cells) for i in range(len(header))]
 
     def line(row: Sequence[str]) -> str:
         padded = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True))

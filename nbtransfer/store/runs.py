@@ -24,7 +24,7 @@ FORMAT = 1
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 
 
-def create(recipe: Recipe, versions: dict[str, str]) -> RunPaths:
+def create(recipe: Recipe) -> RunPaths:
     """A new run folder with its recipe and manifest. It appears under its name only when it is complete."""
     runs = private_folder(home() / "runs")
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
@@ -33,7 +33,7 @@ def create(recipe: Recipe, versions: dict[str, str]) -> RunPaths:
         private_folder(folder)
     draft.lock.touch(mode=0o600)
     draft.manifest.write_text("".join(_manifest_lines(recipe.task.samples)), encoding="ascii")
-    spec = {"format": FORMAT, "id": run_id, "created": time.time(), "versions": versions, "recipe": _encode(recipe)}
+    spec = {"format": FORMAT, "id": run_id, "created": time.time(), "recipe": _encode(recipe)}
     draft.spec.write_text(dumps(spec, indent=1), encoding="ascii")
     final = RunPaths(runs / run_id)
     atomic.publish(draft.root, final.root)

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from nbtransfer.backbones import timm_models, torchvision_models, weights
-from nbtransfer.backbones.backbone import Backbone, WholeBackbone
-from nbtransfer.backbones.families import CUTS
-from nbtransfer.backbones.measure import card_of
+from nbtransfer.pretrained import timm_models, torchvision_models, weights
+from nbtransfer.pretrained.backbone import Backbone, WholeBackbone
+from nbtransfer.pretrained.families import CUTS
+from nbtransfer.pretrained.measure import card_of
 from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard
 
@@ -93,7 +93,7 @@ def _with_buffers(net: Any, stages: Mapping[str, str]) -> dict[str, str]:
 
 
 def _timm_card(name: str) -> BackboneCard:
-    from nbtransfer.backbones.measure import structure_only
+    from nbtransfer.pretrained.measure import structure_only
 
     with structure_only():
         net = timm_models.build(name)

@@ -11,7 +11,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from nbtransfer.backbones.backbone import Backbone
+from nbtransfer.pretrained.backbone import Backbone
 from nbtransfer.core.backbone import BackboneCard, InputSpec, WeightsCard
 
 

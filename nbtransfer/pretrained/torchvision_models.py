@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torchvision import models
 
-from nbtransfer.backbones import weights as weight_files
+from nbtransfer.pretrained import weights as weight_files
 from nbtransfer.core.backbone import InputSpec, WeightsCard
 
 ORIGIN = "torchvision"

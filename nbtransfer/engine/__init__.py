@@ -1,0 +1,1 @@
+"""Training: freezing, data, optimiser, the loop, checkpoints. No Jupyter."""

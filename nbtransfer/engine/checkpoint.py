@@ -1,0 +1,58 @@
+"""Tensors and the facts about them on the disk: safetensors beside JSON that carries the sha256 of the tensors.
+
+A checkpoint appears under its name only when it is complete. Neither format can execute code, and neither notices a
+flipped bit by itself, hence the digest.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from nbtransfer.pretrained.weights import file_digest
+from nbtransfer.core.codec import dumps
+from nbtransfer.errors import CheckpointError
+from nbtransfer.store import atomic
+
+TENSORS, FACTS = "state.safetensors", "state.json"
+
+
+def save(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
+    """Write tensors and facts to `folder`, replacing what is there."""
+    draft = atomic.temporary_beside(folder)
+    draft.mkdir(mode=0o700, parents=True)
+    try:
+        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, draft / TENSORS)
+        digest = file_digest(draft / TENSORS)
+        atomic.write_text(draft / FACTS, dumps({**facts, "sha256": digest}, indent=1))
+        if folder.exists():
+            shutil.rmtree(folder)
+        atomic.publish(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def load(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """What `save` wrote; raises CheckpointError when any of it is missing or altered."""
+    try:
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        if file_digest(folder / TENSORS) != facts.pop("sha256"):
+            raise CheckpointError(f"{folder / TENSORS} is damaged: its sha256 is not the one it was written with")
+        return load_file(folder / TENSORS), facts
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise CheckpointError(f"{folder} holds no complete checkpoint ({error})") from error
+
+
+def prune(parent: Path, keep_last: int, keep: frozenset[str]) -> None:
+    """Remove all but the newest `keep_last` checkpoints and those named in `keep`."""
+    names = sorted(p.name for p in parent.iterdir() if p.is_dir() and not p.name.startswith("."))
+    for name in names[:-keep_last]:
+        if name not in keep:
+            shutil.rmtree(parent / name, ignore_errors=True)

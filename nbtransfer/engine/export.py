@@ -1,0 +1,124 @@
+"""A model to hand on: weights, everything needed to use them, and a question with its answer.
+
+    model.safetensors   all parameters and buffers
+    model.json          backbone, classes, preprocessing, and where the model comes from
+    sample.safetensors  one image of the task as the model sees it, and the model's logits
+    README.md           the same for people
+
+Whoever loads the folder asks the question again and compares the answers, so that a broken environment is noticed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from nbtransfer.pretrained import registry
+from nbtransfer.pretrained.weights import file_digest
+from nbtransfer.core.backbone import InputSpec
+from nbtransfer.core.codec import dumps, from_plain, to_plain
+from nbtransfer.core.evaluation import Evaluation
+from nbtransfer.core.recipe import Recipe
+from nbtransfer.engine.model import TransferModel
+from nbtransfer.engine.preprocess import Normalise, shape
+from nbtransfer.engine.training import versions
+from nbtransfer.errors import CheckpointError, InputError
+from nbtransfer.store import atomic
+from nbtransfer.tasks.source import ImageSource
+
+FORMAT = 1
+TOLERANCE = 1e-3
+"""Largest difference of logits between machines: other kernels sum in another order."""
+
+
+def export(model: TransferModel, recipe: Recipe, scores: tuple[Evaluation, ...], folder: str | os.PathLike[str]) -> Path:
+    """Write the model to a new folder; raises InputError when something is there already."""
+    target = Path(folder).expanduser().absolute()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError(f"{target} is there already; give a new folder")
+    draft = atomic.temporary_beside(target)
+    draft.mkdir(parents=True)
+    save_file({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}, draft / "model.safetensors")
+    sample = next(recipe.task.split("val"))
+    pixels = shape(ImageSource(recipe.task).image(sample), model.spec)
+    save_file({"pixels": pixels, "logits": _logits(model, pixels)}, draft / "sample.safetensors")
+    facts = _facts(model, recipe, scores, file_digest(draft / "model.safetensors"))
+    atomic.write_text(draft / "model.json", dumps(facts, indent=1))
+    atomic.write_text(draft / "README.md", _readme(model, recipe, scores))
+    if target.exists():
+        target.rmdir()
+    atomic.publish(draft, target)
+    return target
+
+
+def load(folder: str | os.PathLike[str]) -> TransferModel:
+    """An exported model in evaluation mode, after it has answered its sample as it did when it was exported.
+
+    Raises CheckpointError when a file is missing or altered, or the answer differs by more than 0.001.
+    """
+    path = Path(folder).expanduser()
+    try:
+        facts: dict[str, Any] = json.loads((path / "model.json").read_text(encoding="utf-8"))
+        if facts["format"] != FORMAT:
+            raise CheckpointError(f"{path} has format {facts['format']}; this nbtransfer reads format {FORMAT}")
+        if file_digest(path / "model.safetensors") != facts["sha256"]:
+            raise CheckpointError(f"{path / 'model.safetensors'} is damaged: its sha256 is not the one it was exported with")
+        tensors, sample = load_file(path / "model.safetensors"), load_file(path / "sample.safetensors")
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path} holds no exported model ({error})") from error
+    card = registry.card(facts["backbone"])
+    spec = from_plain(InputSpec, facts["input"])
+    model = TransferModel(registry.build(card, None).module, card, spec, tuple(facts["classes"]))
+    model.load_state_dict(tensors)
+    model.eval().requires_grad_(False)
+    difference = (_logits(model, sample["pixels"]) - sample["logits"]).abs().max().item()
+    if not difference <= TOLERANCE:
+        raise CheckpointError(f"{path} answers its own sample differently here, by {difference:.2g}; compare the versions in model.json")
+    return model
+
+
+@torch.no_grad()
+def _logits(model: TransferModel, pixels: torch.Tensor) -> torch.Tensor:
+    device = next(model.parameters()).device
+    return model(Normalise(model.spec, device)(pixels[None]))[0].cpu()  # type: ignore[no-any-return]
+
+
+def _facts(model: TransferModel, recipe: Recipe, scores: tuple[Evaluation, ...], digest: str) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "sha256": digest,
+        "backbone": model.card.name,
+        "classes": model.classes,
+        "input": to_plain(model.spec),
+        "task": recipe.task.name,
+        "strategy": recipe.strategy_name,
+        "seed": recipe.seed,
+        "evaluations": to_plain(scores),
+        "versions": versions(),
+    }
+
+
+def _readme(model: TransferModel, recipe: Recipe, scores: tuple[Evaluation, ...]) -> str:
+    lines = [
+        f"# {recipe.task.name}",
+        "",
+        f"Image classifier: `{model.card.name}` with the strategy `{recipe.strategy_name}`.",
+        f"Classes: {', '.join(model.classes)}.",
+        f"Input: RGB, shorter side {model.spec.resize} px, central {model.spec.size} × {model.spec.size} px.",
+        "",
+        *(f"Accuracy on {s.examples} {s.split} images: {s.accuracy:.3f} (95 % {s.interval.low:.3f}–{s.interval.high:.3f})."
+          for s in scores),
+        "",
+        f"Shared layers: {model.card.origin}, licence of their weights: {model.card.licence}.",
+        "",
+        "    import nbtransfer as nt",
+        '    model = nt.load_model("this folder")',
+        '    nt.predict(model, "an image.jpg")',
+        "",
+    ]  # fmt: skip
+    return "\n".join(lines)

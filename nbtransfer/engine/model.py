@@ -1,0 +1,78 @@
+"""The model that is trained: shared layers, a head, and the freeze plan in force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Self
+
+import torch
+from torch import nn
+
+from nbtransfer.pretrained import registry
+from nbtransfer.pretrained.backbone import Backbone
+from nbtransfer.core.backbone import BackboneCard, InputSpec
+from nbtransfer.core.freeze import FreezePlan, LayerPlan
+from nbtransfer.core.recipe import Recipe
+from nbtransfer.engine import freezing
+
+HEAD = "head"
+
+
+class TransferModel(nn.Module):
+    """Shared layers and one linear head.
+
+    The freeze plan in force holds whatever is called on the model: `train()` puts it into training mode *within* the
+    plan, so that a frozen layer never leaves evaluation mode.
+    """
+
+    def __init__(self, backbone: Backbone, card: BackboneCard, spec: InputSpec, classes: tuple[str, ...]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = nn.Linear(card.width, len(classes))
+        # A head of zeros asks nothing of the shared layers in the first step (Kolesnikov et al. 2020, arXiv 1912.11370).
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        self.card, self.spec, self.classes = card, spec, classes
+        self._active = freezing.training_modules(backbone, FreezePlan.none().resolve(card))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (N, classes) of normalised images (N, 3, size, size)."""
+        return self.head(self.backbone(images))  # type: ignore[no-any-return]
+
+    def follow(self, plan: Mapping[str, LayerPlan]) -> None:
+        """Put a freeze plan in force: gradients now, modes now and after every `train()`."""
+        self._active = freezing.training_modules(self.backbone, plan)
+        for name, entry in plan.items():
+            for parameter in self.backbone.get_submodule(name).parameters(recurse=False):
+                parameter.requires_grad_(entry.learns)
+                parameter.grad = None
+        self.train(self.training)
+
+    def tensors(self, layer: str) -> dict[str, torch.Tensor]:
+        """Parameters and buffers a layer owns itself, under their names in the model. `layer` may be "head"."""
+        prefix = HEAD if layer == HEAD else f"backbone.{layer}"
+        module = self.get_submodule(prefix)
+        own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+        return {f"{prefix}.{name}": tensor.detach() for name, tensor in own}
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode, as far as the freeze plan in force allows."""
+        super().train(mode)
+        if mode:
+            for name, module in self.backbone.named_modules():
+                module.training = name in self._active
+        return self
+
+
+def build(recipe: Recipe, card: BackboneCard) -> tuple[TransferModel, str | None]:
+    """The untrained model of a recipe, and the digest of the weights it starts from (None when they are random)."""
+    own = recipe.weights_file
+    built = registry.build(card, recipe.weights, own_file=own is not None, seed=recipe.seed)
+    return TransferModel(built.module, card, input_spec(recipe, card), recipe.task.classes), built.digest
+
+
+def input_spec(recipe: Recipe, card: BackboneCard) -> InputSpec:
+    """The preprocessing of a recipe: that of the weights chosen, at the recipe's size and crop."""
+    named = recipe.weights is not None and recipe.weights_file is None
+    spec = card.weights_named(recipe.weights).input if named and recipe.weights else card.input
+    return spec.at(recipe.image_size, recipe.crop)

@@ -1,0 +1,163 @@
+"""Carry out a recipe: build, train phase by phase, judge, keep the result. Yields events."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from nbtransfer.pretrained import registry
+from nbtransfer.core import events as ev
+from nbtransfer.core import strategy as strategies
+from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.recipe import Recipe
+from nbtransfer.core.strategy import Phase, Strategy
+from nbtransfer.engine import checkpoint, data, device, model, optim, result
+from nbtransfer.engine.loop import Loop, Progress
+from nbtransfer.engine.model import HEAD, TransferModel
+from nbtransfer.engine.receipt import Fingerprints
+from nbtransfer.store.paths import RunPaths
+
+KEEP_CHECKPOINTS = 3
+NORMAL_ENDS = ("finished", "no better validation score")
+
+
+def carry_out(recipe: Recipe, paths: RunPaths, stopping: Callable[[], bool]) -> Iterator[ev.Event]:
+    """All events of a run after `Starting`, up to `Finished` or `Stopped`. `stopping` is asked between steps."""
+    started = time.monotonic()
+    card = registry.card(recipe.backbone)
+    recipe.check_against(card)
+    session = Session(recipe, card, paths, stopping)
+    yield session.prepared()
+    for index, phase in enumerate(session.strategy.phases):
+        yield from session.phase(index, phase)
+        if session.stopped:
+            break
+    if not session.progress.best_epoch:
+        yield ev.Stopped("before the first epoch ended, so there is no model")
+        return
+    yield from session.judge()
+    if session.stopped:
+        yield ev.Stopped(f"the model is that of epoch {session.progress.best_epoch}")
+    else:
+        yield ev.Finished(session.progress.best_epoch, time.monotonic() - started)
+
+
+@dataclass
+class Session:
+    """One run in this process: everything that lives from its first phase to its last."""
+
+    recipe: Recipe
+    card: BackboneCard
+    paths: RunPaths
+    stopping: Callable[[], bool]
+    progress: Progress = field(default_factory=Progress)
+    saved: dict[int, Path] = field(default_factory=dict)
+    stopped: bool = False
+
+    def __post_init__(self) -> None:
+        recipe, card = self.recipe, self.card
+        self.threads = device.use_threads(recipe.threads)
+        self.device = device.choose(recipe.device, recipe.precision)
+        torch.manual_seed(recipe.seed)
+        built, self.weights = model.build(recipe, card)
+        self.model: TransferModel = built.to(self.device.torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.strategy: Strategy = recipe.resolved(card)
+        self.plans = [phase.plan.resolve(card) for phase in self.strategy.phases]
+        always_frozen = [n for n in self.plans[0] if not any(p[n].learns or p[n].updates for p in self.plans)]
+        # Random weights cannot be had again from a file, so everything is saved with them.
+        self.learned = [n for n in self.plans[0] if n not in always_frozen or self.weights is None]
+        self.fingerprints = Fingerprints.take(self.model, always_frozen)
+        self.optimiser = optim.build(self.model, recipe)
+        self.data = data.prepare(recipe, self.model.spec, self.device.torch)
+
+    def prepared(self) -> ev.Prepared:
+        """What is going to happen, and with what."""
+        sizes = self.recipe.task.sizes
+        return ev.Prepared(
+            device=str(self.device.torch),
+            device_name=self.device.name,
+            precision=self.device.precision,
+            threads=self.threads,
+            train=sizes["train"],
+            val=sizes["val"],
+            test=sizes["test"],
+            total=sum(p.numel() for p in self.model.parameters()),
+            weights=self.weights or f"random, seed {self.recipe.seed}",
+            phases=tuple(self._phase_plan(i) for i in range(len(self.plans))),
+            versions=versions(),
+        )
+
+    def phase(self, index: int, phase: Phase) -> Iterator[ev.Event]:
+        """One phase, ending with its best weights in the model and a snapshot of them on the disk."""
+        self.model.follow(self.plans[index])
+        self.optimiser.state.clear()  # another schedule begins, from weights the old moments do not belong to
+        yield ev.PhaseStarted(phase.name, index)
+        first = self.progress.epoch
+        loop = Loop(
+            self.model, self.optimiser, self.data, self.recipe, self.device, phase, self.plans[index], self._lr(index),
+            self.progress, self.stopping, lambda: self._save(index),
+        )  # fmt: skip
+        yield from loop.events()
+        self.stopped = self.stopping()
+        reason = NORMAL_ENDS[self.progress.epoch < first + phase.epochs]
+        yield ev.PhaseEnded(phase.name, index, self.progress.phase_best_epoch, "stopped" if self.stopped else reason)
+        if self.progress.epoch > first:
+            self._restore(self.progress.phase_best_epoch)
+            result.save_learned(self.paths.snapshots / f"{index}-{phase.name}", self.model, self.learned, self.weights)
+
+    def _restore(self, epoch: int) -> None:
+        """Put the weights of an epoch back into the model."""
+        tensors, _ = checkpoint.load(self.saved[epoch])
+        result.overlay(self.model, {n: t for n, t in tensors.items() if not n.startswith("optimiser.")})
+
+    def judge(self) -> Iterator[ev.Event]:
+        """Score the best weights in full precision, as whoever loads the model will, and write the result."""
+        self._restore(self.progress.best_epoch)
+        receipt = self.fingerprints.compare(self.model)
+        yield receipt.event()
+        splits = {"val": self.data.val, **({"test": self.data.test} if self.data.test else {})}
+        judged = {name: result.judge(self.model, batches, self.device) for name, batches in splits.items()}
+        result.save(self.paths, self.model, self.learned, self.weights, judged, receipt)
+        for name, predictions in judged.items():
+            yield ev.Evaluated(predictions.evaluation(name, self.model.classes))
+
+    def _save(self, index: int) -> Iterator[ev.Event]:
+        name = f"step-{self.progress.step:08d}"
+        tensors = {t: v for layer in [*self.learned, HEAD] for t, v in self.model.tensors(layer).items()}
+        for number, state in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{key}": value for key, value in state.items() if isinstance(value, torch.Tensor)}
+        p = self.progress
+        facts = {"phase": index, "epoch": p.epoch, "step": p.step, "best_epoch": p.best_epoch, "best_score": p.best_score,
+                 "phase_best_epoch": p.phase_best_epoch, "phase_best_score": p.phase_best_score, "base": self.weights}  # fmt: skip
+        self.saved[p.epoch] = self.paths.checkpoints / name
+        checkpoint.save(self.saved[p.epoch], tensors, facts)
+        kept = frozenset(self.saved[epoch].name for epoch in (p.best_epoch, p.phase_best_epoch))
+        checkpoint.prune(self.paths.checkpoints, KEEP_CHECKPOINTS, kept)
+        yield ev.CheckpointSaved(name, p.step)
+
+    def _lr(self, index: int) -> float:
+        phase = self.strategy.phases[index]
+        return phase.lr or strategies.default_lr(self.recipe.optimiser, phase.plan, self.card)
+
+    def _phase_plan(self, index: int) -> ev.PhasePlan:
+        phase, plan = self.strategy.phases[index], self.plans[index]
+        head = sum(p.numel() for p in self.model.head.parameters())
+        shared = sum(layer.params for layer in self.card.layers if plan[layer.name].learns)
+        return ev.PhasePlan(phase.name, phase.epochs, self._lr(index), head + shared, phase.plan.summary(self.card))
+
+
+def versions() -> dict[str, str]:
+    """What else decides the numbers, for the record."""
+    found = {"python": platform.python_version()}
+    for name in ("nbtransfer", "torch", "torchvision", "timm", "pillow", "numpy"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,49 @@
+"""What can be checked in milliseconds before a worker starts."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+
+from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.recipe import WEIGHT_SUFFIXES, Recipe
+from nbtransfer.errors import MissingExtraError, RecipeError, TaskError
+from nbtransfer.pretrained.listing import backbone
+
+
+def preflight(recipe: Recipe) -> Recipe:
+    """The recipe as a worker can use it (paths made absolute); raises an error that says what to do otherwise."""
+    card = backbone(recipe.backbone)
+    recipe.check_against(card)
+    _check_packages(recipe, card)
+    _check_task(recipe)
+    return _with_absolute_weights(recipe)
+
+
+def _check_packages(recipe: Recipe, card: BackboneCard) -> None:
+    if card.origin == "timm" and importlib.util.find_spec("timm") is None:
+        raise MissingExtraError(f"backbone {card.name!r}", "timm")
+    if recipe.weights is not None and recipe.weights_file is None:
+        package = card.weights_named(recipe.weights).package
+        if package and importlib.util.find_spec(package) is None:
+            raise MissingExtraError(f"the pretrained {card.name}", "demo")
+
+
+def _check_task(recipe: Recipe) -> None:
+    task = recipe.task
+    if not Path(task.root).exists():
+        raise TaskError(f"{task.root} is gone; make the task again from where its images are now")
+    if task.sizes["train"] < 2 or task.sizes["val"] < 1:
+        raise TaskError(f"{task!r} is too small; it needs at least 2 training images and 1 to validate on")
+
+
+def _with_absolute_weights(recipe: Recipe) -> Recipe:
+    if recipe.weights_file is None:
+        return recipe
+    path = Path(recipe.weights_file).expanduser().absolute()
+    if not path.is_file():
+        raise RecipeError(f"there is no weights file {path}; give a path that exists, or weights='default'")
+    if path.suffix not in WEIGHT_SUFFIXES:
+        raise RecipeError(f"{path.name} is not a weights file we read; use one of {', '.join(WEIGHT_SUFFIXES)}")
+    return replace(recipe, weights=str(path))

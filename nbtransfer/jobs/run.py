@@ -1,0 +1,230 @@
+"""`Run`: what a user holds. Reads the run folder, sends commands; owns nothing, so any number of them may exist."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbtransfer.core.codec import from_plain
+from nbtransfer.core.evaluation import Evaluation
+from nbtransfer.core.recipe import Recipe
+from nbtransfer.core.state import HistoryRow, RunState, fold
+from nbtransfer.core.text import duration, html_table, text_table
+from nbtransfer.errors import RunError
+from nbtransfer.store import inbox, runs
+from nbtransfer.store.journal import JournalReader
+from nbtransfer.store.lock import is_held
+from nbtransfer.store.paths import RunPaths
+
+if TYPE_CHECKING:
+    from nbtransfer.engine.inference import Answer
+    from nbtransfer.engine.model import TransferModel
+
+POLL_SECONDS = 0.1
+START_SECONDS = 20.0
+
+
+class History(tuple[HistoryRow, ...]):
+    """One row for each epoch; prints as a table."""
+
+    __slots__ = ()
+    _HEADER = ("phase", "epoch", "step", "loss", "accuracy", "val loss", "val accuracy (95 %)", "lr", "time", "")
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Plain rows, for pandas.DataFrame and the like."""
+        return [asdict(row) for row in self]
+
+    def _rows(self) -> Iterator[tuple[object, ...]]:
+        for r in self:
+            low, high = r.val_interval
+            yield (
+                r.phase, r.epoch, r.step, f"{r.loss:.4f}", f"{r.accuracy:.3f}", f"{r.val_loss:.4f}",
+                f"{r.val_accuracy:.3f} ({low:.3f}–{high:.3f})", f"{r.lr:.2g}", duration(r.seconds), "best" if r.best else "",
+            )  # fmt: skip
+
+    def __repr__(self) -> str:
+        return text_table(self._HEADER, self._rows()) if self else "no epoch has ended yet"
+
+    def _repr_html_(self) -> str:
+        return html_table(self._HEADER, self._rows())
+
+
+class Run:
+    """A handle on one run. Make it with `nbtransfer.start` or `nbtransfer.attach`."""
+
+    def __init__(self, paths: RunPaths) -> None:
+        self.paths = paths
+        self._reader = JournalReader(paths.events)
+        self._state = RunState()
+        self._recipe: Recipe | None = None
+
+    @property
+    def id(self) -> str:
+        return self.paths.id
+
+    @property
+    def recipe(self) -> Recipe:
+        """What this run carries out."""
+        if self._recipe is None:
+            self._recipe = runs.read_recipe(self.paths)
+        return self._recipe
+
+    @property
+    def state(self) -> RunState:
+        """The run now. Reads only what was written since the last look."""
+        # The lock first: a worker that ends between the two looks has then left its last word in the journal.
+        held = is_held(self.paths.lock)
+        self._state = fold(self._reader.read(), self._state)
+        if held or self._state.ended or not self._is_over():
+            return self._state
+        return replace(self._state, status="lost", message=self._how_it_was_lost())
+
+    def history(self) -> History:
+        """One row for each epoch so far: phase, epoch, step, loss, accuracy, validation, learning rate, seconds."""
+        return History(self.state.history)
+
+    def wait(self, timeout: float | None = None) -> RunState:
+        """Wait until the run has ended, or for `timeout` seconds; returns its state then."""
+        return next(state for state, last in self.follow(timeout) if last)
+
+    def follow(self, timeout: float | None = None) -> Iterator[tuple[RunState, bool]]:
+        """The state each time it has changed, and whether it is the last one: the run ended, or `timeout` seconds passed."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        seen = -2
+        while True:
+            state = self.state
+            last = state.ended or state.status == "lost" or (deadline is not None and time.monotonic() >= deadline)
+            if last or state.seq != seen:
+                yield state, last
+            if last:
+                return
+            seen = state.seq
+            time.sleep(POLL_SECONDS)
+
+    def stop(self) -> RunState:
+        """Ask the worker to stop after the present step; the best model so far is kept. A run that has ended is left alone."""
+        state = self.state
+        if not state.ended and state.status != "lost":
+            inbox.send(self.paths.control, "stop")
+        return state
+
+    def log(self, lines: int = 40) -> str:
+        """The last lines the worker wrote to its log."""
+        try:
+            text = self.paths.log.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def evaluate(self, split: str | None = None) -> Evaluation:
+        """Scores of the best model on "val" or "test" (the default where the task has one). Raises RunError before the end."""
+        state = self.state
+        split = split or ("test" if state.evaluation("test") else "val")
+        found = state.evaluation(split)
+        if found is None:
+            raise RunError(f"run {self.id} is {state.status} and has no scores on {split!r}; wait for its end, or see its log")
+        return found
+
+    def receipt(self) -> dict[str, str]:
+        """For every layer that was frozen throughout: "unchanged, checked", or "CHANGED"."""
+        return from_plain(dict[str, str], self._result("receipt.json"))
+
+    def predictions(self, split: str = "val") -> list[tuple[int, int, list[float]]]:
+        """For each image of a split its number in that split, its label, and the probability of each class."""
+        try:
+            text = (self.paths.result / f"predictions-{split}.jsonl").read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise self._no_result() from error
+        return [tuple(json.loads(line)) for line in text.splitlines()]
+
+    def model(self) -> TransferModel:
+        """The best model, in evaluation mode on the CPU, with its preprocessing and classes."""
+        from nbtransfer.engine import result  # loads torch
+
+        return result.load(self.paths, self.recipe)
+
+    def predict(self, images: Any) -> list[Answer]:
+        """What the best model says about images: paths, PIL images or uint8 arrays (H, W, 3), one or many."""
+        from nbtransfer.engine.inference import predict  # loads torch
+
+        return predict(self.model(), images)
+
+    def export(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the best model to a new folder that others can use; see `nbtransfer.load_model`."""
+        from nbtransfer.engine.export import export  # loads torch
+
+        return export(self.model(), self.recipe, self.state.evaluations, folder)
+
+    def _result(self, name: str) -> Any:
+        try:
+            return json.loads((self.paths.result / name).read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise self._no_result() from error
+
+    def _no_result(self) -> RunError:
+        return RunError(f"run {self.id} is {self.state.status} and has no result; wait for its end, or see its log")
+
+    def _is_over(self) -> bool:
+        """Nobody holds the lock and there is no last word. A run that has not begun yet gets some time to."""
+        return self._state.seq >= 0 or self._last_attempt() is not None or self._age() > START_SECONDS
+
+    def _age(self) -> float:
+        return time.time() - self.paths.spec.stat().st_mtime
+
+    def _last_attempt(self) -> dict[str, Any] | None:
+        try:
+            files = sorted(self.paths.attempts.glob("*.json"), key=lambda p: int(p.stem))
+            return json.loads(files[-1].read_text(encoding="utf-8")) if files else None
+        except (OSError, ValueError):
+            return None
+
+    def _how_it_was_lost(self) -> str:
+        attempt = self._last_attempt()
+        if attempt is None:
+            return "the worker is gone without a word; see the log"
+        if attempt["signal"]:
+            hint = " (often: out of memory)" if attempt["signal"] == "SIGKILL" else ""
+            return f"the worker was ended by {attempt['signal']}{hint}; see the log"
+        return f"the worker ended with status {attempt['exit']} without a word; see the log"
+
+    def __repr__(self) -> str:
+        state = self.state
+        done = f", epoch {len(state.history)} of {state.epochs}" if state.epochs else ""
+        best = f", best validation accuracy {state.best.val_accuracy:.3f}" if state.best else ""
+        return f"Run({self.id!r}, {state.status}{done}{best})"
+
+
+def attach(run_id: str) -> Run:
+    """A handle on a run that was started anywhere, by its id or an unambiguous part of its beginning or end."""
+    return Run(runs.open_run(run_id))
+
+
+class RunList(tuple[Run, ...]):
+    """Runs, newest first; prints as a table."""
+
+    __slots__ = ()
+    _HEADER = ("run", "state", "task", "backbone", "strategy", "epochs", "val accuracy")
+
+    def _rows(self) -> Iterator[tuple[object, ...]]:
+        for run in self:
+            state, plain = run.state, runs.read_spec(run.paths)["recipe"]
+            strategy = plain["strategy"] if isinstance(plain["strategy"], str) else plain["strategy"]["name"]
+            best = f"{state.best.val_accuracy:.3f}" if state.best else "–"
+            done = f"{len(state.history)}/{state.epochs}" if state.epochs else "–"
+            yield run.id, state.status, plain["task"]["name"], plain["backbone"], strategy, done, best
+
+    def __repr__(self) -> str:
+        return text_table(self._HEADER, self._rows()) if self else "no runs yet"
+
+    def _repr_html_(self) -> str:
+        return html_table(self._HEADER, self._rows())
+
+
+def list_runs() -> RunList:
+    """All runs under the home folder, newest first."""
+    return RunList(Run(RunPaths(runs.home() / "runs" / run_id)) for run_id in runs.list_ids())

@@ -1,0 +1,98 @@
+"""`python -m nbtransfer.jobs.worker FOLDER ATTEMPT`: hold the lock, carry out the recipe, write what happens.
+
+The first event is written before torch is loaded, so that a reader knows within a fraction of a second that somebody
+is at work.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import socket
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+
+from nbtransfer.core import events as ev
+from nbtransfer.errors import NbTransferError
+from nbtransfer.store import inbox, runs
+from nbtransfer.store.journal import JournalWriter
+from nbtransfer.store.lock import RunLock
+from nbtransfer.store.paths import RunPaths
+
+NICENESS = 5
+SOMEBODY_ELSE_IS_AT_WORK = os.EX_TEMPFAIL
+UNSYNCED = (ev.Step, ev.ImageSkipped)
+
+
+class Desk:
+    """Takes commands out of the inbox between steps, and answers each with an event."""
+
+    def __init__(self, paths: RunPaths, journal: JournalWriter) -> None:
+        self._paths, self._journal = paths, journal
+        self.stop = False
+
+    def stopping(self) -> bool:
+        """Whether the run should end; reads what is new in the inbox first."""
+        for command in inbox.take(self._paths.control):
+            self._journal.append(self._answer(command), sync=True)
+        return self.stop
+
+    def _answer(self, command: inbox.Command | inbox.Junk) -> ev.CommandDone:
+        if isinstance(command, inbox.Junk):
+            return ev.CommandDone(command.id, "", "", False, command.reason)
+        if command.op == "stop":
+            self.stop = True
+            return ev.CommandDone(command.id, "stop", command.sender, True, "stopping after this step")
+        return ev.CommandDone(command.id, command.op, command.sender, False, "this worker knows no such command; it knows: stop")
+
+    def on_signal(self, signum: int, frame: FrameType | None) -> None:
+        """A polite signal is a wish to stop."""
+        self.stop = True
+
+
+def main(folder: str, attempt: int) -> int:
+    """Carry out a run; returns the exit status."""
+    paths = RunPaths(Path(folder))
+    lock = RunLock(paths.lock)
+    if not lock.acquire():
+        return SOMEBODY_ELSE_IS_AT_WORK
+    journal = JournalWriter(paths.events, attempt)
+    desk = Desk(paths, journal)
+    signal.signal(signal.SIGTERM, desk.on_signal)
+    journal.append(ev.Starting(os.getpid(), socket.gethostname(), platform.python_version()), sync=True)
+    os.nice(NICENESS)
+    try:
+        carry_out(paths, journal, desk)
+    except BaseException as error:
+        journal.append(ev.Failed(explained(error)), sync=True)
+        traceback.print_exc()
+        return os.EX_SOFTWARE
+    return os.EX_OK
+
+
+def carry_out(paths: RunPaths, journal: JournalWriter, desk: Desk) -> None:
+    """Write every event of the run into its journal."""
+    from nbtransfer.engine.training import carry_out as events  # loads torch: seconds
+
+    for event in events(runs.read_recipe(paths), paths, desk.stopping):
+        journal.append(event, sync=not isinstance(event, UNSYNCED))
+
+
+def explained(error: BaseException) -> str:
+    """One sentence for the user; the traceback goes to the log."""
+    if isinstance(error, NbTransferError):
+        return str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return f"out of memory ({error}); use a smaller batch_size or image_size, or freeze more layers"
+    if isinstance(error, ImportError):
+        return f"the worker could not load what it needs ({error}); run `nbtransfer doctor` in this environment"
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return f"{type(error).__name__}: {error}; the traceback is in the run's log, please report it"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))
