@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from nbtransfer.core.recipe import Recipe as Recipe
     from nbtransfer.core.strategy import Phase as Phase
     from nbtransfer.core.strategy import Strategy as Strategy
-    from nbtransfer.engine.export import load as load_model
+    from nbtransfer.engine.export import load as load_model  # noqa: F401
     from nbtransfer.engine.inference import predict as predict
     from nbtransfer.errors import NbTransferError as NbTransferError
     from nbtransfer.jobs.launcher import start as start
     from nbtransfer.jobs.run import Run as Run
     from nbtransfer.jobs.run import attach as attach
-    from nbtransfer.jobs.run import list_runs as runs
+    from nbtransfer.jobs.run import list_runs as runs  # noqa: F401
     from nbtransfer.pretrained.listing import backbone as backbone
     from nbtransfer.pretrained.listing import backbones as backbones
     from nbtransfer.tasks.task import Task as Task
@@ -51,7 +51,7 @@ _HOMES = {
     "start": "jobs.launcher:start",
 }
 
-__all__ = sorted([*_HOMES, "__version__"])
+__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the keys are strings
 
 
 def __getattr__(name: str) -> Any:

@@ -143,9 +143,7 @@ class BackboneList(tuple[BackboneCard, ...]):
     _HEADER = ("backbone", "parameters", "multiply-adds", "input", "top-1 %", "licence of the weights")
 
     def _rows(self) -> list[tuple[object, ...]]:
-        return [
-            (c.name, scaled(c.params), scaled(c.multiply_adds), f"{c.input.size} px", _top1(c), c.licence) for c in self
-        ]
+        return [(c.name, scaled(c.params), scaled(c.multiply_adds), f"{c.input.size} px", _top1(c), c.licence) for c in self]
 
     def __repr__(self) -> str:
         return text_table(self._HEADER, self._rows())

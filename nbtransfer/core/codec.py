@@ -40,7 +40,7 @@ def to_plain(value: Any) -> Any:
 
 def from_plain(kind: type[T], data: Any) -> T:
     """Build a `kind` from what `to_plain` made; raises InputError that names the field when something does not fit."""
-    return typing.cast(T, _build(kind, data, kind.__name__))
+    return typing.cast("T", _build(kind, data, kind.__name__))
 
 
 def dumps(value: Any, *, indent: int | None = None) -> str:
@@ -56,7 +56,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 def _build(kind: Any, data: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
-        return _build_dataclass(typing.cast(type, kind), data, where)
+        return _build_dataclass(typing.cast("type", kind), data, where)
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return _build_union(args, data, where)

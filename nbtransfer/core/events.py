@@ -58,6 +58,8 @@ class Prepared(Event):
 
 @dataclass(frozen=True, slots=True)
 class PhaseStarted(Event):
+    """`index` counts phases from 0."""
+
     phase: str
     index: int
 
@@ -77,8 +79,10 @@ class Step(Event):
 
 @dataclass(frozen=True, slots=True)
 class EpochEnded(Event):
-    """`epoch` counts from 1 through all phases; `step` is the number of steps since the start of the run.
-    `best` means: the best epoch of the run so far, more validation images right or as many with a smaller loss."""
+    """`epoch` counts from 1 through all phases, `step` counts from the start of the run.
+
+    `best` means: the best epoch of the run so far, more validation images right or as many with a smaller loss.
+    """
 
     phase: str
     epoch: int
@@ -105,6 +109,8 @@ class PhaseEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class ImageSkipped(Event):
+    """An image could not be decoded and is left out from here on."""
+
     source: str
     split: str
     reason: str
@@ -112,11 +118,15 @@ class ImageSkipped(Event):
 
 @dataclass(frozen=True, slots=True)
 class Warned(Event):
+    """Something the user should know that does not end the run."""
+
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSaved(Event):
+    """A checkpoint is on the disk under this name."""
+
     name: str
     step: int
 
@@ -143,17 +153,23 @@ class ReceiptIssued(Event):
 
 @dataclass(frozen=True, slots=True)
 class Evaluated(Event):
+    """Scores of the best model on one split."""
+
     evaluation: Evaluation
 
 
 @dataclass(frozen=True, slots=True)
 class Finished(Event):
+    """The last word of a run that was carried out to its end."""
+
     best_epoch: int
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped(Event):
+    """The last word of a run that was asked to stop."""
+
     reason: str
 
 
@@ -187,8 +203,8 @@ class Record:
         """Raises InputError when the line is not a record of a known event."""
         rest = dict(data)
         try:
-            head = [rest.pop(key) for key in ("seq", "attempt", "time", "clock")]
+            seq, attempt, moment, clock = (rest.pop(key) for key in ("seq", "attempt", "time", "clock"))
             kind = _all_events()[rest.pop("event")]
         except KeyError as error:
             raise InputError(f"not a journal record: {error} is missing or unknown") from error
-        return cls(*head, from_plain(kind, rest))
+        return cls(seq, attempt, moment, clock, from_plain(kind, rest))

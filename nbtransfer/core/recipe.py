@@ -82,9 +82,8 @@ class Recipe:
             raise RecipeError(f"task should be an nbtransfer Task, not {type(self.task).__name__}; see Task.from_folder")
         if isinstance(self.strategy, str):
             strategies.check_name(self.strategy)
-        if isinstance(self.augment, str):
-            object.__setattr__(self, "augment", () if self.augment == "none" else (self.augment,))
-        object.__setattr__(self, "augment", tuple(self.augment))
+        if not isinstance(self.augment, tuple):
+            raise RecipeError(f"augment is {self.augment!r}; use a tuple of names such as ('flip',), or () for none")
         self._check_numbers()
         self._check_choices()
 
@@ -94,13 +93,19 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
                 raise RecipeError(f"{name} is {value!r}; use a whole number from {least} up")
-        spans = {"lr": (0, 1e3), "weight_decay": (0, 10), "label_smoothing": (0, 0.99), "crop": (0.05, 1), "clip_grad": (0, 1e9)}
-        for name, (least, most) in spans.items():
+        spans = {
+            "lr": (0, 1e3),
+            "weight_decay": (0, 10),
+            "label_smoothing": (0, 0.99),
+            "crop": (0.05, 1),
+            "clip_grad": (0, 1e9),
+        }
+        for name, (low, high) in spans.items():
             value = getattr(self, name)
             if value is None:
                 continue
-            if not isinstance(value, (int, float)) or not math.isfinite(value) or not least <= value <= most:
-                raise RecipeError(f"{name} is {value!r}; use a number from {least} to {most}")
+            if not isinstance(value, (int, float)) or not math.isfinite(value) or not low <= value <= high:
+                raise RecipeError(f"{name} is {value!r}; use a number from {low:g} to {high:g}")
         if self.lr == 0 or self.clip_grad == 0:
             raise RecipeError("lr and clip_grad must be above 0; leave them out for the defaults")
 
@@ -150,5 +155,3 @@ class Recipe:
     def __repr__(self) -> str:
         weights = "random weights" if self.weights is None else f"weights {self.weights!r}"
         return f"Recipe({self.task!r}, {self.backbone!r}, {weights}, {self.strategy_name!r}, {self.epochs} epochs)"
-
-

@@ -101,7 +101,7 @@ def _add(state: RunState, record: Record) -> RunState:
     return replace(state, **{"seq": record.seq, "started": started, "seconds": max(0.0, record.clock - started), **changes})
 
 
-def _changes(state: RunState, record: Record) -> dict[str, Any]:
+def _changes(state: RunState, record: Record) -> dict[str, Any]:  # noqa: C901, PLR0911, PLR0912 - one case an event
     match record.event:
         case ev.Starting(pid=pid):
             return {"status": "starting", "pid": pid}

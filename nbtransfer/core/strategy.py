@@ -52,7 +52,7 @@ class Strategy:
         return sum(phase.epochs for phase in self.phases)
 
 
-def _lp(card: BackboneCard, epochs: int) -> tuple[Phase, ...]:
+def _lp(_card: BackboneCard, epochs: int) -> tuple[Phase, ...]:
     return (Phase("lp", FreezePlan.all(), epochs),)
 
 
@@ -60,7 +60,7 @@ def _last_stage(card: BackboneCard, epochs: int) -> tuple[Phase, ...]:
     return (Phase("last_stage", FreezePlan.all().thaw(*_tail(card)), epochs),)
 
 
-def _ft(card: BackboneCard, epochs: int) -> tuple[Phase, ...]:
+def _ft(_card: BackboneCard, epochs: int) -> tuple[Phase, ...]:
     return (Phase("ft", FreezePlan.none(), epochs),)
 
 

@@ -7,7 +7,6 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-
 _NUMBER = re.compile(r"(–|[\d.,/]+( \w+)?)?")
 
 

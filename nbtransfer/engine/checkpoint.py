@@ -16,9 +16,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from nbtransfer.pretrained.weights import file_digest
 from nbtransfer.core.codec import dumps
 from nbtransfer.errors import CheckpointError
+from nbtransfer.pretrained.weights import file_digest
 from nbtransfer.store import atomic
 
 TENSORS, FACTS = "state.safetensors", "state.json"

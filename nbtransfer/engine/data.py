@@ -117,7 +117,7 @@ class Batches:
         self._order = order
         self._loader = DataLoader(
             images,
-            batch_sampler=order,  # type: ignore[arg-type]
+            batch_sampler=order,
             collate_fn=images.collate,
             num_workers=workers,
             persistent_workers=workers > 0,
@@ -167,4 +167,4 @@ def image_seed(seed: int, epoch: int, number: int) -> int:
 
 
 def _shuffled(count: int, seed: int) -> list[int]:
-    return torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tolist()  # type: ignore[no-any-return]
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tolist()

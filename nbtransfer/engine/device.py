@@ -54,7 +54,7 @@ def choose(name: str, precision: Precision) -> Device:
 def computes_bf16(device: torch.device) -> bool:
     """Whether the hardware multiplies bf16 matrices itself; emulation would be slower than fp32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):  # torch 2.11 and newer
         return any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
     return False

@@ -18,8 +18,6 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from nbtransfer.pretrained import registry
-from nbtransfer.pretrained.weights import file_digest
 from nbtransfer.core.backbone import InputSpec
 from nbtransfer.core.codec import dumps, from_plain, to_plain
 from nbtransfer.core.evaluation import Evaluation
@@ -28,6 +26,8 @@ from nbtransfer.engine.model import TransferModel
 from nbtransfer.engine.preprocess import Normalise, shape
 from nbtransfer.engine.training import versions
 from nbtransfer.errors import CheckpointError, InputError
+from nbtransfer.pretrained import registry
+from nbtransfer.pretrained.weights import file_digest
 from nbtransfer.store import atomic
 from nbtransfer.tasks.source import ImageSource
 
@@ -78,7 +78,9 @@ def load(folder: str | os.PathLike[str]) -> TransferModel:
     model.eval().requires_grad_(False)
     difference = (_logits(model, sample["pixels"]) - sample["logits"]).abs().max().item()
     if not difference <= TOLERANCE:
-        raise CheckpointError(f"{path} answers its own sample differently here, by {difference:.2g}; compare the versions in model.json")
+        raise CheckpointError(
+            f"{path} answers its own sample differently here, by {difference:.2g}; compare the versions in model.json"
+        )
     return model
 
 

@@ -57,7 +57,9 @@ def opened(image: Any) -> Image.Image:
             raise InputError(f"{os.fspath(image)} cannot be used: {error}") from error
     values = np.asarray(image)
     if values.dtype != np.uint8 or values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[-1] != 3):
-        raise InputError(f"an image should be a path, a PIL image or a uint8 array (H, W, 3), not {values.dtype} {values.shape}")
+        raise InputError(
+            f"an image should be a path, a PIL image or a uint8 array (H, W, 3), not {values.dtype} {values.shape}"
+        )
     return Image.fromarray(values).convert("RGB")
 
 

@@ -156,7 +156,7 @@ class Loop:
     def _validate(self) -> Generator[ev.Event, None, Predictions | None]:
         """Returns None when the run was stopped meanwhile."""
         val = Predictions()
-        for val in predict(self.model, self.data.val, self.device):
+        for val in predict(self.model, self.data.val, self.device):  # noqa: B007 - the last one counts
             if self.stopping():
                 return None
         yield from self._failures(self.data.val, val.failed, "val")
@@ -175,7 +175,8 @@ class Loop:
                 yield ev.ImageSkipped(source, split, reason)
 
     def _meter(self) -> Meter:
-        return Meter(*(torch.zeros((), device=self.device.torch) for _ in range(2)))
+        zero = torch.zeros((), device=self.device.torch)
+        return Meter(zero.clone(), zero.clone())
 
     @staticmethod
     def _finite(loss: float, lr: float) -> float:

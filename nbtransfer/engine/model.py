@@ -8,12 +8,12 @@ from typing import Self
 import torch
 from torch import nn
 
-from nbtransfer.pretrained import registry
-from nbtransfer.pretrained.backbone import Backbone
 from nbtransfer.core.backbone import BackboneCard, InputSpec
 from nbtransfer.core.freeze import FreezePlan, LayerPlan
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.engine import freezing
+from nbtransfer.pretrained import registry
+from nbtransfer.pretrained.backbone import Backbone
 
 HEAD = "head"
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 
-from nbtransfer.pretrained import registry
 from nbtransfer.core.codec import dumps
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.engine import checkpoint
@@ -21,6 +20,7 @@ from nbtransfer.engine.evaluate import Predictions, predict
 from nbtransfer.engine.model import HEAD, TransferModel, build
 from nbtransfer.engine.receipt import Receipt
 from nbtransfer.errors import CheckpointError, RunError, TaskError
+from nbtransfer.pretrained import registry
 from nbtransfer.store import atomic
 from nbtransfer.store.paths import RunPaths
 
@@ -30,7 +30,7 @@ MODEL, EVALUATIONS, RECEIPT = "model", "evaluations.json", "receipt.json"
 def judge(model: TransferModel, batches: Batches, device: Device) -> Predictions:
     """Predictions in full precision; raises TaskError when not one image can be decoded."""
     found = Predictions()
-    for found in predict(model, batches, device.exactly()):
+    for found in predict(model, batches, device.exactly()):  # noqa: B007 - the last one counts
         pass
     if not found.labels:
         raise TaskError(f"none of the {len(batches.images)} images to evaluate on can be decoded; restore the files")
@@ -74,7 +74,8 @@ def load(paths: RunPaths, recipe: Recipe, folder: Path | None = None) -> Transfe
     model, digest = build(recipe, registry.card(recipe.backbone))
     if digest != facts["base"]:
         raise CheckpointError(
-            f"run {paths.id} started from other weights (sha256 {str(facts['base'])[:8]}) than those now found ({str(digest)[:8]})"
+            f"run {paths.id} started from other weights (sha256 {str(facts['base'])[:8]}) "
+            f"than those now found ({str(digest)[:8]}); put the file it started from back"
         )
     overlay(model, tensors)
     return model.eval().requires_grad_(False)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 
-from nbtransfer.pretrained import registry
 from nbtransfer.core import events as ev
 from nbtransfer.core import strategy as strategies
 from nbtransfer.core.backbone import BackboneCard
@@ -21,6 +20,7 @@ from nbtransfer.engine import checkpoint, data, device, model, optim, result
 from nbtransfer.engine.loop import Loop, Progress
 from nbtransfer.engine.model import HEAD, TransferModel
 from nbtransfer.engine.receipt import Fingerprints
+from nbtransfer.pretrained import registry
 from nbtransfer.store.paths import RunPaths
 
 KEEP_CHECKPOINTS = 3
@@ -133,8 +133,7 @@ class Session:
         for number, state in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{key}": value for key, value in state.items() if isinstance(value, torch.Tensor)}
         p = self.progress
-        facts = {"phase": index, "epoch": p.epoch, "step": p.step, "best_epoch": p.best_epoch, "best_score": p.best_score,
-                 "phase_best_epoch": p.phase_best_epoch, "phase_best_score": p.phase_best_score, "base": self.weights}  # fmt: skip
+        facts = {"phase": index, "progress": {n: v for n, v in vars(p).items() if n != "named"}, "base": self.weights}
         self.saved[p.epoch] = self.paths.checkpoints / name
         checkpoint.save(self.saved[p.epoch], tensors, facts)
         kept = frozenset(self.saved[epoch].name for epoch in (p.best_epoch, p.phase_best_epoch))

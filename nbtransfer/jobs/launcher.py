@@ -45,7 +45,9 @@ def launch(paths: RunPaths) -> None:
                 check=True,
             )
     except (OSError, subprocess.CalledProcessError) as error:
-        raise RunError(f"the worker of run {paths.id} could not be started ({error}); its recipe is kept in {paths.root}") from error
+        raise RunError(
+            f"the worker of run {paths.id} could not be started ({error}); its recipe is kept in {paths.root}"
+        ) from error
 
 
 def worker_environment() -> dict[str, str]:

@@ -17,6 +17,7 @@ from nbtransfer.core.state import HistoryRow, RunState, fold
 from nbtransfer.core.text import duration, html_table, text_table
 from nbtransfer.errors import RunError
 from nbtransfer.store import inbox, runs
+from nbtransfer.store.home import home
 from nbtransfer.store.journal import JournalReader
 from nbtransfer.store.lock import is_held
 from nbtransfer.store.paths import RunPaths
@@ -227,4 +228,4 @@ class RunList(tuple[Run, ...]):
 
 def list_runs() -> RunList:
     """All runs under the home folder, newest first."""
-    return RunList(Run(RunPaths(runs.home() / "runs" / run_id)) for run_id in runs.list_ids())
+    return RunList(Run(RunPaths(home() / "runs" / run_id)) for run_id in runs.list_ids())

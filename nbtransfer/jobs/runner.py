@@ -28,7 +28,7 @@ def main(folder: str) -> int:
     started = time.time()
     worker = subprocess.Popen([sys.executable, "-P", "-m", "nbtransfer.jobs.worker", folder, str(number)])
 
-    def pass_on(signum: int, frame: FrameType | None) -> None:
+    def pass_on(signum: int, _frame: FrameType | None) -> None:
         worker.send_signal(signum)
 
     signal.signal(signal.SIGTERM, pass_on)

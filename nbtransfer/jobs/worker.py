@@ -46,9 +46,11 @@ class Desk:
         if command.op == "stop":
             self.stop = True
             return ev.CommandDone(command.id, "stop", command.sender, True, "stopping after this step")
-        return ev.CommandDone(command.id, command.op, command.sender, False, "this worker knows no such command; it knows: stop")
+        return ev.CommandDone(
+            command.id, command.op, command.sender, False, "this worker knows no such command; it knows: stop"
+        )
 
-    def on_signal(self, signum: int, frame: FrameType | None) -> None:
+    def on_signal(self, _signum: int, _frame: FrameType | None) -> None:
         """A polite signal is a wish to stop."""
         self.stop = True
 
@@ -66,7 +68,7 @@ def main(folder: str, attempt: int) -> int:
     os.nice(NICENESS)
     try:
         carry_out(paths, journal, desk)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the journal must say so
         journal.append(ev.Failed(explained(error)), sync=True)
         traceback.print_exc()
         return os.EX_SOFTWARE

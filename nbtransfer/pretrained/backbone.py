@@ -42,7 +42,9 @@ class Backbone(nn.Module):
         """Every module that owns parameters or buffers itself, in forward order of the stages."""
         order = {name: number for number, name in enumerate(self.stages)}
         found = [
-            LayerCard(name, type(module).__name__, sum(p.numel() for p in module.parameters(recurse=False)), self.stage_of(name))
+            LayerCard(
+                name, type(module).__name__, sum(p.numel() for p in module.parameters(recurse=False)), self.stage_of(name)
+            )
             for name, module in self.named_modules()
             if owns_tensors(module)
         ]

@@ -76,7 +76,9 @@ def cut_mobilenetv2(net: Any) -> Cut:
 
 def cut_mobilenetv3(net: Any) -> Cut:
     # The classifier's first linear layer was trained with the features: it is shared.
-    prelogits = nn.Sequential(OrderedDict(pool=net.avgpool, flat=nn.Flatten(1), linear=net.classifier[0], act=net.classifier[1]))
+    prelogits = nn.Sequential(
+        OrderedDict(pool=net.avgpool, flat=nn.Flatten(1), linear=net.classifier[0], act=net.classifier[1])
+    )
     return {**_by_width(net.features), "prelogits": prelogits}, nn.Identity()
 
 

@@ -37,5 +37,7 @@ def _timm(text: str) -> BackboneList:
 
     names = timm_models.search(text)
     if len(names) > MOST_TIMM:
-        raise BackboneError(f"{counted(len(names), 'model')} of timm match {text!r}; write more of the name: {listed(names, most=8)}")
+        raise BackboneError(
+            f"{counted(len(names), 'model')} of timm match {text!r}; write more of the name: {listed(names, most=8)}"
+        )
     return BackboneList(registry.card(name) for name in names)

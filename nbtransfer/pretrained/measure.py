@@ -11,8 +11,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from nbtransfer.pretrained.backbone import Backbone
 from nbtransfer.core.backbone import BackboneCard, InputSpec, WeightsCard
+from nbtransfer.pretrained.backbone import Backbone
 
 
 class _ParametersOnMeta(TorchFunctionMode):
@@ -48,7 +48,13 @@ def multiply_adds(backbone: nn.Module, size: int) -> tuple[int, int]:
 
 
 def card_of(
-    name: str, family: str, origin: str, backbone: Backbone, default: InputSpec, weights: tuple[WeightsCard, ...], min_size: int = 1
+    name: str,
+    family: str,
+    origin: str,
+    backbone: Backbone,
+    default: InputSpec,
+    weights: tuple[WeightsCard, ...],
+    min_size: int = 1,
 ) -> BackboneCard:
     """Describe a backbone that was built with `structure_only`."""
     layers = tuple(backbone.layers())

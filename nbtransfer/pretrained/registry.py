@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 
+from nbtransfer.core import catalog
+from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.pretrained import timm_models, torchvision_models, weights
 from nbtransfer.pretrained.backbone import Backbone, WholeBackbone
 from nbtransfer.pretrained.families import CUTS
-from nbtransfer.pretrained.measure import card_of
-from nbtransfer.core import catalog
-from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.pretrained.measure import card_of, structure_only
 
 TIMM_CUTS = {"EfficientNet": "timm_efficientnet"}
 """Classes of timm that we can cut into stages; the others run as a whole."""
@@ -54,7 +54,7 @@ def build(card: BackboneCard, choice: str | None, *, own_file: bool = False, see
     return BuiltBackbone(backbone, weights.file_digest(path))
 
 
-def cut(name: str, family: str, net: Any) -> Backbone:
+def cut(family: str, net: Any) -> Backbone:
     """An original model as a Backbone."""
     if family != timm_models.ORIGIN:
         return Backbone(*CUTS[family](net))
@@ -65,15 +65,21 @@ def cut(name: str, family: str, net: Any) -> Backbone:
 
 
 def _random(card: BackboneCard, size: int) -> tuple[Any, Backbone]:
-    net = torchvision_models.build(card.name, size) if card.origin == torchvision_models.ORIGIN else timm_models.build(card.name)
-    return net, cut(card.name, card.family, net)
+    net = (
+        torchvision_models.build(card.name, size) if card.origin == torchvision_models.ORIGIN else timm_models.build(card.name)
+    )
+    return net, cut(card.family, net)
 
 
 def _weights_path(card: BackboneCard, name: str, net: Any) -> Path:
     entry = card.weights_named(name)
     if card.name == timm_models.LITE0:
         return weights.verified(timm_models.lite0_file(), entry)
-    return torchvision_models.weights_path(card.name, entry) if card.origin == torchvision_models.ORIGIN else timm_models.hub_file(net)
+    return (
+        torchvision_models.weights_path(card.name, entry)
+        if card.origin == torchvision_models.ORIGIN
+        else timm_models.hub_file(net)
+    )
 
 
 def _unused(net: Any, backbone: Backbone) -> set[str]:
@@ -93,12 +99,10 @@ def _with_buffers(net: Any, stages: Mapping[str, str]) -> dict[str, str]:
 
 
 def _timm_card(name: str) -> BackboneCard:
-    from nbtransfer.pretrained.measure import structure_only
-
     with structure_only():
         net = timm_models.build(name)
     family = TIMM_CUTS.get(type(net).__name__, "timm")
     fixed = bool(net.pretrained_cfg.get("fixed_input_size"))
     entries, spec = timm_models.weights_card(net), timm_models.input_spec(net)
-    card = card_of(name, family, timm_models.ORIGIN, cut(name, family, net), spec, entries)
+    card = card_of(name, family, timm_models.ORIGIN, cut(family, net), spec, entries)
     return replace(card, fixed_size=fixed)

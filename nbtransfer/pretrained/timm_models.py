@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from nbtransfer.core.backbone import InputSpec, WeightsCard
+from nbtransfer.core.backbone import InputSpec, Interpolation, WeightsCard
 from nbtransfer.core.text import nearest
 from nbtransfer.errors import BackboneError, MissingExtraError, WeightsError
 
@@ -51,7 +52,7 @@ def search(text: str) -> list[str]:
     return [PREFIX + name for name in found or timm().list_models(f"*{wanted}*")]
 
 
-def build(name: str, size: int | None = None) -> Any:
+def build(name: str) -> Any:
     """The model with random weights and its original classifier."""
     library, own = timm(), architecture(name)
     base = own.split(".", 1)[0]
@@ -82,7 +83,7 @@ def input_spec(net: Any) -> InputSpec:
     """timm's own preprocessing as plain data."""
     config = importlib.import_module("timm.data").resolve_data_config({}, model=net)
     size = config["input_size"][-1]
-    kind = config["interpolation"] if config["interpolation"] in ("nearest", "bilinear", "bicubic") else "bicubic"
+    kind: Interpolation = config["interpolation"] if config["interpolation"] in typing.get_args(Interpolation) else "bicubic"
     return InputSpec(size, round(size / config["crop_pct"]), kind, tuple(config["mean"]), tuple(config["std"]))
 
 

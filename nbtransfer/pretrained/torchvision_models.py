@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torchvision import models
 
-from nbtransfer.pretrained import weights as weight_files
 from nbtransfer.core.backbone import InputSpec, WeightsCard
+from nbtransfer.pretrained import weights as weight_files
 
 ORIGIN = "torchvision"
 # Positions are learned for one grid of patches, or windows divide one size only.
@@ -37,12 +37,12 @@ def build(name: str, size: int) -> nn.Module:
     if of in ("googlenet", "inception"):
         # Their own initialisation takes half a minute; the auxiliary classifiers are in the published files.
         options |= {"init_weights": False, "aux_logits": True, "transform_input": False}
-    return models.get_model(name, weights=None, **options)  # type: ignore[no-any-return]
+    return models.get_model(name, weights=None, **options)
 
 
 def weights_path(name: str, card: WeightsCard) -> Path:
     """The verified weights file in torch's cache, downloaded on first use."""
-    entry = models.get_model_weights(name)[card.name]  # type: ignore[index]
+    entry = models.get_model_weights(name)[card.name]
 
     def download(target: Path) -> None:
         torch.hub.download_url_to_file(entry.url, str(target), hash_prefix=card.digest, progress=False)
@@ -88,9 +88,9 @@ def input_spec(preset: Any) -> InputSpec:
 
 def min_size(name: str) -> int:
     """The smallest image the architecture accepts."""
-    return max(models.get_model_weights(name).DEFAULT.meta["min_size"])  # type: ignore[attr-defined]
+    return max(models.get_model_weights(name).DEFAULT.meta["min_size"])
 
 
 def categories(name: str) -> tuple[str, ...]:
     """Names of the source task's classes."""
-    return tuple(models.get_model_weights(name).DEFAULT.meta["categories"])  # type: ignore[attr-defined]
+    return tuple(models.get_model_weights(name).DEFAULT.meta["categories"])

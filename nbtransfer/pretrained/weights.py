@@ -61,7 +61,8 @@ def read(path: Path) -> StateDict:
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(
-            f"{path} cannot be read as plain weights ({reason}); save it as safetensors, or with torch.save(model.state_dict(), …)"
+            f"{path} cannot be read as plain weights ({reason}); "
+            "save it as safetensors, or with torch.save(model.state_dict(), …)"
         ) from error
     state = data.get("state_dict", data.get("model", data)) if isinstance(data, dict) else data
     if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) and not t.is_sparse for t in state.values()):

@@ -16,7 +16,7 @@ def publish(temporary: Path, target: Path) -> None:
     """Make a finished file or folder appear under its name, on the disk before this returns."""
     if temporary.is_file():
         _sync(temporary)
-    os.replace(temporary, target)
+    temporary.replace(target)
     _sync(target.parent)
 
 

@@ -20,7 +20,5 @@ def private_folder(path: Path) -> Path:
         for folder in reversed(missing):
             folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise RunError(
-            f"cannot create {path} ({error.strerror}); set NBTRANSFER_HOME to a folder you may write to"
-        ) from error
+        raise RunError(f"cannot create {path} ({error.strerror}); set NBTRANSFER_HOME to a folder you may write to") from error
     return path

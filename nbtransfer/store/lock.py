@@ -25,11 +25,12 @@ class RunLock:
         while True:
             try:
                 fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
             except OSError:
                 if time.monotonic() >= deadline:
                     return False
                 time.sleep(0.02)
+            else:
+                return True
 
     def release(self) -> None:
         os.close(self._descriptor)
@@ -43,8 +44,9 @@ def is_held(path: Path) -> bool:
         return False
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
     except OSError:
         return True
+    else:
+        return False
     finally:
         os.close(descriptor)

@@ -8,7 +8,6 @@ import secrets
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from nbtransfer.core.codec import dumps, from_plain, to_plain

@@ -53,9 +53,7 @@ def usable_images(found: Found, result: Scan, unreadable: OnProblem, duplicates:
     dropped |= _conflicting(found, result, duplicates, findings)
     images = [entry for entry in found.images if str(entry[0]) not in dropped]
     _check_classes(found, images, findings)
-    return [
-        Usable(path, label, split, facts[str(path)].size, facts[str(path)].mtime_ns) for path, label, split in images
-    ]
+    return [Usable(path, label, split, facts[str(path)].size, facts[str(path)].mtime_ns) for path, label, split in images]
 
 
 def _conflicting(found: Found, result: Scan, duplicates: OnProblem, findings: Findings) -> set[str]:
@@ -71,7 +69,9 @@ def _conflicting(found: Found, result: Scan, duplicates: OnProblem, findings: Fi
         _report(text, duplicates, "keep one copy, or let duplicates='skip' keep only the training copy", findings)
     copies = sum(len(g) - 1 for g in result.duplicates if g not in two_labels and g not in two_sides)
     if copies:
-        findings.notes.append(f"{counted(copies, 'exact copy', 'exact copies')} within one class; copies stay on one side of a split")
+        findings.notes.append(
+            f"{counted(copies, 'exact copy', 'exact copies')} within one class; copies stay on one side of a split"
+        )
     extra = {path for group in two_sides for path in sorted(group, key=lambda p: place[p][1] != "train")[1:]}
     return {path for group in two_labels for path in group} | extra
 
@@ -90,7 +90,9 @@ def _check_classes(found: Found, images: Sequence[tuple[Path, str, Split | None]
         few = [f"{name} ({counts[name, split]})" for name in present if counts[name, split] < least]
         if few:
             where = f" in {split}" if split else ""
-            findings.problems.append(f"too few images{where}: {listed(few)}; give each class at least {least} or remove its folder")
+            findings.problems.append(
+                f"too few images{where}: {listed(few)}; give each class at least {least} or remove its folder"
+            )
     if "train" in found.classes and not ({"val", "test"} & set(found.classes)):
         findings.notes.append("there is no val folder; validation images were held out from train")
 

@@ -72,7 +72,7 @@ def _class_folders(folder: Path) -> list[Path]:
 def _files(folder: Path, notes: list[str]) -> Iterator[Path]:
     """All files below a class folder in a fixed order. Linked folders are not entered: they may lead in circles."""
     for parent, folders, files in os.walk(folder):
-        linked = [name for name in folders if os.path.islink(os.path.join(parent, name))]
+        linked = [name for name in folders if Path(parent, name).is_symlink()]
         if linked:
             notes.append(f"linked folders not entered: {listed(sorted(linked))}")
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in JUNK_FOLDERS and f not in linked)

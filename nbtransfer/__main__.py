@@ -1,0 +1,7 @@
+"""`python -m nbtransfer`."""
+
+import sys
+
+from nbtransfer.cli import main
+
+sys.exit(main())

@@ -1,0 +1,40 @@
+"""The main job in one command: textile defects, a linear probe, then fine-tuning, and a report on both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nbtransfer.core.recipe import Recipe
+from nbtransfer.jobs.launcher import start
+from nbtransfer.tasks.task import Task
+from nbtransfer.ui.progress import ending, watch
+from nbtransfer.ui.report import Comparison
+
+BACKBONE = "efficientnet_lite0"
+TASK: dict[str, Any] = {"per_class": 400, "holdout": 0.125, "test": 0.375}
+"""Of each class 200 images to learn from, 50 to validate on, 150 to test with."""
+# The defect is a spot of a few pixels and may lie at the border: keep the whole image. Cloth has no up or left.
+# Figures that led to these settings are in docs/textile.md.
+COMMON: dict[str, Any] = {"backbone": BACKBONE, "crop": 1.0, "seed": 0}
+RECIPES: dict[str, dict[str, Any]] = {
+    "lp": {"strategy": "lp", "epochs": 6, "augment": ()},
+    "ft": {"strategy": "ft", "epochs": 8, "lr": 2e-3, "augment": ("flip", "flip_vertical")},
+}
+
+
+def tell(report: Path, say: Callable[[str], object]) -> tuple[Comparison, Path]:
+    """Carry out the story; returns the comparison and where the report is."""
+    task = Task.demo("textile", **TASK)
+    say(f"{task!r}: {', '.join(task.classes)}")
+    runs = {}
+    for name, settings in RECIPES.items():
+        runs[name] = start(Recipe(task=task, **COMMON, **settings, title=f"demo: {name}"))
+        state = watch(runs[name], label=name)
+        say(f"{name}: {ending(state)}")
+        if state.status != "finished":
+            say(runs[name].log())
+            break
+    comparison = Comparison(task, {name: run for name, run in runs.items() if run.state.status == "finished"})
+    return comparison, comparison.write(report.absolute())

