@@ -24,7 +24,8 @@ def wilson(successes: int, trials: int, z: float = 1.959963984540054) -> Interva
     share = successes / trials
     centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+    # At the ends the bounds are exact; rounding must not move them past the share itself.
+    return Interval(centre - half if successes else 0.0, centre + half if successes < trials else 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,12 @@ from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.errors import InputError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Event:
     """Base of all events."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Starting(Event):
     """A worker holds the run's lock. Said before any framework is loaded."""
 
@@ -28,8 +28,8 @@ class Starting(Event):
     python: str
 
 
-@dataclass(frozen=True, slots=True)
-class PhasePlan(Event):
+@dataclass(frozen=True)
+class PhasePlan:
     """One phase as it will be carried out."""
 
     name: str
@@ -39,7 +39,7 @@ class PhasePlan(Event):
     summary: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prepared(Event):
     """Data and model are ready. `phases` is what is going to happen."""
 
@@ -56,7 +56,7 @@ class Prepared(Event):
     versions: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PhaseStarted(Event):
     """`index` counts phases from 0."""
 
@@ -64,7 +64,7 @@ class PhaseStarted(Event):
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step(Event):
     """Progress inside an epoch, said a few times a second at most. `loss` is a running mean over recent steps."""
 
@@ -77,7 +77,7 @@ class Step(Event):
     images_per_second: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EpochEnded(Event):
     """`epoch` counts from 1 through all phases, `step` counts from the start of the run.
 
@@ -97,7 +97,7 @@ class EpochEnded(Event):
     best: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PhaseEnded(Event):
     """`reason` is "finished", "no better validation score" or "stopped"."""
 
@@ -107,7 +107,7 @@ class PhaseEnded(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ImageSkipped(Event):
     """An image could not be decoded and is left out from here on."""
 
@@ -116,14 +116,14 @@ class ImageSkipped(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Warned(Event):
     """Something the user should know that does not end the run."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CheckpointSaved(Event):
     """A checkpoint is on the disk under this name."""
 
@@ -131,7 +131,7 @@ class CheckpointSaved(Event):
     step: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CommandDone(Event):
     """Answer to one file in the control inbox."""
 
@@ -142,7 +142,7 @@ class CommandDone(Event):
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReceiptIssued(Event):
     """How many frozen layers were compared bit for bit with the pretrained ones, and which of them had changed."""
 
@@ -151,14 +151,14 @@ class ReceiptIssued(Event):
     changed: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evaluated(Event):
     """Scores of the best model on one split."""
 
     evaluation: Evaluation
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Finished(Event):
     """The last word of a run that was carried out to its end."""
 
@@ -166,22 +166,22 @@ class Finished(Event):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stopped(Event):
     """The last word of a run that was asked to stop."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Failed(Event):
     """`message` is one sentence for the user; the traceback is in the log."""
 
     message: str
 
 
-def _all_events(base: type[Event] = Event) -> dict[str, type[Event]]:
-    return {kind.__name__: kind for kind in base.__subclasses__()}
+def _all_events() -> dict[str, type[Event]]:
+    return {kind.__name__: kind for kind in Event.__subclasses__()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ class WholeBackbone(Backbone):
     def __init__(self, body: nn.Module, stage_of_layer: Mapping[str, str]) -> None:
         super().__init__({"body": body}, nn.Identity())
         self.stages = tuple(dict.fromkeys(stage_of_layer.values()))
-        self._stage_of_layer = {f"body.{name}": stage for name, stage in stage_of_layer.items()}
+        self._stage_of_layer = {f"body.{name}".rstrip("."): stage for name, stage in stage_of_layer.items()}
 
     def run(self, x: torch.Tensor, start: int = 0, end: int | None = None) -> torch.Tensor:
         """All stages at once; this architecture cannot be entered or left in between."""

@@ -1,0 +1,53 @@
+"""Small real things that tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from PIL import Image
+
+# Examples are few enough to keep the suite quick; deadlines would time a shared machine, not the code.
+settings.register_profile("suite", max_examples=60, deadline=None, derandomize=True)
+settings.load_profile("suite")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="run the slow tests too")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--slow"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow; run with --slow"))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory, monkeypatch) -> Path:
+    """Every test has a home folder of its own."""
+    folder = tmp_path_factory.mktemp("home") / "nbtransfer"
+    monkeypatch.setenv("NBTRANSFER_HOME", str(folder))
+    return folder
+
+
+def picture(colour: tuple[int, int, int], seed: int, size: int = 40) -> Image.Image:
+    """A noisy patch of one colour; the same seed gives the same picture."""
+    noise = np.random.default_rng(seed).integers(-30, 30, (size, size, 3))
+    return Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8))
+
+
+COLOURS = {"blue": (40, 60, 200), "green": (40, 190, 60), "red": (210, 50, 40)}
+
+
+@pytest.fixture
+def images(tmp_path) -> Path:
+    """`images/<colour>/<n>.png`: three classes of twelve pictures that a model learns within seconds."""
+    root = tmp_path / "images"
+    for offset, (name, colour) in enumerate(COLOURS.items()):
+        (root / name).mkdir(parents=True)
+        for number in range(12):
+            picture(colour, 100 * offset + number).save(root / name / f"{number:02}.png")
+    return root

@@ -1,0 +1,182 @@
+"""The contract of every family: what a cut into stages must hold, whatever the architecture."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torchvision import models
+
+from nbtransfer.core import catalog
+from nbtransfer.core.backbone import InputSpec
+from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.engine import optim
+from nbtransfer.engine.freezing import digest
+from nbtransfer.engine.model import TransferModel
+from nbtransfer.pretrained import registry, timm_models, torchvision_models
+from nbtransfer.pretrained.catalog import built_in_names, make_card
+from nbtransfer.pretrained.families import CUTS
+from nbtransfer.pretrained.measure import card_of
+
+# One real member of each family, the smallest, and the size of image it is tried with.
+SMALLEST = {
+    "alexnet": 64, "convnext_tiny": 64, "densenet121": 64, "efficientnet_b0": 64, "efficientnet_v2_s": 64, "googlenet": 64,
+    "inception_v3": 96, "maxvit_t": 224, "mnasnet0_5": 64, "mobilenet_v2": 64, "mobilenet_v3_small": 64, "regnet_y_400mf": 64,
+    "resnet18": 64, "shufflenet_v2_x0_5": 64, "squeezenet1_1": 64, "swin_t": 64, "swin_v2_t": 64, "vgg11": 64, "vgg11_bn": 64,
+    "vit_b_32": 64,
+}  # fmt: skip
+TIMM = {
+    "efficientnet_lite0": 64, "timm/efficientnet_b0": 64, "timm/resnet10t": 64, "timm/mobilenetv3_small_050": 64,
+    "timm/convnext_atto": 64, "timm/vit_tiny_patch16_224": 224, "timm/regnetz_b16": 64,
+}  # fmt: skip
+SPEC = InputSpec(64, 64, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+HEAD_REPLACED = {"alexnet", "vgg", "squeezenet"}
+
+
+def built(name):
+    """The original model, its backbone and card."""
+    torch.manual_seed(0)
+    if name in SMALLEST:
+        net = torchvision_models.build(name, SMALLEST[name])
+        family, origin = torchvision_models.family(name), "torchvision"
+    else:
+        net = timm_models.build(name)
+        family, origin = registry.TIMM_CUTS.get(type(net).__name__, "timm"), "timm"
+    backbone = registry.cut(family, net)
+    size = {**SMALLEST, **TIMM}[name]
+    card = card_of(name, family, origin, copy.deepcopy(backbone), SPEC.at(size), ())
+    return net, backbone, card
+
+
+@pytest.fixture(scope="module", params=[*SMALLEST, *TIMM])
+def member(request):
+    name = request.param
+    return name, *built(name), torch.rand(2, 3, *[{**SMALLEST, **TIMM}[name]] * 2)
+
+
+def test_every_family_of_torchvision_is_here():
+    families = {torchvision_models.family(name) for name in torchvision_models.names()}
+    assert families == {torchvision_models.family(name) for name in SMALLEST}
+    assert families | {"timm_efficientnet"} == set(CUTS)
+
+
+def test_stages_cover_every_parameter_once(member):
+    _, _, backbone, card, _ = member
+    owned = [
+        id(p) for layer in card.layers for p in backbone.get_submodule(layer.name).parameters(recurse=False)
+    ]
+    assert sorted(owned) == sorted(id(p) for p in backbone.parameters())
+    assert [layer.stage for layer in card.layers] == sorted((x.stage for x in card.layers), key=card.stages.index)
+    assert {layer.stage for layer in card.layers} == set(card.stages)
+
+
+def test_stages_run_in_forward_order(member):
+    _, _, backbone, card, x = member
+    seen = []
+    hooks = [
+        backbone.get_submodule(layer.name).register_forward_pre_hook(lambda *_, stage=layer.stage: seen.append(stage))
+        for layer in card.layers
+    ]
+    with torch.no_grad():
+        backbone.eval()(x)
+    for hook in hooks:
+        hook.remove()
+    positions = [card.stages.index(stage) for stage in seen]
+    # Some kernels read a layer's parameters without calling it; stages that are called must come in order.
+    assert positions == sorted(positions)
+    assert len(set(positions)) >= len(card.stages) - 1
+
+
+def test_cut_computes_what_the_original_does(member):
+    """What reaches the original classifier is what the backbone gives."""
+    name, _, _, card, x = member
+    if card.family in HEAD_REPLACED or card.family == "timm":
+        pytest.skip("the original has another pooling, or is run as a whole")
+    net, backbone, _ = built(name)
+    if card.family in ("googlenet", "inception"):
+        net.transform_input = True
+    last = [m for m in net.modules() if isinstance(m, nn.Linear)][-1] if card.origin == "torchvision" else net.get_classifier()
+    reached = []
+    last.register_forward_pre_hook(lambda _, args: reached.append(args[0]))
+    with torch.no_grad():
+        net.eval()(x)
+        features = backbone.eval()(x)
+    assert torch.allclose(features, reached[-1].reshape(features.shape), rtol=1e-5, atol=1e-5)
+
+
+def test_features_are_finite_and_as_wide_as_the_card_says(member):
+    _, _, backbone, card, x = member
+    with torch.no_grad():
+        features = backbone.eval()(x)
+    assert features.shape == (2, card.width)
+    assert torch.isfinite(features).all()
+    assert features.std() > 0
+
+
+def test_a_run_can_be_taken_up_at_every_boundary(member):
+    """Running the stages in two parts gives the same, and the second part leaves what it was handed alone."""
+    _, _, backbone, card, x = member
+    if card.family == "timm":
+        with pytest.raises(ValueError, match="as a whole"):
+            backbone.run(x, 1)
+        return
+    backbone.eval()
+    with torch.no_grad():
+        whole = backbone(x)
+        for boundary in range(1, len(card.stages)):
+            handed = backbone.run(x, 0, boundary)
+            before = handed.clone()
+            assert torch.equal(backbone.pool(backbone.run(handed, boundary)), whole)
+            assert torch.equal(handed, before)
+
+
+def test_a_frozen_prefix_stays_bit_for_bit(member):
+    """Three steps with any number of stages frozen: parameters and buffers of those are untouched, the others learn."""
+    _, _, backbone, card, x = member
+    model = TransferModel(copy.deepcopy(backbone), card, SPEC, ("a", "b"))
+    nn.init.normal_(model.head.weight, std=0.01)
+    optimiser = optim.build(model, _Settings())
+    large = card.params > 5e6 or x.shape[-1] > 200
+    stages = (card.stages[0], card.stages[-2]) if large else card.stages
+    for stage in stages:
+        plan = FreezePlan.up_to(card, stage).resolve(card)
+        model.follow(plan)
+        frozen = [n for n, p in plan.items() if not p.learns]
+        learning = [n for n, p in plan.items() if p.learns]
+        before = {n: digest(model.tensors(n).values()) for n in plan}
+        train_three_steps(model, optimiser, plan, x)
+        after = {n: digest(model.tensors(n).values()) for n in plan}
+        assert [n for n in frozen if after[n] != before[n]] == []
+        assert not learning or any(after[n] != before[n] for n in learning)
+        assert all(torch.isfinite(p).all() for p in model.parameters())
+
+
+def train_three_steps(model, optimiser, plan, x):
+    for _ in range(3):
+        model.train()
+        optim.set_rates(optimiser, 1e-4, 0.9, plan)
+        loss = nn.functional.cross_entropy(model(x), torch.tensor([0, 1]))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    optimiser.state.clear()
+
+
+class _Settings:
+    optimiser, weight_decay = "adamw", 0.01
+
+
+@pytest.mark.parametrize("name", built_in_names())
+def test_the_catalogue_is_what_the_libraries_say(name):
+    """Made again from the installed torchvision and timm, without memory for parameters; also covers the large models."""
+    assert make_card(name) == catalog.card(name)
+
+
+def test_original_classifiers_have_as_many_outputs_as_the_card_has_categories():
+    for name in ("resnet18", "vgg11", "squeezenet1_1"):
+        weights = models.get_model_weights(name).DEFAULT
+        assert catalog.card(name).weights[0].categories == len(weights.meta["categories"]) == 1000
+
+
