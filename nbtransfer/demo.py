@@ -19,8 +19,8 @@ TASK: dict[str, Any] = {"per_class": 400, "holdout": 0.125, "test": 0.375}
 # Figures that led to these settings are in docs/textile.md.
 COMMON: dict[str, Any] = {"backbone": BACKBONE, "crop": 1.0, "seed": 0}
 RECIPES: dict[str, dict[str, Any]] = {
-    "lp": {"strategy": "lp", "epochs": 6, "augment": ()},
-    "ft": {"strategy": "ft", "epochs": 8, "lr": 2e-3, "augment": ("flip", "flip_vertical")},
+    "lp": {"strategy": "lp", "epochs": 8, "augment": ()},
+    "ft": {"strategy": "ft", "epochs": 8, "augment": ("flip", "flip_vertical")},
 }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
-from nbtransfer.core.text import text_table
+from nbtransfer.core.text import html_table, text_table
 
 
 class Interval(NamedTuple):
@@ -87,18 +88,26 @@ class Evaluation:
             f1=2 * hits / (examples + predicted) if examples + predicted else None,
         )
 
+    HEADER: ClassVar = ("class", "examples", "recall (95 %)", "precision (95 %)", "F1")
+
+    def rows(self) -> Iterator[tuple[object, ...]]:
+        """Per-class scores as cells of a table."""
+        for s in self.per_class():
+            f1 = "–" if s.f1 is None else f"{s.f1:.3f}"
+            yield (
+                s.name,
+                s.examples,
+                _with_interval(s.recall, s.recall_interval),
+                _with_interval(s.precision, s.precision_interval),
+                f1,
+            )
+
     def table(self) -> str:
         """Per-class scores as text."""
+        return text_table(self.HEADER, self.rows())
 
-        def cell(value: float | None, span: tuple[float, float] | None) -> str:
-            return "–" if value is None or span is None else f"{value:.3f} ({span[0]:.3f}–{span[1]:.3f})"
-
-        rows = [
-            (s.name, s.examples, cell(s.recall, s.recall_interval), cell(s.precision, s.precision_interval),
-             "–" if s.f1 is None else f"{s.f1:.3f}")
-            for s in self.per_class()
-        ]  # fmt: skip
-        return text_table(("class", "examples", "recall (95 %)", "precision (95 %)", "F1"), rows)
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(repr(self))}</p>{html_table(self.HEADER, self.rows())}"
 
     def __repr__(self) -> str:
         low, high = self.interval
@@ -106,6 +115,10 @@ class Evaluation:
             f"Evaluation({self.split!r}, accuracy {self.accuracy:.3f} "
             f"(95 % {low:.3f}–{high:.3f}), {self.correct} of {self.examples})"
         )
+
+
+def _with_interval(value: float | None, span: tuple[float, float] | None) -> str:
+    return "–" if value is None or span is None else f"{value:.3f} ({span[0]:.3f}–{span[1]:.3f})"
 
 
 def evaluation(split: str, classes: Sequence[str], labels: Sequence[int], predicted: Sequence[int], loss: float) -> Evaluation:

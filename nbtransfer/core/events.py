@@ -199,8 +199,10 @@ class Record:
         return {**head, "event": type(self.event).__name__, **to_plain(self.event)}
 
     @classmethod
-    def from_plain(cls, data: dict[str, Any]) -> Record:
+    def from_plain(cls, data: Any) -> Record:
         """Raises InputError when the line is not a record of a known event."""
+        if not isinstance(data, dict):
+            raise InputError(f"not a journal record: {data!r}")
         rest = dict(data)
         try:
             seq, attempt, moment, clock = (rest.pop(key) for key in ("seq", "attempt", "time", "clock"))

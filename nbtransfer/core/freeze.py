@@ -127,6 +127,8 @@ class FreezePlan:
         learning = [layer for layer in card.layers if plans[layer.name].learns]
         params = f"{scaled(sum(layer.params for layer in learning))} of {scaled(card.params)} shared parameters learn"
         states = {s: {plans[x.name].learns for x in card.layers if x.stage == s} for s in card.stages}
+        if len(learning) == len(card.layers):
+            return f"all {scaled(card.params)} shared parameters learn"
         named = [stage if states[stage] == {True} else f"part of {stage}" for stage in card.stages if True in states[stage]]
         return f"{params}: {', '.join(named)}" if named else f"no shared layer learns (0 of {scaled(card.params)})"
 

@@ -37,22 +37,22 @@ def judge(model: TransferModel, batches: Batches, device: Device) -> Predictions
     return found
 
 
-def save_learned(folder: Path, model: TransferModel, learned: Iterable[str], base: str | None) -> None:
-    """Write the layers that learned, and the head."""
-    tensors = {name: tensor for layer in [*learned, HEAD] for name, tensor in model.tensors(layer).items()}
+def save_layers(folder: Path, model: TransferModel, layers: Iterable[str], base: str | None) -> None:
+    """Write these layers and the head."""
+    tensors = {name: tensor for layer in [*layers, HEAD] for name, tensor in model.tensors(layer).items()}
     checkpoint.save(folder, tensors, {"base": base, "backbone": model.card.name, "classes": model.classes})
 
 
 def save(
     paths: RunPaths,
     model: TransferModel,
-    learned: Iterable[str],
+    layers: Iterable[str],
     base: str | None,
     judged: Mapping[str, Predictions],
     receipt: Receipt,
 ) -> None:
     """Write everything under `result/`."""
-    save_learned(paths.result / MODEL, model, learned, base)
+    save_layers(paths.result / MODEL, model, layers, base)
     for split, predictions in judged.items():
         rows = zip(predictions.numbers, predictions.labels, predictions.probabilities, strict=True)
         lines = (json.dumps([n, label, [round(p, 6) for p in row]]) + "\n" for n, label, row in rows)

@@ -70,8 +70,9 @@ class Session:
         self.strategy: Strategy = recipe.resolved(card)
         self.plans = [phase.plan.resolve(card) for phase in self.strategy.phases]
         always_frozen = [n for n in self.plans[0] if not any(p[n].learns or p[n].updates for p in self.plans)]
-        # Random weights cannot be had again from a file, so everything is saved with them.
-        self.learned = [n for n in self.plans[0] if n not in always_frozen or self.weights is None]
+        self.learned = [n for n in self.plans[0] if n not in always_frozen]
+        # Random weights cannot be had again from a file, so everything is written with them.
+        self.written = list(self.plans[0]) if self.weights is None else self.learned
         self.fingerprints = Fingerprints.take(self.model, always_frozen)
         self.optimiser = optim.build(self.model, recipe)
         self.data = data.prepare(recipe, self.model.spec, self.device.torch)
@@ -109,12 +110,14 @@ class Session:
         yield ev.PhaseEnded(phase.name, index, self.progress.phase_best_epoch, "stopped" if self.stopped else reason)
         if self.progress.epoch > first:
             self._restore(self.progress.phase_best_epoch)
-            result.save_learned(self.paths.snapshots / f"{index}-{phase.name}", self.model, self.learned, self.weights)
+            result.save_layers(self.paths.snapshots / f"{index}-{phase.name}", self.model, self.written, self.weights)
 
     def _restore(self, epoch: int) -> None:
-        """Put the weights of an epoch back into the model."""
+        """Put the weights of an epoch back into the model, where it learned. Nothing else is touched."""
         tensors, _ = checkpoint.load(self.saved[epoch])
-        result.overlay(self.model, {n: t for n, t in tensors.items() if not n.startswith("optimiser.")})
+        result.overlay(
+            self.model, {name: tensors[name] for layer in [*self.learned, HEAD] for name in self.model.tensors(layer)}
+        )
 
     def judge(self) -> Iterator[ev.Event]:
         """Score the best weights in full precision, as whoever loads the model will, and write the result."""
@@ -123,13 +126,13 @@ class Session:
         yield receipt.event()
         splits = {"val": self.data.val, **({"test": self.data.test} if self.data.test else {})}
         judged = {name: result.judge(self.model, batches, self.device) for name, batches in splits.items()}
-        result.save(self.paths, self.model, self.learned, self.weights, judged, receipt)
+        result.save(self.paths, self.model, self.written, self.weights, judged, receipt)
         for name, predictions in judged.items():
             yield ev.Evaluated(predictions.evaluation(name, self.model.classes))
 
     def _save(self, index: int) -> Iterator[ev.Event]:
         name = f"step-{self.progress.step:08d}"
-        tensors = {t: v for layer in [*self.learned, HEAD] for t, v in self.model.tensors(layer).items()}
+        tensors = {t: v for layer in [*self.written, HEAD] for t, v in self.model.tensors(layer).items()}
         for number, state in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{key}": value for key, value in state.items() if isinstance(value, torch.Tensor)}
         p = self.progress

@@ -72,6 +72,9 @@ def main(folder: str, attempt: int) -> int:
         journal.append(ev.Failed(explained(error)), sync=True)
         traceback.print_exc()
         return os.EX_SOFTWARE
+    finally:
+        # Unloading a framework takes a while; nothing is written any more.
+        lock.release()
     return os.EX_OK
 
 

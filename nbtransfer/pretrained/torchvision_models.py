@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def _card(entry: Any) -> WeightsCard:
         input=input_spec(entry.transforms()),
         source="Instagram hashtags (SWAG), then ImageNet-1k" if swag else "ImageNet-1k",
         categories=len(entry.meta["categories"] or ()),
-        top1=top1,
+        top1=None if top1 is None or math.isnan(top1) else top1,
     )
 
 

@@ -59,5 +59,5 @@ class JournalReader:
         for line in whole.splitlines():
             try:
                 yield Record.from_plain(json.loads(line))
-            except (ValueError, AttributeError, InputError):
+            except (ValueError, InputError):
                 self.skipped += 1

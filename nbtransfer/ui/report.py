@@ -78,14 +78,14 @@ class Comparison:
         return f'<figure><img src="{self._data_url(sample, 110)}" alt="{escape(sample.source, quote=True)}"></figure>'
 
     def _mistakes(self, run: Run) -> str:
-        """The wrong answers the model was surest of; without any, the right ones it was least sure of."""
+        """The answers that gave the truth the least probability; without a wrong one, the least certain right ones."""
         split = run.evaluate().split
         samples, classes = list(self.task.split(split)), self.task.classes  # type: ignore[arg-type]
         answers = run.predictions(split)
         wrong = sorted((a for a in answers if _guess(a[2]) != a[1]), key=lambda a: a[2][a[1]])
         shown = wrong or sorted(answers, key=lambda a: a[2][a[1]])
         intro = (
-            f"{counted(len(wrong), 'wrong answer')} on {counted(len(answers), f'{split} image')}; the surest first."
+            f"{counted(len(wrong), 'wrong answer')} on {counted(len(answers), f'{split} image')}, the worst first."
             if wrong
             else f"No wrong answer on {counted(len(answers), f'{split} image')}; these were the least certain."
         )
@@ -140,7 +140,7 @@ def _confusion(name: str, run: Run) -> str:
         cells = "".join(f'<td class=cell style="--share:{n / max(sum(row), 1):.3f}">{n}</td>' for n in row)
         rows.append(f"<tr><th>{escape(label)}</th>{cells}</tr>")
     caption = f"<p class=note>{escape(name)}: rows are the true classes, columns the answers, {found.split} images</p>"
-    scores = f"<pre class=soft>{escape(found.table())}</pre>"
+    scores = html_table(found.HEADER, found.rows())
     return f"<div>{caption}<table class=confusion><tr><th></th>{head}</tr>{''.join(rows)}</table>{scores}</div>"
 
 

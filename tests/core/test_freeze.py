@@ -80,7 +80,10 @@ def test_summary_says_what_learns():
     ("make", "message"),
     [
         (lambda: FreezePlan.up_to("resnet18", "layer9"), "resnet18 has no stage 'layer9'; its stages are stem, layer1"),
-        (lambda: FreezePlan.all().thaw("layr4").resolve(RESNET), "no layer of resnet18 is called 'layr4'; did you mean 'layer4'"),
+        (
+            lambda: FreezePlan.all().thaw("layr4").resolve(RESNET),
+            "no layer of resnet18 is called 'layr4'; did you mean 'layer4'",
+        ),
         (lambda: FreezePlan.all().thaw("layer4", lr=-1), "multiplier of 'layer4' is -1"),
         (lambda: FreezePlan.all().norm("sometimes"), "use 'training', 'frozen' or 'affine_only'"),
     ],

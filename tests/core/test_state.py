@@ -70,7 +70,11 @@ def test_lines_that_are_no_records(data):
 def test_a_story_adds_up():
     state = fold(records(STORY))
     assert state.status == "finished"
-    assert [(row.phase, row.epoch, row.val_accuracy) for row in state.history] == [("lp", 1, 0.5), ("ft", 2, 0.25), ("ft", 3, 1.0)]
+    assert [(row.phase, row.epoch, row.val_accuracy) for row in state.history] == [
+        ("lp", 1, 0.5),
+        ("ft", 2, 0.25),
+        ("ft", 3, 1.0),
+    ]
     assert state.best.epoch == 3 == state.best_epoch
     assert state.skipped[0].source == "a/1.png"
     assert state.warnings == ("careful",)

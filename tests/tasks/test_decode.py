@@ -1,0 +1,115 @@
+"""Odd images are handled knowingly, hostile ones refused before a pixel is decoded."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nbtransfer.tasks.decode import UndecodableError, check_header, load_rgb
+
+
+def png_header(width, height):
+    """A PNG that claims a size and holds next to nothing."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("size", [(20_000, 20_000), (1, 100_000), (65_000, 65_000), (12_000, 9_000)])
+def test_absurd_sizes_are_refused_from_the_header(tmp_path, size):
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png_header(*size))
+    for look in (check_header, load_rgb):
+        with pytest.raises(UndecodableError, match="it claims"):
+            look(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "it is empty"), (b"not an image", "unknown format"), (b"\x89PNG\r\n\x1a\n" + b"\0" * 9, "no image")],
+)
+def test_files_that_are_no_images(tmp_path, content, reason):
+    path = tmp_path / "x.png"
+    path.write_bytes(content)
+    with pytest.raises(UndecodableError, match=reason):
+        check_header(path)
+
+
+def test_a_file_that_is_gone(tmp_path):
+    with pytest.raises(UndecodableError, match="it is gone"):
+        load_rgb(tmp_path / "x.png")
+
+
+def test_a_truncated_image_passes_its_header_and_fails_when_decoded(tmp_path):
+    path = tmp_path / "x.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (80, 80, 3), dtype=np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:1500])
+    assert check_header(path) == (80, 80)
+    with pytest.raises(UndecodableError, match="it is damaged"):
+        load_rgb(path)
+
+
+def test_rotation_is_applied(tmp_path):
+    image = Image.new("RGB", (4, 2), "black")
+    image.putpixel((0, 0), (255, 255, 255))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown after a quarter turn clockwise
+    image.save(tmp_path / "x.png", exif=exif)
+    upright = load_rgb(tmp_path / "x.png")
+    assert upright.size == (2, 4)
+    assert upright.getpixel((1, 0)) == (255, 255, 255)
+
+
+def saved(tmp_path, image, name="x.png", **options):
+    image.save(tmp_path / name, **options)
+    return np.asarray(load_rgb(tmp_path / name))
+
+
+def test_wide_grey_is_scaled_not_clipped(tmp_path):
+    values = np.array([[0, 257 * 100, 65_535]], dtype=np.uint16)
+    assert saved(tmp_path, Image.fromarray(values))[0].tolist() == [[0] * 3, [100] * 3, [255] * 3]
+
+
+def test_transparent_images_are_laid_over_white(tmp_path):
+    image = Image.new("RGBA", (2, 1), (255, 0, 0, 255))
+    image.putpixel((1, 0), (0, 0, 0, 0))
+    assert saved(tmp_path, image)[0].tolist() == [[255, 0, 0], [255, 255, 255]]
+
+
+def test_transparent_palettes_too(tmp_path):
+    image = Image.new("P", (2, 1), 0)
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putpixel((1, 0), 1)
+    assert saved(tmp_path, image)[0].tolist() == [[10, 20, 30], [40, 50, 60]]
+    assert saved(tmp_path, image, transparency=1)[0].tolist() == [[10, 20, 30], [255, 255, 255]]
+
+
+@pytest.mark.parametrize(("mode", "colour"), [("L", 128), ("1", 1), ("LA", (128, 255))])
+def test_grey_becomes_rgb(tmp_path, mode, colour):
+    pixels = saved(tmp_path, Image.new(mode, (3, 2), colour))
+    assert pixels.shape == (2, 3, 3)
+    assert (pixels[..., 0] == pixels[..., 2]).all()
+
+
+def test_print_colours_are_converted(tmp_path):
+    pixels = saved(tmp_path, Image.new("CMYK", (2, 2), (0, 255, 255, 0)), "x.jpg")
+    assert pixels[0, 0, 0] > 200
+    assert pixels[0, 0, 1] < 60
+
+
+def test_animations_give_their_first_frame(tmp_path):
+    frames = [Image.new("RGB", (2, 2), c) for c in ("red", "blue")]
+    pixels = saved(tmp_path, frames[0], "x.gif", save_all=True, append_images=frames[1:])
+    assert pixels[0, 0].tolist() == [255, 0, 0]
+
+
+def test_floating_point_images_are_refused(tmp_path):
+    with pytest.raises(UndecodableError, match="floating-point values of unknown range"):
+        saved(tmp_path, Image.fromarray(np.zeros((2, 2), dtype=np.float32)), "x.tiff")

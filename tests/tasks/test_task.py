@@ -1,0 +1,272 @@
+"""Making a task finds everything that is wrong, in one go, and names the files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import nbtransfer as nt
+from nbtransfer.errors import MissingExtraError, TaskError
+from nbtransfer.tasks import demo, scan
+from nbtransfer.tasks.split import stratified
+from tests.conftest import COLOURS, picture
+
+
+def sizes(task):
+    return tuple(task.sizes.values())
+
+
+class TestFolders:
+    def test_one_folder_per_class(self, images):
+        task = nt.Task.from_folder(images)
+        assert task.classes == ("blue", "green", "red")
+        assert repr(task) == "Task('images', 3 classes, 30 train + 6 val)"
+        assert task.class_counts["blue"] == {"train": 10, "val": 2, "test": 0}
+        assert task.samples[0].source == "blue/00.png"
+        assert task.image(task.samples[0]).size == (40, 40)
+        assert "<td>blue</td>" in task._repr_html_()
+
+    def test_the_same_seed_gives_the_same_task(self, images):
+        one, two, other = (nt.Task.from_folder(images, seed=s) for s in (1, 1, 2))
+        assert one == two
+        assert one.digest == two.digest != other.digest
+
+    def test_a_changed_file_is_another_task(self, images):
+        before = nt.Task.from_folder(images).digest
+        os.utime(images / "red" / "00.png", ns=(1, 1))
+        assert nt.Task.from_folder(images).digest != before
+
+    def test_given_splits(self, images, tmp_path):
+        root = tmp_path / "split"
+        shutil.copytree(images, root / "train")
+        for name, parts in (("val", slice(0, 3)), ("test", slice(3, 4))):
+            for label in COLOURS:
+                (root / name / label).mkdir(parents=True)
+                for path in sorted((root / "train" / label).iterdir())[parts]:
+                    path.rename(root / name / label / path.name)
+        assert sizes(nt.Task.from_folder(root)) == (24, 9, 3)
+
+    def test_train_and_test_without_val_holds_some_out(self, images, tmp_path):
+        root = tmp_path / "split"
+        shutil.copytree(images, root / "train")
+        for label in COLOURS:
+            (root / "test" / label).mkdir(parents=True)
+            (root / "train" / label / "00.png").rename(root / "test" / label / "00.png")
+        task = nt.Task.from_folder(root)
+        assert sizes(task) == (27, 6, 3)
+
+    def test_junk_never_counts(self, images):
+        (images / ".ipynb_checkpoints").mkdir()
+        picture((1, 2, 3), 0).save(images / ".ipynb_checkpoints" / "x.png")
+        (images / "__MACOSX" / "red").mkdir(parents=True)
+        (images / "red" / ".DS_Store").write_bytes(b"x")
+        (images / "red" / "Thumbs.db").write_bytes(b"x")
+        (images / "red" / ".ipynb_checkpoints").mkdir()
+        shutil.copy(images / "red" / "00.png", images / "red" / ".ipynb_checkpoints" / "00-checkpoint.png")
+        task = nt.Task.from_folder(images)
+        assert len(task.samples) == 36
+        assert task.notes == ()
+
+    def test_files_of_other_kinds_are_noted(self, images):
+        (images / "red" / "readme.txt").write_text("x")
+        assert nt.Task.from_folder(images).notes == ("1 file left out for not being images: red/readme.txt",)
+
+    def test_linked_folders_are_not_entered(self, images):
+        (images / "red" / "loop").symlink_to(images)
+        task = nt.Task.from_folder(images)
+        assert len(task.samples) == 36
+        assert task.notes == ("linked folders not entered: loop",)
+
+    def test_names_that_are_not_unicode(self, images):
+        strange = os.fsdecode(b"caf\xe9\xff.png")
+        picture((200, 0, 0), 7).save(images / "red" / "x.png")
+        (images / "red" / "x.png").rename(images / "red" / strange)
+        task = nt.Task.from_folder(images)
+        assert f"red/{strange}" in {s.source for s in task.samples}
+        assert len(task.digest) == 64
+
+    def test_a_limit_per_class(self, images):
+        task = nt.Task.from_folder(images, per_class=4)
+        assert Counter(s.label for s in task.samples) == {0: 4, 1: 4, 2: 4}
+        assert task == nt.Task.from_folder(images, per_class=4)
+
+    def test_a_scan_is_kept(self, images, monkeypatch):
+        nt.Task.from_folder(images)
+        monkeypatch.setattr(scan, "check_header", None)  # a second look would fail
+        assert len(nt.Task.from_folder(images).samples) == 36
+
+
+class TestProblems:
+    def problems(self, root, **options):
+        with pytest.raises(TaskError) as caught:
+            nt.Task.from_folder(root, **options)
+        return str(caught.value)
+
+    def test_all_at_once(self, images):
+        (images / "red" / "00.png").write_bytes(b"")
+        (images / "red" / "01.png").write_bytes(b"text")
+        shutil.copy(images / "blue" / "05.png", images / "green" / "copy.png")
+        (images / "yellow").mkdir()
+        text = self.problems(images)
+        assert "2 unreadable images: images/red/00.png: it is empty, images/red/01.png: it is no image (unknown format)" in text
+        assert "1 image with more than one label: images/blue/05.png = images/green/copy.png" in text
+        assert "too few images: yellow (0); give each class at least 2 or remove its folder" in text
+
+    def test_leaving_them_out_is_noted(self, images):
+        (images / "red" / "00.png").write_bytes(b"")
+        shutil.copy(images / "blue" / "05.png", images / "green" / "copy.png")
+        task = nt.Task.from_folder(images, unreadable="skip", duplicates="skip")
+        assert len(task.samples) == 36 - 2
+        assert task.notes[0].startswith("left out: 1 unreadable image: images/red/00.png: it is empty")
+        assert task.notes[1].startswith(
+            "left out: 1 image with more than one label: images/blue/05.png = images/green/copy.png"
+        )
+
+    def test_a_dangling_link(self, images):
+        (images / "red" / "99.png").symlink_to(images / "nowhere.png")
+        assert "images/red/99.png: it is gone" in self.problems(images)
+
+    def test_one_class(self, images):
+        shutil.rmtree(images / "red")
+        shutil.rmtree(images / "blue")
+        assert "only one class (green); a task needs at least two class folders" in self.problems(images)
+
+    def test_classes_that_differ_between_splits(self, images, tmp_path):
+        root = tmp_path / "split"
+        shutil.copytree(images, root / "train")
+        shutil.copytree(images / "red", root / "val" / "red")
+        text = self.problems(root)
+        assert "the val folder has no class blue, green" in text
+        assert "12 images in more than one split, so scores would be too good" in text
+
+    def test_copies_on_both_sides_can_be_kept_for_training_only(self, images, tmp_path):
+        root = tmp_path / "split"
+        shutil.copytree(images, root / "train")
+        for label, colour in COLOURS.items():
+            (root / "val" / label).mkdir(parents=True)
+            picture(colour, 999).save(root / "val" / label / "new.png")
+            shutil.copy(images / label / "00.png", root / "val" / label / "leak.png")
+        task = nt.Task.from_folder(root, duplicates="skip")
+        assert sizes(task) == (36, 3, 0)
+
+    @pytest.mark.parametrize(
+        ("make", "message"),
+        [
+            (lambda p: p / "nowhere", "is not there; give a folder with one folder per class"),
+            (lambda p: p / "red" / "00.png", "is a file"),
+            (lambda p: p / "red", r"holds no class folders \(its images lie loose"),
+        ],
+    )
+    def test_folders_that_hold_no_task(self, images, make, message):
+        with pytest.raises(TaskError, match=message):
+            nt.Task.from_folder(make(images))
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"holdout": 0}, "holdout is 0; keep some"),
+            ({"holdout": 1.5}, "holdout is 1.5; use a share"),
+            ({"holdout": 0.6, "test": 0.5}, "holdout and test together are 1.10"),
+            ({"unreadable": "ignore"}, "unreadable is 'ignore'; use 'error' or 'skip'"),
+            ({"per_class": 1}, "per_class is 1"),
+        ],
+    )
+    def test_options(self, images, options, message):
+        assert message in self.problems(images, **options)
+
+
+class TestSplit:
+    labels = st.lists(st.integers(0, 3), min_size=1, max_size=80)
+
+    @given(labels, st.floats(0.01, 0.6), st.floats(0, 0.3), st.integers(0, 5))
+    def test_every_class_is_learned_and_judged(self, labels, holdout, test, seed):
+        sides = stratified(labels, holdout, test, seed)
+        assert sides == stratified(labels, holdout, test, seed)
+        for label in set(labels):
+            counts = Counter(side for side, of in zip(sides, labels, strict=True) if of == label)
+            total = sum(counts.values())
+            assert counts["train"] >= 1
+            if total > 1:
+                assert counts["val"] == min(max(1, round(total * holdout)), total - 1)
+
+    @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5)), min_size=1, max_size=60), st.integers(0, 5))
+    def test_copies_stay_together(self, pairs, seed):
+        labels, groups = zip(*pairs, strict=True)
+        sides = stratified(labels, 0.3, 0.2, seed, groups)
+        places = {}
+        for label, group, side in zip(labels, groups, sides, strict=True):
+            assert places.setdefault((label, group), side) == side
+
+
+class TestArrays:
+    x = np.random.default_rng(0).integers(0, 255, (12, 8, 8, 3), dtype=np.uint8)
+    y = np.arange(12) % 2
+
+    def test_pixels_and_labels(self):
+        task = nt.Task.from_arrays(self.x, self.y, classes=("even", "odd"))
+        assert repr(task) == "Task('arrays', 2 classes, 10 train + 2 val)"
+        assert np.array_equal(np.asarray(task.image(task.samples[3])), self.x[3])
+        assert task.samples[3].label == 1
+
+    def test_floats_are_the_same_pixels(self):
+        floats = np.moveaxis(self.x, -1, 1).astype(np.float64) / 255
+        assert nt.Task.from_arrays(floats, self.y).root == nt.Task.from_arrays(self.x, self.y).root
+
+    def test_tensors_and_names(self):
+        import torch
+
+        task = nt.Task.from_arrays(torch.from_numpy(self.x[..., :1]), np.where(self.y == 0, "b", "a"))
+        assert task.classes == ("a", "b")
+        assert task.samples[0].label == 1
+
+    def test_copies_stay_on_one_side(self):
+        x = np.repeat(self.x[:6], 4, axis=0)
+        task = nt.Task.from_arrays(x, np.repeat(np.arange(6) % 2, 4), holdout=0.3)
+        sides = [{s.split for s in task.samples[i : i + 4]} for i in range(0, 24, 4)]
+        assert all(len(group) == 1 for group in sides)
+
+    @pytest.mark.parametrize(
+        ("x", "y", "classes", "message"),
+        [
+            (x[..., :2], y, None, r"should have shape \(N, H, W, 1 or 3\)"),
+            (x.astype(np.int64), y, None, "should be uint8"),
+            (x.astype(np.float32), y, None, r"should have shape \(N, 1 or 3, H, W\)"),
+            (np.moveaxis(x, -1, 1).astype(np.float32), y, None, "should lie in 0…1"),
+            (x, y[:5], None, "there are 12 images but labels of shape"),
+            (x, y.astype(float), None, "labels should be whole numbers or names"),
+            (x, y, ("a",), "labels run from 0 to 1, but there are 1 classes"),
+            (x, np.zeros(12, int), None, "at least two classes"),
+            (x, np.eye(1, 12, dtype=int)[0], None, "too few images of class 1"),
+        ],
+    )
+    def test_mistakes_are_explained(self, x, y, classes, message):
+        with pytest.raises(TaskError, match=message):
+            nt.Task.from_arrays(x, y, classes=classes)
+
+
+class TestDemo:
+    def test_textile(self):
+        task = nt.Task.demo("textile", per_class=20)
+        assert task.classes == ("global", "local", "nominal")
+        assert sizes(task) == (48, 12, 0)
+        assert task.image(task.samples[0]).size == (250, 250)
+
+    def test_digits(self):
+        task = nt.Task.demo("digits")
+        assert len(task.samples) == 1797
+        assert len(task.classes) == 10
+
+    def test_unknown(self):
+        with pytest.raises(TaskError, match="there is no demo task 'textiles'; did you mean 'textile'"):
+            nt.Task.demo("textiles")
+
+    def test_without_the_package_the_command_is_named(self, monkeypatch):
+        monkeypatch.setattr(demo.importlib.util, "find_spec", lambda _: None)
+        with pytest.raises(MissingExtraError, match=r"pip install 'nbtransfer\[demo\]'"):
+            nt.Task.demo("textile")

@@ -1,0 +1,154 @@
+"""The command line, as a person or a script meets it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from nbtransfer import doctor
+from nbtransfer.cli import main
+from nbtransfer.commands import COMMANDS, parser
+from nbtransfer.jobs.launcher import worker_environment
+
+SMALL = [
+    "--backbone",
+    "shufflenet_v2_x0_5",
+    "--weights",
+    "none",
+    "--strategy",
+    "ft",
+    "--epochs",
+    "2",
+    "--batch-size",
+    "8",
+    "--image-size",
+    "40",
+    "--device",
+    "cpu",
+]
+
+
+def said(capsys, *words):
+    code = main(words)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_a_run_from_the_shell(capsys, images, tmp_path):
+    code, out, err = said(
+        capsys, "start", str(images), *SMALL, "--threads", "1", "--augment", "flip", "crop", "--wait", "--json"
+    )
+    assert code == 0, err
+    facts = json.loads(out)
+    assert (facts["status"], facts["epoch"], facts["epochs"]) == ("finished", 2, 2)
+    lines = err.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(f"{facts['id']}: ft epoch 1/2 loss ")
+    code, out, _ = said(capsys, "status")
+    assert code == 0
+    assert f"{facts['id']}: finished, best validation accuracy" in out
+    code, out, _ = said(capsys, "status", facts["id"][-6:], "--json")
+    assert [row["epoch"] for row in json.loads(out)["history"]] == [1, 2]
+    assert facts["id"] in said(capsys, "runs")[1]
+    assert json.loads(said(capsys, "runs", "--json")[1])[0]["id"] == facts["id"]
+    assert "has ended already: finished" in said(capsys, "stop")[1]
+    assert said(capsys, "wait", "--timeout", "5")[0] == 0
+    assert said(capsys, "log")[0] == 0
+    code, out, _ = said(capsys, "export", str(tmp_path / "model"))
+    assert (code, out.strip()) == (0, f"exported to {tmp_path / 'model'}")
+    assert {p.name for p in (tmp_path / "model").iterdir()} == {
+        "model.json",
+        "model.safetensors",
+        "sample.safetensors",
+        "README.md",
+    }
+
+
+def test_a_failed_run_gives_status_one(capsys, images):
+    code, out, _ = said(capsys, "start", str(images), *SMALL, "--device", "cuda:99", "--wait")
+    assert code == 1
+    assert "failed: device is 'cuda:99', but torch sees" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["start", "nowhere"], "nowhere is not there; give a folder with one folder per class"),
+        (["start", "demo:textiles"], "there is no demo task 'textiles'"),
+        (["stop"], "there are no runs in"),
+        (["status", "abc"], "there is no run 'abc'"),
+        (["frobnicate"], "invalid choice: 'frobnicate'"),
+        (["start"], "the following arguments are required: task; see nbtransfer start --help"),
+        (["backbones", "resnet19", "--nonsense"], "unrecognized arguments: --nonsense"),
+    ],
+)
+def test_mistakes_are_one_line(capsys, words, message):
+    code, out, err = said(capsys, *words)
+    assert code in (1, 2)
+    assert out == ""
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_freezing_from_the_shell(capsys, images):
+    code, _, err = said(capsys, "start", str(images), *SMALL, "--freeze", "a", "--thaw", "b")
+    assert (code, "give either --freeze or --thaw" in err) == (2, True)
+    assert (
+        "no layer of shufflenet_v2_x0_5 is called 'layer9'" in said(capsys, "start", str(images), *SMALL, "--thaw", "layer9")[2]
+    )
+
+
+def test_looking_at_backbones(capsys):
+    code, out, _ = said(capsys, "backbones", "vgg")
+    assert code == 0
+    assert out.count("vgg") == 8
+    assert "stages: stem (9,536), layer1 (147,968)" in said(capsys, "backbones", "resnet18")[1]
+    assert json.loads(said(capsys, "backbones", "vgg", "--json")[1])[0]["name"] == "vgg11"
+    assert "no backbone contains 'xyz'" in said(capsys, "backbones", "xyz")[1]
+
+
+def test_help_on_every_level(capsys):
+    for name in COMMANDS:
+        code, out, _ = said(capsys, name, "--help")
+        assert code == 0
+        assert f"usage: nbtransfer {name}" in out
+    code, out, _ = said(capsys, "--help")
+    assert set(COMMANDS) <= set(out.split())
+
+
+def test_every_command_takes_json():
+    for name in COMMANDS:
+        words = {"start": ["x"], "export": ["x"]}.get(name, [])
+        assert parser().parse_args([name, *words, "--json"]).json
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    command = f"{sys.executable} -m nbtransfer backbones | head -n 1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        env=worker_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+class TestDoctor:
+    def test_a_healthy_environment(self, capsys):
+        code, out, _ = said(capsys, "doctor")
+        assert code == 0
+        assert "PROBLEM" not in out
+        assert "torch 2." in out
+
+    def test_a_home_one_may_not_write_to(self, capsys, tmp_path, monkeypatch):
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("NBTRANSFER_HOME", str(tmp_path / "file" / "x"))
+        monkeypatch.setattr(doctor, "_worker", lambda: "not looked at")
+        code, out, _ = said(capsys, "doctor", "--json")
+        assert code == 1
+        assert [f["what"] for f in json.loads(out) if not f["ok"]] == ["runs are kept in", "locks"]

@@ -1,0 +1,48 @@
+"""The public surface, and what importing it costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import nbtransfer as nt
+
+
+def fresh(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+
+
+def test_public_names_are_there():
+    assert {name for name in nt.__all__ if getattr(nt, name, None) is None} == set()
+    assert set(nt.__all__) <= set(dir(nt))
+    for name in ("Task", "Recipe", "FreezePlan", "backbone", "backbones", "start", "attach", "runs"):
+        assert getattr(nt, name).__doc__
+
+
+def test_unknown_names_raise():
+    assert not hasattr(nt, "nonsense")
+
+
+def test_importing_loads_no_framework():
+    loaded = fresh(
+        "import sys, nbtransfer; print(sorted({'torch', 'IPython', 'captum', 'numpy', 'matplotlib'} & set(sys.modules)))"
+    )
+    assert loaded == "[]"
+
+
+def test_a_notebook_can_do_its_part_without_torch():
+    """Everything up to the model itself: tasks, cards, plans, recipes, starting and following runs."""
+    code = (
+        "import sys, nbtransfer as nt; nt.Task, nt.Recipe, nt.start, nt.attach, nt.runs();"
+        "nt.FreezePlan.up_to('resnet18', 'layer3').summary(nt.backbone('resnet18')); nt.backbones('vgg');"
+        "import nbtransfer.ui.report, nbtransfer.commands; print('torch' in sys.modules)"
+    )
+    assert fresh(code) == "False"
+
+
+def test_words_for_errors_are_one_tree():
+    from nbtransfer import errors
+
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    assert all(issubclass(kind, errors.NbTransferError) for kind in kinds)
+    assert all(kind.__name__ in errors.__doc__ for kind in kinds)
