@@ -14,20 +14,8 @@ from nbtransfer.commands import COMMANDS, parser
 from nbtransfer.jobs.launcher import worker_environment
 
 SMALL = [
-    "--backbone",
-    "shufflenet_v2_x0_5",
-    "--weights",
-    "none",
-    "--strategy",
-    "ft",
-    "--epochs",
-    "2",
-    "--batch-size",
-    "8",
-    "--image-size",
-    "40",
-    "--device",
-    "cpu",
+    *("--backbone", "shufflenet_v2_x0_5", "--weights", "none", "--strategy", "ft"),
+    *("--epochs", "2", "--batch-size", "8", "--image-size", "40", "--device", "cpu"),
 ]
 
 

@@ -21,6 +21,7 @@ from nbtransfer.store.home import home
 from nbtransfer.store.journal import JournalReader
 from nbtransfer.store.lock import is_held
 from nbtransfer.store.paths import RunPaths
+from nbtransfer.tasks.task import Task
 
 if TYPE_CHECKING:
     from nbtransfer.engine.inference import Answer
@@ -72,7 +73,8 @@ class Run:
     def recipe(self) -> Recipe:
         """What this run carries out."""
         if self._recipe is None:
-            self._recipe = runs.read_recipe(self.paths)
+            recipe = runs.read_recipe(self.paths)
+            self._recipe = replace(recipe, task=Task.of(recipe.task))
         return self._recipe
 
     @property

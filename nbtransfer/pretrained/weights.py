@@ -59,7 +59,7 @@ def read(path: Path) -> StateDict:
     try:
         data = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise WeightsError(
             f"{path} cannot be read as plain weights ({reason}); "
             "save it as safetensors, or with torch.save(model.state_dict(), …)"

@@ -8,6 +8,7 @@ import random
 import typing
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,11 @@ from nbtransfer.tasks.source import ImageSource
 
 class Task(TaskCard):
     """The target task: labelled images and what to predict."""
+
+    @classmethod
+    def of(cls, card: TaskCard) -> Task:
+        """The task a card describes."""
+        return cls(**{f.name: getattr(card, f.name) for f in fields(card)})
 
     @classmethod
     def from_folder(

@@ -1,0 +1,188 @@
+"""Weights come from where the card says, or from a file of one's own; verified, and never able to execute code."""
+
+from __future__ import annotations
+
+import os
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torchvision import models
+
+import nbtransfer as nt
+from nbtransfer.core import catalog
+from nbtransfer.errors import BackboneError, MissingExtraError, WeightsError
+from nbtransfer.pretrained import registry, timm_models, torchvision_models, weights
+
+SMALL = "shufflenet_v2_x0_5"
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(1)
+    return torchvision_models.build(SMALL, 224)
+
+
+class Evil:
+    """A pickle of this makes a folder when it is loaded."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (self.marker,)
+
+
+def own(path, name=SMALL):
+    return registry.build(catalog.card(name), str(path), own_file=True)
+
+
+class TestOwnFiles:
+    @pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors"])
+    def test_any_plain_file_of_the_same_architecture(self, tmp_path, net, suffix):
+        path = tmp_path / f"w{suffix}"
+        save_file(net.state_dict(), path) if suffix == ".safetensors" else torch.save(net.state_dict(), path)
+        built = own(path)
+        assert torch.equal(built.module.stem.conv1[0].weight, net.conv1[0].weight)
+        assert torch.equal(built.module.conv5[1].running_var, net.conv5[1].running_var)
+        assert built.digest == weights.file_digest(path)
+
+    def test_wrapped_and_with_another_classifier(self, tmp_path, net):
+        net.fc = torch.nn.Linear(1024, 7)
+        state = {f"module.{name}": tensor for name, tensor in net.state_dict().items()}
+        torch.save({"epoch": 3, "state_dict": state}, tmp_path / "w.pth")
+        assert torch.equal(own(tmp_path / "w.pth").module.stem.conv1[0].weight, net.conv1[0].weight)
+
+    def test_another_architecture_is_told_by_name_and_shape(self, tmp_path):
+        torch.save(models.resnet18().state_dict(), tmp_path / "w.pth")
+        with pytest.raises(
+            WeightsError, match=r"does not fit this backbone \(\d+ missing: conv1.0.weight, .*unexpected: conv1.weight"
+        ):
+            own(tmp_path / "w.pth")
+
+    def test_another_width_too(self, tmp_path):
+        torch.save(models.shufflenet_v2_x1_0().state_dict(), tmp_path / "w.pth")
+        with pytest.raises(WeightsError, match=r"of another shape: .* is \(58, 24, 1, 1\), not \(24, 24, 1, 1\)"):
+            own(tmp_path / "w.pth")
+
+    def test_code_in_a_file_is_not_executed(self, tmp_path):
+        marker = tmp_path / "executed"
+        for name, write in (("a.pth", torch.save), ("b.pth", lambda x, p: p.write_bytes(pickle.dumps(x)))):
+            write(Evil(str(marker)), tmp_path / name)
+            with pytest.raises(WeightsError, match="cannot be read as plain weights"):
+                own(tmp_path / name)
+        assert not marker.exists()
+
+    @pytest.mark.parametrize("content", [b"", b"<html>sign in</html>", b"PK\x03\x04 half a file"])
+    @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+    def test_files_that_hold_no_weights(self, tmp_path, content, suffix):
+        path = tmp_path / f"w{suffix}"
+        path.write_bytes(content)
+        with pytest.raises(WeightsError, match="cannot be read as plain weights"):
+            own(path)
+
+    def test_other_things_in_a_plain_file(self, tmp_path):
+        torch.save({"a": 1}, tmp_path / "w.pth")
+        with pytest.raises(WeightsError, match="holds no state dict of dense tensors"):
+            own(tmp_path / "w.pth")
+        with pytest.raises(WeightsError, match="there is no weights file"):
+            own(tmp_path / "nowhere.pth")
+
+
+class TestPublished:
+    """The real loading code; the network is the only thing that is made up."""
+
+    @pytest.fixture
+    def cache(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+        return tmp_path / "hub" / "checkpoints"
+
+    def test_no_network_names_the_file_and_its_place(self, cache, monkeypatch):
+        def refuse(*args, **kwargs):
+            raise OSError("Network is unreachable")
+
+        monkeypatch.setattr(torch.hub, "urlopen", refuse)
+        with pytest.raises(WeightsError) as caught:
+            registry.build(catalog.card("resnet18"), "default")
+        assert "resnet18-f37072fd.pth could not be downloaded (Network is unreachable)" in str(caught.value)
+        assert f"put it into {cache}" in str(caught.value)
+        assert list(cache.iterdir()) == []
+
+    def test_a_proxys_login_page_is_not_taken_for_weights(self, cache, monkeypatch, tmp_path):
+        page = tmp_path / "page"
+        page.write_text("<html>please sign in</html>")
+        real = torch.hub.urlopen
+        monkeypatch.setattr(torch.hub, "urlopen", lambda *a, **k: real(page.as_uri()))
+        with pytest.raises(WeightsError, match="could not be downloaded .*invalid hash value"):
+            registry.build(catalog.card("resnet18"), "default")
+        assert not (cache / "resnet18-f37072fd.pth").exists()
+
+    def test_an_altered_file_in_the_cache_is_refused(self, cache):
+        cache.mkdir(parents=True)
+        (cache / "resnet18-f37072fd.pth").write_bytes(b"x")
+        with pytest.raises(WeightsError, match="is not resnet18-f37072fd.pth as published: its sha256 begins 2d711642"):
+            registry.build(catalog.card("resnet18"), "default")
+
+    def test_a_good_download_is_used(self, cache, monkeypatch, tmp_path, net):
+        file = tmp_path / "w.pth"
+        torch.save(net.state_dict(), file)
+        card = catalog.card(SMALL)
+        entry = weights.WeightsCard(**{**vars(card.weights[0]), "digest": weights.file_digest(file)[:8]})
+        real = torch.hub.urlopen
+        monkeypatch.setattr(torch.hub, "urlopen", lambda *a, **k: real(file.as_uri()))
+        path = torchvision_models.weights_path(SMALL, entry)
+        assert path == cache / entry.file
+        assert torch.equal(weights.read(path)["conv1.0.weight"], net.conv1[0].weight)
+
+    def test_imagenet_weights_from_a_package_classify_as_published(self):
+        """The real thing: logits through our stages equal those of timm's own model with the same weights."""
+        built = registry.build(catalog.card("efficientnet_lite0"), "default")
+        state = weights.read(timm_models.lite0_file())
+        reference = timm_models.build("efficientnet_lite0")
+        reference.load_state_dict(dict(zip(reference.state_dict(), state.values(), strict=True)))
+        x = torch.rand(2, 3, 224, 224) * 2 - 1
+        with torch.no_grad():
+            features = built.module.eval()(x)
+            assert torch.equal(reference.eval().classifier(features), reference(x))
+        assert built.digest.startswith("57934424")
+
+    def test_random_weights_depend_on_the_seed_alone(self):
+        card = catalog.card(SMALL)
+        before = torch.random.get_rng_state()
+        one, two, other = (registry.build(card, None, seed=s).module.stem.conv1[0].weight for s in (1, 1, 2))
+        assert torch.equal(one, two)
+        assert not torch.equal(one, other)
+        assert torch.equal(torch.random.get_rng_state(), before)
+
+
+class TestTimm:
+    def test_cards_of_any_model(self):
+        card = nt.backbone("timm/vit_tiny_patch16_224")
+        assert (card.width, card.input.size, card.fixed_size) == (192, 224, True)
+        assert card.params == sum(layer.params for layer in card.layers)
+        assert [c.name for c in nt.backbones("timm/resnet10t")][0].startswith("timm/resnet10t")
+
+    def test_unknown_and_too_many(self):
+        with pytest.raises(BackboneError, match="timm has no model 'resnet19'; did you mean"):
+            nt.backbone("timm/resnet19")
+        with pytest.raises(BackboneError, match="write more of the name"):
+            nt.backbones("timm/resnet")
+
+    def test_without_timm_the_extra_is_named(self, monkeypatch):
+        monkeypatch.setattr(timm_models.importlib.util, "find_spec", lambda _: None)
+        with pytest.raises(MissingExtraError, match=r"pip install 'nbtransfer\[timm\]'"):
+            nt.backbone("timm/resnet18")
+
+    def test_no_network_says_what_to_fetch(self, monkeypatch):
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        import huggingface_hub
+
+        def refuse(*args, **kwargs):
+            raise OSError("offline")
+
+        monkeypatch.setattr(huggingface_hub, "hf_hub_download", refuse)
+        with pytest.raises(
+            WeightsError, match="model.safetensors of timm/.* could not be downloaded .* give its path as weights="
+        ):
+            registry.build(nt.backbone("timm/resnet10t"), "default")
