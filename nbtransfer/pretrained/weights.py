@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import urllib.error
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def read(path: Path) -> StateDict:
     if not path.is_file():
         raise WeightsError(f"there is no weights file {path}; give the path of a .safetensors, .pt or .pth file")
     try:
-        data = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
+        data = load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise WeightsError(
@@ -68,6 +69,13 @@ def read(path: Path) -> StateDict:
     if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) and not t.is_sparse for t in state.values()):
         raise WeightsError(f"{path} holds no state dict of dense tensors; save it with torch.save(model.state_dict(), …)")
     return state
+
+
+def _unpickled(path: Path) -> object:
+    with warnings.catch_warnings():
+        # How a file was pickled is of no interest; whether it holds tensors only, is.
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def fill(net: nn.Module, state: StateDict, path: Path, unused: Collection[str]) -> None:

@@ -56,9 +56,7 @@ class TestOwnFiles:
 
     def test_another_architecture_is_told_by_name_and_shape(self, tmp_path):
         torch.save(models.resnet18().state_dict(), tmp_path / "w.pth")
-        with pytest.raises(
-            WeightsError, match=r"does not fit this backbone \(\d+ missing: conv1.0.weight, .*unexpected: conv1.weight"
-        ):
+        with pytest.raises(WeightsError, match=r"does not fit .* missing: conv1.0.weight, .*unexpected: conv1.weight"):
             own(tmp_path / "w.pth")
 
     def test_another_width_too(self, tmp_path):
@@ -114,14 +112,14 @@ class TestPublished:
         page.write_text("<html>please sign in</html>")
         real = torch.hub.urlopen
         monkeypatch.setattr(torch.hub, "urlopen", lambda *a, **k: real(page.as_uri()))
-        with pytest.raises(WeightsError, match="could not be downloaded .*invalid hash value"):
+        with pytest.raises(WeightsError, match=r"could not be downloaded .*invalid hash value"):
             registry.build(catalog.card("resnet18"), "default")
         assert not (cache / "resnet18-f37072fd.pth").exists()
 
     def test_an_altered_file_in_the_cache_is_refused(self, cache):
         cache.mkdir(parents=True)
         (cache / "resnet18-f37072fd.pth").write_bytes(b"x")
-        with pytest.raises(WeightsError, match="is not resnet18-f37072fd.pth as published: its sha256 begins 2d711642"):
+        with pytest.raises(WeightsError, match=r"is not resnet18-f37072fd\.pth as published: its sha256 begins 2d711642"):
             registry.build(catalog.card("resnet18"), "default")
 
     def test_a_good_download_is_used(self, cache, monkeypatch, tmp_path, net):
@@ -161,7 +159,7 @@ class TestTimm:
         card = nt.backbone("timm/vit_tiny_patch16_224")
         assert (card.width, card.input.size, card.fixed_size) == (192, 224, True)
         assert card.params == sum(layer.params for layer in card.layers)
-        assert [c.name for c in nt.backbones("timm/resnet10t")][0].startswith("timm/resnet10t")
+        assert nt.backbones("timm/resnet10t")[0].name.startswith("timm/resnet10t")
 
     def test_unknown_and_too_many(self):
         with pytest.raises(BackboneError, match="timm has no model 'resnet19'; did you mean"):
@@ -182,7 +180,5 @@ class TestTimm:
             raise OSError("offline")
 
         monkeypatch.setattr(huggingface_hub, "hf_hub_download", refuse)
-        with pytest.raises(
-            WeightsError, match="model.safetensors of timm/.* could not be downloaded .* give its path as weights="
-        ):
+        with pytest.raises(WeightsError, match=r"model.safetensors of timm/.* could not be downloaded .* give its path"):
             registry.build(nt.backbone("timm/resnet10t"), "default")
