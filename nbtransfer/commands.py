@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from nbtransfer import arguments
 from nbtransfer.core.codec import dumps
 from nbtransfer.core.freeze import FreezePlan
-from nbtransfer.core.recipe import AUGMENTATIONS, Recipe
-from nbtransfer.core.strategy import STRATEGIES
+from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.text import counted
 from nbtransfer.errors import InputError
 from nbtransfer.jobs.launcher import start as start_run
@@ -26,8 +26,6 @@ from nbtransfer.store import runs
 from nbtransfer.store.home import home
 from nbtransfer.tasks.task import Task
 from nbtransfer.ui.progress import ending, watch
-
-DEMO_PREFIX = "demo:"
 
 
 class UsageError(InputError):
@@ -62,9 +60,9 @@ def parser(prog: str = "nbtransfer") -> Parser:
     """The whole tree."""
     root = Parser(prog=prog, description="Transfer learning in the background.")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
-    for name, (function, summary, arguments) in COMMANDS.items():
+    for name, (function, summary, takes) in COMMANDS.items():
         branch = commands.add_parser(name, help=summary, description=summary)
-        arguments(branch)
+        takes(branch)
         branch.set_defaults(function=function)
     return root
 
@@ -75,47 +73,10 @@ def execute(words: Sequence[str], prog: str = "nbtransfer") -> tuple[argparse.Na
     return args, args.function(args)
 
 
-def _start_arguments(p: argparse.ArgumentParser) -> None:
-    p.add_argument("task", help=f"a folder with one folder per class, or {DEMO_PREFIX}textile, {DEMO_PREFIX}digits")
-    p.add_argument("--backbone", default="resnet18", help="shared layers, see `backbones` (default: %(default)s)")
-    p.add_argument("--weights", default="default", help='"default", a name, "none" for random, or a file')
-    p.add_argument("--strategy", default="lp_ft", help=f"one of {', '.join(STRATEGIES)} (default: %(default)s)")
-    p.add_argument("--freeze", nargs="+", metavar="LAYER", help="layers that stay frozen in the last phase, as globs")
-    p.add_argument("--thaw", nargs="+", metavar="LAYER", help="layers that learn in the last phase, all others frozen")
-    for option, kind, text in _RECIPE_OPTIONS:
-        p.add_argument(f"--{option}", type=kind, help=text)
-    p.add_argument("--augment", nargs="*", metavar="NAME", help=f"any of {', '.join(AUGMENTATIONS)}; nothing for none")
-    p.add_argument("--holdout", type=float, default=0.2, help="share of each class to validate on (default: %(default)s)")
-    p.add_argument("--test", type=float, default=0.0, help="share of each class to keep untouched (default: %(default)s)")
-    p.add_argument("--per-class", type=int, help="take at most so many images of each class")
-    p.add_argument("--skip-bad", action="store_true", help="leave out unreadable images and conflicting copies")
-    p.add_argument("--wait", action="store_true", help="show progress until the run ends")
-    _json_argument(p)
-
-
-_RECIPE_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
-    ("epochs", int, "length of the run"),
-    ("lr", float, "peak learning rate of the last phase"),
-    ("batch-size", int, "images in a step"),
-    ("optimiser", str, "adamw, adam or sgd"),
-    ("schedule", str, "one_cycle, cosine or constant"),
-    ("weight-decay", float, "decay of weights"),
-    ("label-smoothing", float, "share of each label spread over all classes"),
-    ("image-size", int, "pixels"),
-    ("crop", float, "share of the shorter side the central crop keeps"),
-    ("patience", int, "epochs without a better validation score before a phase ends"),
-    ("seed", int, "of every random choice"),
-    ("device", str, "auto, cpu, cuda, cuda:N or mps"),
-    ("precision", str, "auto, fp32, bf16 or fp16"),
-    ("threads", int, "of the worker"),
-    ("title", str, "text of your own"),
-)
-
-
 def task_from(words: str, **options: Any) -> Task:
     """The task a command line names: a folder, or `demo:NAME`."""
-    if words.startswith(DEMO_PREFIX):
-        return Task.demo(words.removeprefix(DEMO_PREFIX), **options)
+    if words.startswith(arguments.DEMO_PREFIX):
+        return Task.demo(words.removeprefix(arguments.DEMO_PREFIX), **options)
     return Task.from_folder(words, **options)
 
 
@@ -126,7 +87,7 @@ def start(args: argparse.Namespace) -> Outcome:
         folder_options |= {"unreadable": "skip", "duplicates": "skip"}
     seed = {"seed": args.seed} if args.seed is not None else {}
     task = task_from(args.task, holdout=args.holdout, test=args.test, **seed, **folder_options)
-    given = {name: getattr(args, name) for name in (o.replace("-", "_") for o, _, _ in _RECIPE_OPTIONS)}
+    given = {name: getattr(args, name) for name in (o.replace("-", "_") for o, _, _ in arguments.RECIPE_OPTIONS)}
     settings = {name: value for name, value in given.items() if value is not None}
     if args.augment is not None:
         settings["augment"] = tuple(args.augment)
@@ -162,6 +123,7 @@ def status(args: argparse.Namespace) -> Outcome:
         p = state.prepared
         parts.append(f"{p.device} ({p.device_name}), {p.precision}, {counted(p.threads, 'thread')}, {state.fraction:.0%} done")
     parts += [repr(run.history()), *map(repr, state.evaluations)]
+    parts += [f"warning: {message}" for message in state.warnings]
     parts += [f"left out {s.source} ({s.split}): {s.reason}" for s in state.skipped]
     if state.receipt and state.receipt.frozen:
         parts.append(f"frozen layers unchanged, checked: {state.receipt.unchanged} of {state.receipt.frozen}")
@@ -260,51 +222,17 @@ def _run_facts(run: Run) -> dict[str, Any]:
     }
 
 
-def _run_argument(p: argparse.ArgumentParser) -> None:
-    p.add_argument("run", nargs="?", help="id of a run, or part of its beginning or end (default: the newest)")
-    _json_argument(p)
-
-
-def _wait_arguments(p: argparse.ArgumentParser) -> None:
-    _run_argument(p)
-    p.add_argument("--timeout", type=float, metavar="SECONDS", help="give up waiting, not the run, after so long")
-
-
-def _log_arguments(p: argparse.ArgumentParser) -> None:
-    _run_argument(p)
-    p.add_argument("--lines", type=int, default=40, help="how many (default: %(default)s)")
-
-
-def _export_arguments(p: argparse.ArgumentParser) -> None:
-    p.add_argument("folder", help="a new folder")
-    _run_argument(p)
-
-
-def _backbones_arguments(p: argparse.ArgumentParser) -> None:
-    p.add_argument("text", nargs="?", default="", help='part of a name; "timm/…" searches timm')
-    _json_argument(p)
-
-
-def _demo_arguments(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--report", default="demo-report.html", help="where to write the report (default: %(default)s)")
-    _json_argument(p)
-
-
-def _json_argument(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--json", action="store_true", help="plain data for scripts")
-
-
 COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], Outcome], str, Callable[[argparse.ArgumentParser], None]]] = {
-    "start": (start, "start a run in the background", _start_arguments),
-    "runs": (show_runs, "all runs, newest first", _json_argument),
-    "status": (status, "one run: where it is, its epochs, its scores", _run_argument),
-    "stop": (stop, "stop a run and keep its best model", _run_argument),
-    "wait": (wait, "show a run's progress until it ends", _wait_arguments),
-    "log": (log, "the last lines of a run's log", _log_arguments),
-    "export": (export, "write the best model of a run to a folder", _export_arguments),
-    "backbones": (list_backbones, "shared layers to choose from", _backbones_arguments),
-    "demo": (demo, "linear probe against fine-tuning on real images", _demo_arguments),
-    "doctor": (doctor, "check this environment", _json_argument),
+    "start": (start, "start a run in the background", arguments.start),
+    "runs": (show_runs, "all runs, newest first", arguments.json),
+    "status": (status, "one run: where it is, its epochs, its scores", arguments.run),
+    "stop": (stop, "stop a run and keep its best model", arguments.run),
+    "wait": (wait, "show a run's progress until it ends", arguments.wait),
+    "log": (log, "the last lines of a run's log", arguments.log),
+    "export": (export, "write the best model of a run to a folder", arguments.export),
+    "backbones": (list_backbones, "shared layers to choose from", arguments.backbones),
+    "demo": (demo, "linear probe against fine-tuning on real images", arguments.demo),
+    "doctor": (doctor, "check this environment", arguments.json),
 }
 
 

@@ -82,8 +82,10 @@ class Recipe:
             raise RecipeError(f"task should be an nbtransfer Task, not {type(self.task).__name__}; see Task.from_folder")
         if isinstance(self.strategy, str):
             strategies.check_name(self.strategy)
-        if not isinstance(self.augment, tuple):
-            raise RecipeError(f"augment is {self.augment!r}; use a tuple of names such as ('flip',), or () for none")
+        given: object = self.augment
+        if not isinstance(given, (tuple, list)):
+            raise RecipeError(f"augment is {given!r}; use a list of names such as ['flip'], or [] for none")
+        object.__setattr__(self, "augment", tuple(given))
         self._check_numbers()
         self._check_choices()
 

@@ -99,6 +99,8 @@ class Loop:
 
     def __post_init__(self) -> None:
         self._normalise = Normalise(self.model.spec, self.device.torch)
+        # One image has no statistics; a batch shrinks to one when the others cannot be decoded.
+        self._least = 2 if any(entry.updates for entry in self.plan.values()) else 1
         self._scaler = torch.amp.GradScaler(self.device.torch.type, enabled=self.device.precision == "fp16")
 
     def events(self) -> Iterator[ev.Event]:
@@ -112,7 +114,7 @@ class Loop:
             for step, batch in enumerate(self.data.train.epoch(epoch), start=1):
                 yield from self._failures(self.data.train, batch.failed, "train")
                 lr = self._set_rates((epoch - first) * of + step - 1, of * self.phase.epochs)
-                if len(batch):
+                if len(batch) >= self._least:
                     self._learn(batch, meter)
                 progress.step += 1
                 now = time.monotonic()

@@ -24,6 +24,7 @@ from nbtransfer.pretrained import registry
 from nbtransfer.store.paths import RunPaths
 
 KEEP_CHECKPOINTS = 3
+SMALLEST_BATCH_FOR_STATISTICS = 16
 NORMAL_ENDS = ("finished", "no better validation score")
 
 
@@ -34,6 +35,7 @@ def carry_out(recipe: Recipe, paths: RunPaths, stopping: Callable[[], bool]) -> 
     recipe.check_against(card)
     session = Session(recipe, card, paths, stopping)
     yield session.prepared()
+    yield from session.warnings()
     for index, phase in enumerate(session.strategy.phases):
         yield from session.phase(index, phase)
         if session.stopped:
@@ -93,6 +95,15 @@ class Session:
             phases=tuple(self._phase_plan(i) for i in range(len(self.plans))),
             versions=versions(),
         )
+
+    def warnings(self) -> Iterator[ev.Warned]:
+        """What will work, but probably not well."""
+        updates = any(entry.updates for plan in self.plans for entry in plan.values())
+        if updates and self.recipe.batch_size < SMALLEST_BATCH_FOR_STATISTICS:
+            yield ev.Warned(
+                f"normalisation statistics of {self.recipe.batch_size} images are noisy; use batch_size="
+                f"{SMALLEST_BATCH_FOR_STATISTICS} or more, or keep the stored ones with FreezePlan.norm('frozen')"
+            )
 
     def phase(self, index: int, phase: Phase) -> Iterator[ev.Event]:
         """One phase, ending with its best weights in the model and a snapshot of them on the disk."""

@@ -16,6 +16,10 @@ from nbtransfer.store.paths import RunPaths
 # Set by a notebook kernel for its own children; a worker must not act on them.
 _KERNEL_VARIABLES = ("MPLBACKEND", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM", "PAGER", "GIT_PAGER", "PYTHONPATH")
 
+# Threads that wait for each other by spinning starve whoever else computes on the same cores: the notebook, or a second
+# run. Measured by benchmarks/sharing.py.
+_SHARE_THE_CORES = {"OMP_WAIT_POLICY": "PASSIVE"}
+
 
 def start(recipe: Recipe) -> Run:
     """Start a run in the background and return at once.
@@ -54,4 +58,5 @@ def worker_environment() -> dict[str, str]:
     """This process' environment without what belongs to a kernel, and with the same modules to import."""
     kept = {k: v for k, v in os.environ.items() if k not in _KERNEL_VARIABLES and not k.startswith("JPY_")}
     modules = os.pathsep.join(entry for entry in sys.path if entry)
-    return {**kept, "PYTHONPATH": modules, "PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
+    own = {"PYTHONPATH": modules, "PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
+    return {**_SHARE_THE_CORES, **kept, **own}

@@ -39,7 +39,7 @@ def test_a_run_tells_its_story(recipe, paths):
     events = told(recipe, paths)
     kinds = [type(event).__name__ for event in events if not isinstance(event, ev.Step)]
     assert kinds == [
-        "Prepared", "PhaseStarted", "EpochEnded", "CheckpointSaved", "EpochEnded", "CheckpointSaved", "PhaseEnded",
+        "Prepared", "Warned", "PhaseStarted", "EpochEnded", "CheckpointSaved", "EpochEnded", "CheckpointSaved", "PhaseEnded",
         "ReceiptIssued", "Evaluated", "Finished",
     ]  # fmt: skip
     prepared = events[0]
@@ -165,6 +165,13 @@ def test_patience_ends_a_phase(recipe):
     assert (ended.reason, ended.best_epoch) == ("no better validation score", 1)
     assert len(of(events, ev.EpochEnded)) == 3
     assert isinstance(events[-1], ev.Finished)
+
+
+def test_small_batches_get_a_warning_where_statistics_are_updated(recipe):
+    assert "normalisation statistics of 8 images are noisy" in of(told(recipe), ev.Warned)[0].message
+    frozen = FreezePlan.none().norm("frozen")
+    assert of(told(replace(recipe, freeze=frozen)), ev.Warned) == []
+    assert of(told(replace(recipe, batch_size=16)), ev.Warned) == []
 
 
 @pytest.mark.parametrize("optimiser", ["adamw", "adam", "sgd"])

@@ -223,7 +223,7 @@ class TestBeforeAWorkerStarts:
             ({"label_smoothing": 1}, "label_smoothing is 1"),
             ({"optimiser": "adamax"}, "optimiser is 'adamax'; use one of 'adamw', 'adam', 'sgd'"),
             ({"augment": ("flop",)}, "there is no augmentation 'flop'; did you mean 'flip'"),
-            ({"augment": "flip"}, "use a tuple of names"),
+            ({"augment": "flip"}, "use a list of names"),
             ({"device": "tpu"}, "device is 'tpu'"),
             ({"strategy": "lpft"}, "there is no strategy 'lpft'"),
         ],

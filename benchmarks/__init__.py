@@ -1,0 +1,1 @@
+"""Measurements. `make bench` runs all of them; each can be run alone: `python -m benchmarks.latency`."""

@@ -1,0 +1,26 @@
+"""Run every benchmark and keep what it printed, as JSON, in benchmarks/results/."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from benchmarks import latency, sharing
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    RESULTS.mkdir(exist_ok=True)
+    for module in (latency, sharing):
+        name = module.__name__.rsplit(".", 1)[-1]
+        print(f"\n{name}: {module.__doc__.splitlines()[0]}")
+        figures = module.measure()
+        for what, value in figures.items():
+            print(f"  {what:58} {value:10.3f}")
+        (RESULTS / f"{name}.json").write_text(json.dumps({"time": time.time(), "figures": figures}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""What a person at a notebook waits for, in seconds: imports, the start of a run, its first word, the news of its death."""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+REPEATS = 7
+
+
+def measure() -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["NBTRANSFER_HOME"] = str(Path(folder) / "home")
+        bare, ours = [], []
+        for _ in range(REPEATS):
+            bare.append(process_seconds("pass"))
+            ours.append(process_seconds("import nbtransfer"))
+        figures = {
+            "import nbtransfer, beyond a bare interpreter (goal 0.15)": statistics.median(ours) - statistics.median(bare)
+        }
+        return figures | run_latencies()
+
+
+def process_seconds(code: str) -> float:
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return time.perf_counter() - started
+
+
+def run_latencies() -> dict[str, float]:
+    import nbtransfer as nt
+
+    images = np.random.default_rng(0).integers(0, 255, (64, 32, 32, 3), dtype=np.uint8)
+    task = nt.Task.from_arrays(images, np.arange(64) % 2)
+    recipe = nt.Recipe(
+        task=task, backbone="shufflenet_v2_x0_5", weights=None, strategy="ft", epochs=10_000, image_size=32, threads=1
+    )
+    rows = [one_run(nt, recipe) for _ in range(REPEATS)]
+    names = (
+        "nbtransfer.start returns (goal 0.3)",
+        "first event, counted from the call of start (goal 0.5)",
+        "first step of training, likewise",
+        "a killed worker is shown as lost (goal 1)",
+    )
+    return {name: statistics.median(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+
+
+def one_run(nt, recipe) -> tuple[float, float, float, float]:
+    begin = time.perf_counter()
+    run = nt.start(recipe)
+    started = time.perf_counter() - begin
+    first = until(run, lambda state: state.seq >= 0, begin)
+    training = until(run, lambda state: state.progress is not None, begin)
+    os.kill(run.state.pid, signal.SIGKILL)
+    return started, first, training, until(run, lambda state: state.status == "lost", time.perf_counter())
+
+
+def until(run, condition, since: float) -> float:
+    while not condition(run.state):
+        time.sleep(0.002)
+    return time.perf_counter() - since
+
+
+if __name__ == "__main__":
+    for what, value in measure().items():
+        print(f"{what:58} {value:8.3f}")

@@ -1,0 +1,60 @@
+"""A run started from a real notebook kernel outlives its interrupt, its restart and its shutdown."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+import nbtransfer as nt
+from tests.jobs.test_runs import PATIENCE, until
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    jupyter_client = pytest.importorskip("jupyter_client")
+    pytest.importorskip("ipykernel")
+
+
+@pytest.fixture
+def kernel():
+    manager = jupyter_client.KernelManager(kernel_name="python3")
+    manager.kernel_spec.argv[0] = sys.executable
+    manager.start_kernel(cwd=str(Path(__file__).parents[2]), env=dict(os.environ))
+    client = manager.client()
+    client.start_channels()
+    client.wait_for_ready(timeout=60)
+    yield manager, client
+    client.stop_channels()
+    if manager.has_kernel:
+        manager.shutdown_kernel(now=True)
+
+
+def test_interrupt_restart_and_shutdown(kernel, images):
+    manager, client = kernel
+    printed = []
+    code = (
+        f"import nbtransfer as nt; from tests.jobs.test_runs import recipe; from pathlib import Path\n"
+        f"run = nt.start(recipe(Path({str(images)!r}), epochs=5000)); print(run.id)"
+    )
+    reply = client.execute_interactive(
+        code, timeout=60, output_hook=lambda m: printed.append(m["content"].get("text", "")), allow_stdin=False
+    )
+    assert reply["content"]["status"] == "ok", printed
+    run = nt.attach("".join(printed).strip())
+
+    def goes_on():
+        epochs = len(run.state.history)
+        until(run, lambda s: len(s.history) > epochs)
+
+    goes_on()
+    manager.interrupt_kernel()
+    goes_on()
+    manager.restart_kernel(now=False)
+    goes_on()
+    manager.shutdown_kernel(now=False)
+    goes_on()
+    run.stop()
+    assert run.wait(PATIENCE).status == "stopped"
