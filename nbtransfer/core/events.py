@@ -144,7 +144,7 @@ class CommandDone(Event):
 
 @dataclass(frozen=True)
 class ReceiptIssued(Event):
-    """How many frozen layers were compared bit for bit with the pretrained ones, and which of them had changed."""
+    """How many layers were frozen in some phase, and which of them changed meanwhile; compared bit for bit."""
 
     frozen: int
     unchanged: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nbtransfer.core.events import ReceiptIssued
 from nbtransfer.engine.freezing import digest
@@ -11,22 +12,8 @@ from nbtransfer.engine.model import TransferModel
 
 
 @dataclass(frozen=True)
-class Receipt:
-    """For each frozen layer, whether its parameters and buffers are bit for bit what they were before the first step."""
-
-    unchanged: dict[str, bool]
-
-    def event(self) -> ReceiptIssued:
-        changed = tuple(name for name, same in self.unchanged.items() if not same)
-        return ReceiptIssued(len(self.unchanged), len(self.unchanged) - len(changed), changed)
-
-    def lines(self) -> dict[str, str]:
-        return {name: "unchanged, checked" if same else "CHANGED" for name, same in self.unchanged.items()}
-
-
-@dataclass(frozen=True)
 class Fingerprints:
-    """sha256 of the tensors of layers, taken before training."""
+    """sha256 over parameters and buffers of layers, taken at one moment."""
 
     digests: dict[str, str]
 
@@ -34,7 +21,36 @@ class Fingerprints:
     def take(cls, model: TransferModel, layers: Iterable[str]) -> Fingerprints:
         return cls({name: digest(model.tensors(name).values()) for name in layers})
 
-    def compare(self, model: TransferModel) -> Receipt:
-        """Take the fingerprints again."""
+    def unchanged(self, model: TransferModel) -> dict[str, bool]:
+        """Take them again: for each layer, whether it is still bit for bit what it was."""
         now = Fingerprints.take(model, self.digests).digests
-        return Receipt({name: now[name] == before for name, before in self.digests.items()})
+        return {name: now[name] == before for name, before in self.digests.items()}
+
+
+@dataclass
+class Receipt:
+    """For each layer the phases in which it was frozen, and whether it was left unchanged in each."""
+
+    phases: list[str] = field(default_factory=list)
+    checks: dict[str, dict[str, bool]] = field(default_factory=lambda: defaultdict(dict))
+
+    def add(self, phase: str, unchanged: dict[str, bool]) -> None:
+        """Note what was found at the end of a phase."""
+        self.phases.append(phase)
+        for layer, same in unchanged.items():
+            self.checks[layer][phase] = same
+
+    def event(self) -> ReceiptIssued:
+        changed = tuple(layer for layer, found in self.checks.items() if not all(found.values()))
+        return ReceiptIssued(len(self.checks), len(self.checks) - len(changed), changed)
+
+    def lines(self) -> dict[str, str]:
+        """One text for each layer that was frozen in some phase."""
+        return {layer: self._line(found) for layer, found in self.checks.items()}
+
+    def _line(self, found: dict[str, bool]) -> str:
+        changed = [phase for phase, same in found.items() if not same]
+        if changed:
+            return f"CHANGED during {', '.join(changed)}"
+        during = "" if len(found) == len(self.phases) else f" during {', '.join(found)}"
+        return f"unchanged{during}, checked"

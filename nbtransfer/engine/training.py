@@ -19,7 +19,7 @@ from nbtransfer.core.strategy import Phase, Strategy
 from nbtransfer.engine import checkpoint, data, device, model, optim, result
 from nbtransfer.engine.loop import Loop, Progress
 from nbtransfer.engine.model import HEAD, TransferModel
-from nbtransfer.engine.receipt import Fingerprints
+from nbtransfer.engine.receipt import Fingerprints, Receipt
 from nbtransfer.pretrained import registry
 from nbtransfer.store.paths import RunPaths
 
@@ -60,6 +60,7 @@ class Session:
     stopping: Callable[[], bool]
     progress: Progress = field(default_factory=Progress)
     saved: dict[int, Path] = field(default_factory=dict)
+    receipt: Receipt = field(default_factory=Receipt)
     stopped: bool = False
 
     def __post_init__(self) -> None:
@@ -71,11 +72,9 @@ class Session:
         self.model: TransferModel = built.to(self.device.torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.strategy: Strategy = recipe.resolved(card)
         self.plans = [phase.plan.resolve(card) for phase in self.strategy.phases]
-        always_frozen = [n for n in self.plans[0] if not any(p[n].learns or p[n].updates for p in self.plans)]
-        self.learned = [n for n in self.plans[0] if n not in always_frozen]
+        self.learned = [name for name in self.plans[0] if any(plan[name].learns for plan in self.plans)]
         # Random weights cannot be had again from a file, so everything is written with them.
         self.written = list(self.plans[0]) if self.weights is None else self.learned
-        self.fingerprints = Fingerprints.take(self.model, always_frozen)
         self.optimiser = optim.build(self.model, recipe)
         self.data = data.prepare(recipe, self.model.spec, self.device.torch)
 
@@ -111,11 +110,13 @@ class Session:
         self.optimiser.state.clear()  # another schedule begins, from weights the old moments do not belong to
         yield ev.PhaseStarted(phase.name, index)
         first = self.progress.epoch
+        before = Fingerprints.take(self.model, [n for n, entry in self.plans[index].items() if not entry.learns])
         loop = Loop(
             self.model, self.optimiser, self.data, self.recipe, self.device, phase, self.plans[index], self._lr(index),
             self.progress, self.stopping, lambda: self._save(index),
         )  # fmt: skip
         yield from loop.events()
+        self.receipt.add(phase.name, before.unchanged(self.model))
         self.stopped = self.stopping()
         reason = NORMAL_ENDS[self.progress.epoch < first + phase.epochs]
         yield ev.PhaseEnded(phase.name, index, self.progress.phase_best_epoch, "stopped" if self.stopped else reason)
@@ -133,11 +134,10 @@ class Session:
     def judge(self) -> Iterator[ev.Event]:
         """Score the best weights in full precision, as whoever loads the model will, and write the result."""
         self._restore(self.progress.best_epoch)
-        receipt = self.fingerprints.compare(self.model)
-        yield receipt.event()
+        yield self.receipt.event()
         splits = {"val": self.data.val, **({"test": self.data.test} if self.data.test else {})}
         judged = {name: result.judge(self.model, batches, self.device) for name, batches in splits.items()}
-        result.save(self.paths, self.model, self.written, self.weights, judged, receipt)
+        result.save(self.paths, self.model, self.written, self.weights, judged, self.receipt)
         for name, predictions in judged.items():
             yield ev.Evaluated(predictions.evaluation(name, self.model.classes))
 

@@ -134,7 +134,7 @@ class Run:
         return found
 
     def receipt(self) -> dict[str, str]:
-        """For every layer that was frozen throughout: "unchanged, checked", or "CHANGED"."""
+        """For every layer that was frozen in some phase: "unchanged, checked", perhaps with the phase, or "CHANGED"."""
         return from_plain(dict[str, str], self._result("receipt.json"))
 
     def predictions(self, split: str = "val") -> list[tuple[int, int, list[float]]]:

@@ -147,9 +147,9 @@ def _confusion(name: str, run: Run) -> str:
 def _receipt(run: Run) -> str:
     lines, issued = run.receipt(), run.state.receipt
     if not lines or issued is None:
-        return "<p class=note>No shared layer was frozen throughout this run.</p>"
+        return "<p class=note>No shared layer was frozen in this run.</p>"
     total = counted(issued.frozen, "frozen layer")
-    verdict = f"{issued.unchanged} of {total} are bit for bit as they were before the first step (parameters and buffers)."
+    verdict = f"{issued.unchanged} of {total} did not change while frozen: parameters and buffers, compared bit for bit."
     table = html_table(("layer", "receipt"), lines.items())
     details = f"<details><summary>Layer by layer</summary>{table}</details>"
     return f"<p>{escape(verdict)}</p><p class=note>Run {escape(run.id)}, {duration(run.state.seconds)}.</p>{details}"

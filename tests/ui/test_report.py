@@ -53,7 +53,7 @@ def test_a_report_is_one_file_with_everything_and_no_markup_from_names(run, tmp_
     assert "&lt;img src=x" in html
     assert not re.search(r"""(src|href)=["']?(https?:|//)""", html)
     assert html.count("data:image/jpeg;base64,") >= 18
-    assert "bit for bit as they were before the first step" in html
+    assert "did not change while frozen" in html
     header, _, row = comparison.table().splitlines()
     assert header.split("  ")[0] == "strategy"
     assert row.startswith("<b>ft</b>")
