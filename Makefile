@@ -34,7 +34,7 @@ bench: $(VENV)/dev.installed ## measure; writes benchmarks/results/
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/docs.installed ## build the documentation into site/
-	$(BIN)/mkdocs build --strict
+	$(BIN)/zensical build --strict
 
 lab: $(VENV)/lab.installed $(VENV)/demo.installed ## open JupyterLab in this environment
 	$(BIN)/jupyter lab
