@@ -25,9 +25,9 @@ check: $(VENV)/dev.installed ## format, lint, types, import order, generated fil
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
-test: check ## all checks and all tests
+test: check docs ## all checks and all tests
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/dev.installed ## measure; writes benchmarks/results/

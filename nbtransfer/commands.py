@@ -82,9 +82,11 @@ def task_from(words: str, **options: Any) -> Task:
 
 def start(args: argparse.Namespace) -> Outcome:
     """Start a run."""
-    folder_options: dict[str, Any] = {"per_class": args.per_class} if args.per_class else {}
+    folder_options: dict[str, Any] = {} if args.per_class is None else {"per_class": args.per_class}
     if args.skip_bad:
         folder_options |= {"unreadable": "skip", "duplicates": "skip"}
+    if folder_options and args.task == "demo:digits":
+        raise UsageError("--per-class and --skip-bad are for folders of images; demo:digits is none")
     seed = {"seed": args.seed} if args.seed is not None else {}
     task = task_from(args.task, holdout=args.holdout, test=args.test, **seed, **folder_options)
     given = {name: getattr(args, name) for name in (o.replace("-", "_") for o, _, _ in arguments.RECIPE_OPTIONS)}
@@ -166,7 +168,7 @@ def list_backbones(args: argparse.Namespace) -> Outcome:
     """Shared layers to choose from."""
     found = backbones(args.text)
     if len(found) == 1:
-        return Outcome(found, f"{found!r}\n\n{_stages(args.text if args.text == found[0].name else found[0].name)}", found)
+        return Outcome(found, f"{found!r}\n\n{_stages(found[0].name)}", found)
     return Outcome(found, repr(found) if found else f"no backbone contains {args.text!r}", found)
 
 
@@ -179,10 +181,11 @@ def demo(args: argparse.Namespace) -> Outcome:
     """A linear probe, then fine-tuning, on real images of textile defects; writes a report."""
     from nbtransfer.demo import tell  # the story has a file of its own
 
-    comparison, path = tell(Path(args.report), say=lambda text: sys.stderr.write(f"{text}\n"))
+    report = Path(args.report).expanduser()
+    comparison, ok = tell(report, say=lambda text: sys.stderr.write(f"{text}\n"))
     rows = [dict(zip(comparison.HEADER, row, strict=True)) for row in comparison.rows()]
-    ok = all(run.state.status == "finished" for run in comparison.runs.values())
-    return Outcome(comparison, f"{comparison.table()}\n\nreport: {path}", rows, ok)
+    text = f"{comparison.table()}\n\nreport: {report.absolute()}" if rows else "no run finished, so there is nothing to report"
+    return Outcome(comparison, text, rows, ok)
 
 
 def doctor(args: argparse.Namespace) -> Outcome:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from nbtransfer.core.recipe import Recipe
+from nbtransfer.errors import InputError
 from nbtransfer.jobs.launcher import start
 from nbtransfer.tasks.task import Task
 from nbtransfer.ui.progress import ending, watch
@@ -24,8 +26,12 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
-def tell(report: Path, say: Callable[[str], object]) -> tuple[Comparison, Path]:
-    """Carry out the story; returns the comparison and where the report is."""
+def tell(report: Path, say: Callable[[str], object]) -> tuple[Comparison, bool]:
+    """Carry out the story and write the report; returns the comparison, and whether all of it went well."""
+    if not os.access(report.absolute().parent, os.W_OK):
+        raise InputError(
+            f"the report cannot be written to {report.absolute().parent}; give a folder that exists and may be written to"
+        )
     task = Task.demo("textile", **TASK)
     say(f"{task!r}: {', '.join(task.classes)}")
     runs = {}
@@ -36,5 +42,8 @@ def tell(report: Path, say: Callable[[str], object]) -> tuple[Comparison, Path]:
         if state.status != "finished":
             say(runs[name].log())
             break
-    comparison = Comparison(task, {name: run for name, run in runs.items() if run.state.status == "finished"})
-    return comparison, comparison.write(report.absolute())
+    finished = {name: run for name, run in runs.items() if run.state.status == "finished"}
+    comparison = Comparison(task, finished)
+    if finished:
+        comparison.write(report.absolute())
+    return comparison, len(finished) == len(RECIPES)

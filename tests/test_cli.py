@@ -67,6 +67,8 @@ def test_a_failed_run_gives_status_one(capsys, images):
         (["start", "nowhere"], "nowhere is not there; give a folder with one folder per class"),
         (["start", "demo:textiles"], "there is no demo task 'textiles'"),
         (["stop"], "there are no runs in"),
+        (["start", "demo:digits", "--per-class", "20"], "are for folders of images"),
+        (["demo", "--report", "/nowhere/report.html"], "the report cannot be written to /nowhere; give a folder that exists"),
         (["status", "abc"], "there is no run 'abc'"),
         (["frobnicate"], "invalid choice: 'frobnicate'"),
         (["start"], "the following arguments are required: task; see nbtransfer start --help"),

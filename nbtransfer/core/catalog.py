@@ -36,8 +36,9 @@ def card(name: str) -> BackboneCard:
         return decode(_lines()[name])
     except KeyError:
         pass
-    hint = "" if name.startswith("timm/") else " (models of timm are called 'timm/NAME')"
-    raise BackboneError(f"there is no backbone {name!r}; {nearest(name, names())}{hint}")
+    if name.startswith("timm/"):
+        raise BackboneError(f"models of timm are not in the catalogue; pass nbtransfer.backbone({name!r}) instead of its name")
+    raise BackboneError(f"there is no backbone {name!r}; {nearest(name, names())} (models of timm are called 'timm/NAME')")
 
 
 def encode(entry: BackboneCard) -> str:

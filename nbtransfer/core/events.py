@@ -99,7 +99,7 @@ class EpochEnded(Event):
 
 @dataclass(frozen=True)
 class PhaseEnded(Event):
-    """`reason` is "finished", "no better validation score" or "stopped"."""
+    """`reason` is "finished", "no better validation score", "stopped" or "failed"."""
 
     phase: str
     index: int

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
+import re
 import typing
 from dataclasses import dataclass
 from typing import Literal
 
 from nbtransfer.core import strategy as strategies
-from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.backbone import BackboneCard, InputSpec
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.strategy import Schedule, Strategy
 from nbtransfer.core.task import TaskCard
@@ -80,6 +82,7 @@ class Recipe:
     def __post_init__(self) -> None:
         if not isinstance(self.task, TaskCard):
             raise RecipeError(f"task should be an nbtransfer Task, not {type(self.task).__name__}; see Task.from_folder")
+        self._check_types()
         if isinstance(self.strategy, str):
             strategies.check_name(self.strategy)
         given: object = self.augment
@@ -88,6 +91,20 @@ class Recipe:
         object.__setattr__(self, "augment", tuple(given))
         self._check_numbers()
         self._check_choices()
+
+    def _check_types(self) -> None:
+        weights: object = self.weights
+        if isinstance(weights, os.PathLike):
+            object.__setattr__(self, "weights", os.fspath(weights))
+        kinds: dict[str, tuple[type, ...]] = {
+            "backbone": (str,), "weights": (str, type(None)), "strategy": (str, Strategy), "freeze": (FreezePlan, type(None)),
+            "device": (str,), "title": (str,),
+        }  # fmt: skip
+        for name, allowed in kinds.items():
+            value = getattr(self, name)
+            if not isinstance(value, allowed):
+                expected = " or ".join("None" if kind is type(None) else kind.__name__ for kind in allowed)
+                raise RecipeError(f"{name} should be {expected}, not {value!r}")
 
     def _check_numbers(self) -> None:
         whole = {"epochs": 1, "batch_size": 2, "image_size": 8, "patience": 1, "seed": 0, "threads": 1, "loader_workers": 0}
@@ -124,7 +141,7 @@ class Recipe:
         for name in self.augment:
             if name not in AUGMENTATIONS:
                 raise RecipeError(f"there is no augmentation {name!r}; {nearest(name, AUGMENTATIONS)}")
-        if self.device != "auto" and self.device.split(":")[0] not in ("cpu", "cuda", "mps"):
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
             raise RecipeError(f"device is {self.device!r}; use 'auto', 'cpu', 'cuda', 'cuda:N' or 'mps'")
 
     @property
@@ -138,15 +155,22 @@ class Recipe:
         named = strategies.build(self.strategy, card, self.epochs) if isinstance(self.strategy, str) else self.strategy
         return strategies.with_overrides(named, lr=self.lr, schedule=self.schedule, plan=self.freeze)
 
+    def weights_input(self, card: BackboneCard) -> InputSpec:
+        """The preprocessing that the weights chosen were trained with."""
+        named = self.weights is not None and self.weights_file is None
+        return card.weights_named(self.weights).input if named and self.weights else card.input
+
+    def input_for(self, card: BackboneCard) -> InputSpec:
+        """The preprocessing of this run: that of the weights, at the recipe's own size and crop."""
+        return self.weights_input(card).at(self.image_size, self.crop)
+
     def check_against(self, card: BackboneCard) -> None:
         """Raise an InputError when the recipe cannot work with this backbone. Needs no framework."""
-        size = self.image_size or card.input.size
-        if card.fixed_size and self.image_size not in (None, card.input.size):
-            raise RecipeError(f"{card.name} takes images of {card.input.size} px only; leave image_size out")
+        native, size = self.weights_input(card).size, self.input_for(card).size
+        if card.fixed_size and size != native:
+            raise RecipeError(f"{card.name} with these weights takes images of {native} px only; leave image_size out")
         if size < card.min_size:
             raise RecipeError(f"{card.name} needs images of at least {card.min_size} px; image_size is {size}")
-        if self.weights is not None and self.weights_file is None:
-            card.weights_named(self.weights)
         for phase in self.resolved(card).phases:
             phase.plan.resolve(card)
 
@@ -156,4 +180,5 @@ class Recipe:
 
     def __repr__(self) -> str:
         weights = "random weights" if self.weights is None else f"weights {self.weights!r}"
-        return f"Recipe({self.task!r}, {self.backbone!r}, {weights}, {self.strategy_name!r}, {self.epochs} epochs)"
+        epochs = self.epochs if isinstance(self.strategy, str) else self.strategy.epochs
+        return f"Recipe({self.task!r}, {self.backbone!r}, {weights}, {self.strategy_name!r}, {epochs} epochs)"

@@ -54,7 +54,6 @@ class RunState:
     seq: int = -1
     started: float | None = None
     seconds: float = 0.0
-    training_since: float | None = None
 
     @property
     def ended(self) -> bool:
@@ -106,7 +105,7 @@ def _changes(state: RunState, record: Record) -> dict[str, Any]:  # noqa: C901, 
         case ev.Starting(pid=pid):
             return {"status": "starting", "pid": pid}
         case ev.Prepared() as prepared:
-            return {"prepared": prepared, "training_since": record.clock}
+            return {"prepared": prepared}
         case ev.PhaseStarted(phase=phase):
             return {"status": "running", "phase": phase}
         case ev.Step() as step:

@@ -35,7 +35,7 @@ class Sample:
 class TaskCard:
     """The target task as plain data.
 
-    `root` is the folder of the images, or the .npz file of an array task. `samples` is the manifest: its order, labels
+    `root` is the folder of the images, or the .npy file of an array task. `samples` is the manifest: its order, labels
     and splits are fixed when the task is made. `digest` identifies all of it.
     """
 

@@ -42,6 +42,14 @@ class Predictions:
         return evaluation(split, classes, self.labels, self.predicted, self.loss)
 
 
+def predict_all(model: TransferModel, batches: Batches, device: Device) -> Predictions:
+    """Evaluate all of a split at once."""
+    found = Predictions()
+    for found in predict(model, batches, device):  # noqa: B007 - the last one counts
+        pass
+    return found
+
+
 @torch.no_grad()
 def predict(model: TransferModel, batches: Batches, device: Device) -> Iterator[Predictions]:
     """Evaluate batch by batch; yields the same growing Predictions after each, so that a caller may stop in between.

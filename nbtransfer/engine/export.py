@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from nbtransfer.core.backbone import InputSpec
@@ -29,9 +31,11 @@ from nbtransfer.errors import CheckpointError, InputError
 from nbtransfer.pretrained import registry
 from nbtransfer.pretrained.weights import file_digest
 from nbtransfer.store import atomic
+from nbtransfer.tasks.decode import UndecodableError
 from nbtransfer.tasks.source import ImageSource
 
 FORMAT = 1
+WEIGHTS, FACTS, SAMPLE = "model.safetensors", "model.json", "sample.safetensors"
 TOLERANCE = 1e-3
 """Largest difference of logits between machines: other kernels sum in another order."""
 
@@ -42,18 +46,39 @@ def export(model: TransferModel, recipe: Recipe, scores: tuple[Evaluation, ...],
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{target} is there already; give a new folder")
     draft = atomic.temporary_beside(target)
-    draft.mkdir(parents=True)
-    save_file({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}, draft / "model.safetensors")
-    sample = next(recipe.task.split("val"))
-    pixels = shape(ImageSource(recipe.task).image(sample), model.spec)
-    save_file({"pixels": pixels, "logits": _logits(model, pixels)}, draft / "sample.safetensors")
-    facts = _facts(model, recipe, scores, file_digest(draft / "model.safetensors"))
-    atomic.write_text(draft / "model.json", dumps(facts, indent=1))
-    atomic.write_text(draft / "README.md", _readme(model, recipe, scores))
-    if target.exists():
-        target.rmdir()
-    atomic.publish(draft, target)
+    try:
+        draft.mkdir(parents=True)
+        _write(draft, model, recipe, scores)
+        if target.exists():
+            target.rmdir()
+        atomic.publish(draft, target)
+    except OSError as error:
+        raise InputError(f"the model cannot be written to {target} ({error.strerror}); give another folder") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
     return target
+
+
+def _write(folder: Path, model: TransferModel, recipe: Recipe, scores: tuple[Evaluation, ...]) -> None:
+    save_file({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS)
+    pixels = _sample(recipe, model.spec)
+    save_file({"pixels": pixels, "logits": _logits(model, pixels)}, folder / SAMPLE)
+    facts = _facts(model, recipe, scores, file_digest(folder / WEIGHTS))
+    atomic.write_text(folder / FACTS, dumps(facts, indent=1))
+    atomic.write_text(folder / "README.md", _readme(model, recipe, scores))
+
+
+def _sample(recipe: Recipe, spec: InputSpec) -> torch.Tensor:
+    """The first validation image that can still be decoded, as the model sees it."""
+    source = ImageSource(recipe.task)
+    for sample in recipe.task.split("val"):
+        try:
+            return shape(source.image(sample), spec)
+        except UndecodableError:
+            continue
+    raise InputError(
+        f"no validation image of {recipe.task.name} can be decoded any more; restore one, the export keeps it as a question"
+    )
 
 
 def load(folder: str | os.PathLike[str]) -> TransferModel:
@@ -63,25 +88,27 @@ def load(folder: str | os.PathLike[str]) -> TransferModel:
     """
     path = Path(folder).expanduser()
     try:
-        facts: dict[str, Any] = json.loads((path / "model.json").read_text(encoding="utf-8"))
+        facts: dict[str, Any] = json.loads((path / FACTS).read_text(encoding="utf-8"))
         if facts["format"] != FORMAT:
             raise CheckpointError(f"{path} has format {facts['format']}; this nbtransfer reads format {FORMAT}")
-        if file_digest(path / "model.safetensors") != facts["sha256"]:
-            raise CheckpointError(f"{path / 'model.safetensors'} is damaged: its sha256 is not the one it was exported with")
-        tensors, sample = load_file(path / "model.safetensors"), load_file(path / "sample.safetensors")
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path} holds no exported model ({error})") from error
-    card = registry.card(facts["backbone"])
-    spec = from_plain(InputSpec, facts["input"])
-    model = TransferModel(registry.build(card, None).module, card, spec, tuple(facts["classes"]))
-    model.load_state_dict(tensors)
-    model.eval().requires_grad_(False)
-    difference = (_logits(model, sample["pixels"]) - sample["logits"]).abs().max().item()
+        if file_digest(path / WEIGHTS) != facts["sha256"]:
+            raise CheckpointError(f"{path / WEIGHTS} is damaged: its sha256 is not the one it was exported with")
+        model, sample = _rebuilt(path, facts), load_file(path / SAMPLE)
+        difference = (_logits(model, sample["pixels"]) - sample["logits"]).abs().max().item()
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, InputError) as error:
+        raise CheckpointError(f"{path} holds no exported model that can be used here ({error})") from error
     if not difference <= TOLERANCE:
         raise CheckpointError(
-            f"{path} answers its own sample differently here, by {difference:.2g}; compare the versions in model.json"
+            f"{path} answers its own sample differently here, by {difference:.2g}; compare the versions in {FACTS} with yours"
         )
     return model
+
+
+def _rebuilt(path: Path, facts: dict[str, Any]) -> TransferModel:
+    card, spec = registry.card(facts["backbone"]), from_plain(InputSpec, facts["input"])
+    model = TransferModel(registry.build(card, None, size=spec.size).module, card, spec, tuple(facts["classes"]))
+    model.load_state_dict(load_file(path / WEIGHTS))
+    return model.eval().requires_grad_(False)
 
 
 @torch.no_grad()

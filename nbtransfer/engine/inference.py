@@ -15,7 +15,7 @@ from PIL import Image
 from nbtransfer.engine.model import TransferModel
 from nbtransfer.engine.preprocess import Normalise, shape
 from nbtransfer.errors import InputError
-from nbtransfer.tasks.decode import UndecodableError, load_rgb
+from nbtransfer.tasks.decode import UndecodableError, load_rgb, to_rgb
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def predict(model: TransferModel, images: Any, batch_size: int = 32) -> list[Ans
 def opened(image: Any) -> Image.Image:
     """Any of the accepted forms as an RGB image."""
     if isinstance(image, Image.Image):
-        return image.convert("RGB")
+        return _prepared(image)
     if isinstance(image, (str, os.PathLike)):
         try:
             return load_rgb(Path(image))
@@ -61,6 +61,13 @@ def opened(image: Any) -> Image.Image:
             f"an image should be a path, a PIL image or a uint8 array (H, W, 3), not {values.dtype} {values.shape}"
         )
     return Image.fromarray(values).convert("RGB")
+
+
+def _prepared(image: Image.Image) -> Image.Image:
+    try:
+        return to_rgb(image)
+    except UndecodableError as error:
+        raise InputError(f"the image cannot be used: {error}") from error
 
 
 def _is_single(images: Any) -> bool:

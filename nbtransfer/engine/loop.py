@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -20,7 +20,7 @@ from nbtransfer.engine.device import Device
 from nbtransfer.engine.evaluate import Predictions, predict
 from nbtransfer.engine.model import TransferModel
 from nbtransfer.engine.preprocess import Normalise
-from nbtransfer.errors import RunError, TaskError
+from nbtransfer.errors import TaskError
 
 SECONDS_BETWEEN_STEPS = 0.25
 
@@ -41,6 +41,7 @@ class Progress:
     phase_best_epoch: int = 0
     phase_best_score: Score = WORST
     named: set[str] = field(default_factory=set)
+    failure: str | None = None
 
     def begin_phase(self) -> None:
         self.phase_best_epoch, self.phase_best_score = self.epoch, WORST
@@ -112,7 +113,7 @@ class Loop:
             said, said_images = started, 0
             self.model.train()
             for step, batch in enumerate(self.data.train.epoch(epoch), start=1):
-                yield from self._failures(self.data.train, batch.failed, "train")
+                yield from failures(batch.failed, self.data.train, "train", self.recipe, progress)
                 lr = self._set_rates((epoch - first) * of + step - 1, of * self.phase.epochs)
                 if len(batch) >= self._least:
                     self._learn(batch, meter)
@@ -120,13 +121,17 @@ class Loop:
                 now = time.monotonic()
                 if now - said >= SECONDS_BETWEEN_STEPS or step == of:
                     speed = (meter.images - said_images) / max(now - said, 1e-9)
-                    loss = self._finite(meter.recent_loss(), lr)
+                    loss = meter.recent_loss()
                     yield ev.Step(self.phase.name, epoch + 1, step, of, loss, lr, speed)
                     said, said_images = now, meter.images
+                    if self._diverged(loss, lr):
+                        return
                 if self.stopping():
                     return
+            if not meter.images:
+                raise TaskError("none of the training images can be decoded; restore the files")
             val = yield from self._validate()
-            if val is None:
+            if val is None or self._diverged(val.loss, lr):
                 return
             progress.epoch = epoch + 1
             progress.judge(val)
@@ -161,38 +166,30 @@ class Loop:
         for val in predict(self.model, self.data.val, self.device):  # noqa: B007 - the last one counts
             if self.stopping():
                 return None
-        yield from self._failures(self.data.val, val.failed, "val")
+        yield from failures(val.failed, self.data.val, "val", self.recipe, self.progress)
         if not val.labels:
             raise TaskError("none of the validation images can be decoded; restore the files")
         return val
-
-    def _failures(self, batches: Batches, failed: list[tuple[int, str]], split: str) -> Iterator[ev.Event]:
-        """Name each image that cannot be decoded once, or give up, as the recipe says."""
-        for number, reason in failed:
-            source = batches.images.samples[number].source
-            if self.recipe.on_bad_image == "fail":
-                raise TaskError(f"{source} cannot be decoded: {reason}; remove it, or set on_bad_image='skip'")
-            if source not in self.progress.named:
-                self.progress.named.add(source)
-                yield ev.ImageSkipped(source, split, reason)
 
     def _meter(self) -> Meter:
         zero = torch.zeros((), device=self.device.torch)
         return Meter(zero.clone(), zero.clone())
 
-    @staticmethod
-    def _finite(loss: float, lr: float) -> float:
+    def _diverged(self, loss: float, lr: float) -> bool:
+        """Note a loss that is no finite number: what comes after it is of no use."""
         if math.isfinite(loss):
-            return loss
-        raise RunError(f"the loss is {loss} at learning rate {lr:.2g}; start again with a smaller lr, such as {lr / 10:.1g}")
+            return False
+        advice = f"start again with a smaller lr, such as {self.lr / 10:.1g}"
+        self.progress.failure = f"the loss became {loss} at learning rate {lr:.2g}; {advice}"
+        return True
 
     def _epoch_ended(self, meter: Meter, val: Predictions, lr: float, seconds: float) -> ev.EpochEnded:
         return ev.EpochEnded(
             phase=self.phase.name,
             epoch=self.progress.epoch,
             step=self.progress.step,
-            train_loss=meter.loss.item() / max(meter.images, 1),
-            train_accuracy=meter.correct.item() / max(meter.images, 1),
+            train_loss=meter.loss.item() / meter.images,
+            train_accuracy=meter.correct.item() / meter.images,
             val_loss=val.loss,
             val_correct=val.correct,
             val_examples=len(val.labels),
@@ -200,3 +197,16 @@ class Loop:
             seconds=seconds,
             best=self.progress.is_best,
         )
+
+
+def failures(
+    failed: Sequence[tuple[int, str]], batches: Batches, split: str, recipe: Recipe, progress: Progress
+) -> Iterator[ev.ImageSkipped]:
+    """Name each image that cannot be decoded once, or give up, as the recipe says."""
+    for number, reason in failed:
+        source = batches.images.samples[number].source
+        if recipe.on_bad_image == "fail":
+            raise TaskError(f"{source} cannot be decoded: {reason}; remove it, or set on_bad_image='skip'")
+        if source not in progress.named:
+            progress.named.add(source)
+            yield ev.ImageSkipped(source, split, reason)

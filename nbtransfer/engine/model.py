@@ -33,6 +33,7 @@ class TransferModel(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.card, self.spec, self.classes = card, spec, classes
+        self._stored = frozenset(self.state_dict())
         self._active = freezing.training_modules(backbone, FreezePlan.none().resolve(card))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -53,7 +54,9 @@ class TransferModel(nn.Module):
         prefix = HEAD if layer == HEAD else f"backbone.{layer}"
         module = self.get_submodule(prefix)
         own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
-        return {f"{prefix}.{name}": tensor.detach() for name, tensor in own}
+        named = {f"{prefix}.{name}": tensor.detach() for name, tensor in own}
+        # Buffers that the model itself does not store are constants of the architecture.
+        return {name: tensor for name, tensor in named.items() if name in self._stored}
 
     def train(self, mode: bool = True) -> Self:
         """Training mode, as far as the freeze plan in force allows."""
@@ -67,12 +70,6 @@ class TransferModel(nn.Module):
 def build(recipe: Recipe, card: BackboneCard) -> tuple[TransferModel, str | None]:
     """The untrained model of a recipe, and the digest of the weights it starts from (None when they are random)."""
     own = recipe.weights_file
-    built = registry.build(card, recipe.weights, own_file=own is not None, seed=recipe.seed)
-    return TransferModel(built.module, card, input_spec(recipe, card), recipe.task.classes), built.digest
-
-
-def input_spec(recipe: Recipe, card: BackboneCard) -> InputSpec:
-    """The preprocessing of a recipe: that of the weights chosen, at the recipe's size and crop."""
-    named = recipe.weights is not None and recipe.weights_file is None
-    spec = card.weights_named(recipe.weights).input if named and recipe.weights else card.input
-    return spec.at(recipe.image_size, recipe.crop)
+    spec = recipe.input_for(card)
+    built = registry.build(card, recipe.weights, own_file=own is not None, seed=recipe.seed, size=spec.size)
+    return TransferModel(built.module, card, spec, recipe.task.classes), built.digest

@@ -5,7 +5,6 @@ Frozen layers are not written again. They are named by the sha256 of the file th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -14,27 +13,15 @@ import torch
 from nbtransfer.core.codec import dumps
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.engine import checkpoint
-from nbtransfer.engine.data import Batches
-from nbtransfer.engine.device import Device
-from nbtransfer.engine.evaluate import Predictions, predict
+from nbtransfer.engine.evaluate import Predictions
 from nbtransfer.engine.model import HEAD, TransferModel, build
 from nbtransfer.engine.receipt import Receipt
-from nbtransfer.errors import CheckpointError, RunError, TaskError
+from nbtransfer.errors import CheckpointError, RunError
 from nbtransfer.pretrained import registry
 from nbtransfer.store import atomic
 from nbtransfer.store.paths import RunPaths
 
-MODEL, EVALUATIONS, RECEIPT = "model", "evaluations.json", "receipt.json"
-
-
-def judge(model: TransferModel, batches: Batches, device: Device) -> Predictions:
-    """Predictions in full precision; raises TaskError when not one image can be decoded."""
-    found = Predictions()
-    for found in predict(model, batches, device.exactly()):  # noqa: B007 - the last one counts
-        pass
-    if not found.labels:
-        raise TaskError(f"none of the {len(batches.images)} images to evaluate on can be decoded; restore the files")
-    return found
+MODEL, RECEIPT = "model", "receipt.json"
 
 
 def save_layers(folder: Path, model: TransferModel, layers: Iterable[str], base: str | None) -> None:
@@ -43,23 +30,17 @@ def save_layers(folder: Path, model: TransferModel, layers: Iterable[str], base:
     checkpoint.save(folder, tensors, {"base": base, "backbone": model.card.name, "classes": model.classes})
 
 
-def save(
-    paths: RunPaths,
-    model: TransferModel,
-    layers: Iterable[str],
-    base: str | None,
-    judged: Mapping[str, Predictions],
-    receipt: Receipt,
-) -> None:
-    """Write everything under `result/`."""
+def save_model(paths: RunPaths, model: TransferModel, layers: Iterable[str], base: str | None, receipt: Receipt) -> None:
+    """Write the best model and the receipt."""
     save_layers(paths.result / MODEL, model, layers, base)
-    for split, predictions in judged.items():
-        rows = zip(predictions.numbers, predictions.labels, predictions.probabilities, strict=True)
-        lines = (json.dumps([n, label, [round(p, 6) for p in row]]) + "\n" for n, label, row in rows)
-        atomic.write_text(paths.result / f"predictions-{split}.jsonl", "".join(lines))
-    scores = [p.evaluation(split, model.classes) for split, p in judged.items()]
-    atomic.write_text(paths.result / EVALUATIONS, dumps(scores, indent=1))
     atomic.write_text(paths.result / RECEIPT, dumps(receipt.lines(), indent=1))
+
+
+def save_predictions(paths: RunPaths, split: str, predictions: Predictions) -> None:
+    """Write what the model says about each image of a split, one line an image."""
+    rows = zip(predictions.numbers, predictions.labels, predictions.probabilities, strict=True)
+    lines = (dumps([number, label, [round(p, 6) for p in row]]) + "\n" for number, label, row in rows)
+    atomic.write_text(paths.result / f"predictions-{split}.jsonl", "".join(lines))
 
 
 def load(paths: RunPaths, recipe: Recipe, folder: Path | None = None) -> TransferModel:

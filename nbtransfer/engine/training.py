@@ -17,7 +17,8 @@ from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.strategy import Phase, Strategy
 from nbtransfer.engine import checkpoint, data, device, model, optim, result
-from nbtransfer.engine.loop import Loop, Progress
+from nbtransfer.engine.evaluate import predict_all
+from nbtransfer.engine.loop import Loop, Progress, failures
 from nbtransfer.engine.model import HEAD, TransferModel
 from nbtransfer.engine.receipt import Fingerprints, Receipt
 from nbtransfer.pretrained import registry
@@ -25,7 +26,6 @@ from nbtransfer.store.paths import RunPaths
 
 KEEP_CHECKPOINTS = 3
 SMALLEST_BATCH_FOR_STATISTICS = 16
-NORMAL_ENDS = ("finished", "no better validation score")
 
 
 def carry_out(recipe: Recipe, paths: RunPaths, stopping: Callable[[], bool]) -> Iterator[ev.Event]:
@@ -38,16 +38,18 @@ def carry_out(recipe: Recipe, paths: RunPaths, stopping: Callable[[], bool]) -> 
     yield from session.warnings()
     for index, phase in enumerate(session.strategy.phases):
         yield from session.phase(index, phase)
-        if session.stopped:
+        if session.stopped or session.progress.failure:
             break
-    if not session.progress.best_epoch:
-        yield ev.Stopped("before the first epoch ended, so there is no model")
-        return
-    yield from session.judge()
-    if session.stopped:
-        yield ev.Stopped(f"the model is that of epoch {session.progress.best_epoch}")
+    best = session.progress.best_epoch
+    if best:
+        yield from session.judge()
+    kept = f"the model is that of epoch {best}" if best else "no epoch had ended, so there is no model"
+    if session.progress.failure:
+        yield ev.Failed(f"{session.progress.failure} ({kept})")
+    elif session.stopped:
+        yield ev.Stopped(kept)
     else:
-        yield ev.Finished(session.progress.best_epoch, time.monotonic() - started)
+        yield ev.Finished(best, time.monotonic() - started)
 
 
 @dataclass
@@ -118,8 +120,7 @@ class Session:
         yield from loop.events()
         self.receipt.add(phase.name, before.unchanged(self.model))
         self.stopped = self.stopping()
-        reason = NORMAL_ENDS[self.progress.epoch < first + phase.epochs]
-        yield ev.PhaseEnded(phase.name, index, self.progress.phase_best_epoch, "stopped" if self.stopped else reason)
+        yield ev.PhaseEnded(phase.name, index, self.progress.phase_best_epoch, self._reason(first + phase.epochs))
         if self.progress.epoch > first:
             self._restore(self.progress.phase_best_epoch)
             result.save_layers(self.paths.snapshots / f"{index}-{phase.name}", self.model, self.written, self.weights)
@@ -132,14 +133,27 @@ class Session:
         )
 
     def judge(self) -> Iterator[ev.Event]:
-        """Score the best weights in full precision, as whoever loads the model will, and write the result."""
+        """Keep the best weights, then score them in full precision, as whoever loads the model will."""
         self._restore(self.progress.best_epoch)
         yield self.receipt.event()
-        splits = {"val": self.data.val, **({"test": self.data.test} if self.data.test else {})}
-        judged = {name: result.judge(self.model, batches, self.device) for name, batches in splits.items()}
-        result.save(self.paths, self.model, self.written, self.weights, judged, self.receipt)
-        for name, predictions in judged.items():
-            yield ev.Evaluated(predictions.evaluation(name, self.model.classes))
+        result.save_model(self.paths, self.model, self.written, self.weights, self.receipt)
+        for split, batches in (("val", self.data.val), ("test", self.data.test)):
+            if batches is None:
+                continue
+            found = predict_all(self.model, batches, self.device.exactly())
+            yield from failures(found.failed, batches, split, self.recipe, self.progress)
+            if found.labels:
+                result.save_predictions(self.paths, split, found)
+                yield ev.Evaluated(found.evaluation(split, self.model.classes))
+            else:
+                yield ev.Warned(f"none of the {split} images can be decoded, so there are no scores on them")
+
+    def _reason(self, last_epoch: int) -> str:
+        if self.progress.failure:
+            return "failed"
+        if self.stopped:
+            return "stopped"
+        return "finished" if self.progress.epoch == last_epoch else "no better validation score"
 
     def _save(self, index: int) -> Iterator[ev.Event]:
         name = f"step-{self.progress.step:08d}"

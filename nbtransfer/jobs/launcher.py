@@ -57,6 +57,7 @@ def launch(paths: RunPaths) -> None:
 def worker_environment() -> dict[str, str]:
     """This process' environment without what belongs to a kernel, and with the same modules to import."""
     kept = {k: v for k, v in os.environ.items() if k not in _KERNEL_VARIABLES and not k.startswith("JPY_")}
-    modules = os.pathsep.join(entry for entry in sys.path if entry)
+    # Absolute: the worker runs in another folder.
+    modules = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)  # noqa: PTH100
     own = {"PYTHONPATH": modules, "PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
     return {**_SHARE_THE_CORES, **kept, **own}

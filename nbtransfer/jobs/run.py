@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -64,6 +65,7 @@ class Run:
         self._reader = JournalReader(paths.events)
         self._state = RunState()
         self._recipe: Recipe | None = None
+        self._reading = threading.Lock()  # a dashboard's thread and a cell may share one handle
 
     @property
     def id(self) -> str:
@@ -80,12 +82,18 @@ class Run:
     @property
     def state(self) -> RunState:
         """The run now. Reads only what was written since the last look."""
-        # The lock first: a worker that ends between the two looks has then left its last word in the journal.
-        held = is_held(self.paths.lock)
-        self._state = fold(self._reader.read(), self._state)
-        if held or self._state.ended or not self._is_over():
-            return self._state
-        return replace(self._state, status="lost", message=self._how_it_was_lost())
+        with self._reading:
+            return self._look()
+
+    def _look(self) -> RunState:
+        while True:
+            held, seen = is_held(self.paths.lock), self._state.seq
+            self._state = fold(self._reader.read(), self._state)
+            if held or self._state.ended or not self._is_over():
+                return self._state
+            # A worker may have begun or ended between the two looks. Then there is news in the journal: look again.
+            if self._state.seq == seen and not is_held(self.paths.lock):
+                return replace(self._state, status="lost", message=self._how_it_was_lost())
 
     def history(self) -> History:
         """One row for each epoch so far: phase, epoch, step, loss, accuracy, validation, learning rate, seconds."""
@@ -177,7 +185,10 @@ class Run:
         return self._state.seq >= 0 or self._last_attempt() is not None or self._age() > START_SECONDS
 
     def _age(self) -> float:
-        return time.time() - self.paths.spec.stat().st_mtime
+        try:
+            return time.time() - self.paths.spec.stat().st_mtime
+        except FileNotFoundError as error:
+            raise RunError(f"run {self.id} is gone; its folder was removed") from error
 
     def _last_attempt(self) -> dict[str, Any] | None:
         try:
@@ -215,7 +226,11 @@ class RunList(tuple[Run, ...]):
 
     def _rows(self) -> Iterator[tuple[object, ...]]:
         for run in self:
-            state, plain = run.state, runs.read_spec(run.paths)["recipe"]
+            try:
+                state, plain = run.state, runs.read_spec(run.paths)["recipe"]
+            except RunError:
+                yield run.id, "unreadable", "–", "–", "–", "–", "–"
+                continue
             strategy = plain["strategy"] if isinstance(plain["strategy"], str) else plain["strategy"]["name"]
             best = f"{state.best.val_accuracy:.3f}" if state.best else "–"
             done = f"{len(state.history)}/{state.epochs}" if state.epochs else "–"

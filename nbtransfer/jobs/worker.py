@@ -6,6 +6,8 @@ is at work.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import platform
 import signal
@@ -69,8 +71,9 @@ def main(folder: str, attempt: int) -> int:
     try:
         carry_out(paths, journal, desk)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the journal must say so
-        journal.append(ev.Failed(explained(error)), sync=True)
         traceback.print_exc()
+        with contextlib.suppress(OSError):  # a full disk has no room for last words; readers see that the run is lost
+            journal.append(ev.Failed(explained(error)), sync=True)
         return os.EX_SOFTWARE
     finally:
         # Unloading a framework takes a while; nothing is written any more.
@@ -92,6 +95,8 @@ def explained(error: BaseException) -> str:
         return str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return f"out of memory ({error}); use a smaller batch_size or image_size, or freeze more layers"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "the disk is full; free some space and start again, what was saved so far is kept"
     if isinstance(error, ImportError):
         return f"the worker could not load what it needs ({error}); run `nbtransfer doctor` in this environment"
     if isinstance(error, KeyboardInterrupt):

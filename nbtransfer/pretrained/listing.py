@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
+
 from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard, BackboneList
 from nbtransfer.core.text import counted, listed
-from nbtransfer.errors import BackboneError
+from nbtransfer.errors import BackboneError, InputError
+from nbtransfer.store import atomic
+from nbtransfer.store.home import home, private_folder
 
 TIMM = "timm/"
 MOST_TIMM = 20
@@ -13,11 +18,7 @@ MOST_TIMM = 20
 
 def backbone(name: str) -> BackboneCard:
     """The card of one backbone; an unknown name raises BackboneError that lists the nearest ones."""
-    if not name.startswith(TIMM):
-        return catalog.card(name)
-    from nbtransfer.pretrained import registry  # loads torch
-
-    return registry.card(name)
+    return _timm_card(name) if name.startswith(TIMM) else catalog.card(name)
 
 
 def backbones(text: str = "") -> BackboneList:
@@ -32,12 +33,28 @@ def backbones(text: str = "") -> BackboneList:
     return BackboneList(card for card in cards if wanted in card.name or wanted in card.family)
 
 
+def _timm_card(name: str) -> BackboneCard:
+    """Made once for each version of timm and kept under the home folder: making it loads torch and builds the model."""
+    version = importlib.metadata.version("timm") if importlib.util.find_spec("timm") else None
+    kept = home() / "cards" / f"{name.removeprefix(TIMM).replace('/', '_')}-{version}.json"
+    try:
+        return catalog.decode(kept.read_text(encoding="utf-8"))
+    except (OSError, ValueError, InputError):
+        pass
+    from nbtransfer.pretrained import registry
+
+    card = registry.card(name)
+    private_folder(kept.parent)
+    atomic.write_text(kept, catalog.encode(card))
+    return card
+
+
 def _timm(text: str) -> BackboneList:
-    from nbtransfer.pretrained import registry, timm_models  # loads torch
+    from nbtransfer.pretrained import timm_models  # loads torch
 
     names = timm_models.search(text)
     if len(names) > MOST_TIMM:
         raise BackboneError(
             f"{counted(len(names), 'model')} of timm match {text!r}; write more of the name: {listed(names, most=8)}"
         )
-    return BackboneList(registry.card(name) for name in names)
+    return BackboneList(map(_timm_card, names))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,16 +34,21 @@ def card(name: str) -> BackboneCard:
     return _timm_card(name) if name.startswith(timm_models.PREFIX) else catalog.card(name)
 
 
-def build(card: BackboneCard, choice: str | None, *, own_file: bool = False, seed: int = 0) -> BuiltBackbone:
+def build(
+    card: BackboneCard, choice: str | None, *, own_file: bool = False, seed: int = 0, size: int | None = None
+) -> BuiltBackbone:
     """Build shared layers with the weights called `choice`, from a file of one's own, or random from `seed` (None).
 
+    `size` is that of the images in pixels, where the architecture depends on it; None takes that of the weights.
     Raises WeightsError when the weights cannot be had, are not what they should be, or do not fit.
     """
     entry = None if choice is None or own_file else card.weights_named(choice)
-    size = (entry.input if entry else card.input).size
+    size = size or (entry.input if entry else card.input).size
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net, backbone = _random(card, size)
+        net = _net(card, size)
+        original = dict(net.state_dict(keep_vars=True))  # before the cut, which may take the classifier off
+        backbone = cut(card.family, net)
     if choice is None:
         return BuiltBackbone(backbone, None)
     path = Path(choice).expanduser() if entry is None else _weights_path(card, entry.name, net)
@@ -50,7 +56,7 @@ def build(card: BackboneCard, choice: str | None, *, own_file: bool = False, see
     if entry is not None and card.name == timm_models.LITE0:
         # The file names its tensors as the original implementation does; they stand in the same order.
         state = dict(zip(net.state_dict(), state.values(), strict=True))
-    weights.fill(net, state, path, _unused(net, backbone))
+    weights.fill(net, state, path, _unused(original, backbone))
     return BuiltBackbone(backbone, weights.file_digest(path))
 
 
@@ -64,11 +70,10 @@ def cut(family: str, net: Any) -> Backbone:
     return WholeBackbone(net, _with_buffers(net, stages))
 
 
-def _random(card: BackboneCard, size: int) -> tuple[Any, Backbone]:
-    net = (
-        torchvision_models.build(card.name, size) if card.origin == torchvision_models.ORIGIN else timm_models.build(card.name)
-    )
-    return net, cut(card.family, net)
+def _net(card: BackboneCard, size: int) -> Any:
+    if card.origin == torchvision_models.ORIGIN:
+        return torchvision_models.build(card.name, size)
+    return timm_models.build(card.name)
 
 
 def _weights_path(card: BackboneCard, name: str, net: Any) -> Path:
@@ -82,10 +87,10 @@ def _weights_path(card: BackboneCard, name: str, net: Any) -> Path:
     )
 
 
-def _unused(net: Any, backbone: Backbone) -> set[str]:
+def _unused(original: Mapping[str, torch.Tensor], backbone: Backbone) -> set[str]:
     """Names in the original model whose tensors the shared layers do not have."""
     kept = {id(tensor) for tensor in backbone.state_dict(keep_vars=True).values()}
-    return {name for name, tensor in net.state_dict(keep_vars=True).items() if id(tensor) not in kept}
+    return {name for name, tensor in original.items() if id(tensor) not in kept}
 
 
 def _with_buffers(net: Any, stages: Mapping[str, str]) -> dict[str, str]:
@@ -98,6 +103,7 @@ def _with_buffers(net: Any, stages: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+@functools.cache
 def _timm_card(name: str) -> BackboneCard:
     with structure_only():
         net = timm_models.build(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import nn
 from nbtransfer.core.backbone import InputSpec, Interpolation, WeightsCard
 from nbtransfer.core.text import nearest
 from nbtransfer.errors import BackboneError, MissingExtraError, WeightsError
+from nbtransfer.pretrained.weights import file_digest
 
 ORIGIN = "timm"
 PREFIX = "timm/"
@@ -88,7 +90,7 @@ def input_spec(net: Any) -> InputSpec:
 
 
 def weights_card(net: Any) -> tuple[WeightsCard, ...]:
-    """The published weights of a model, if any. Hubs address files by revision, so there is no digest to check."""
+    """The published weights of a model, if any. Their digest is known once the hub has been asked, see `hub_file`."""
     config = net.pretrained_cfg
     if not config.get("hf_hub_id"):
         return ()
@@ -107,16 +109,22 @@ def weights_card(net: Any) -> tuple[WeightsCard, ...]:
 
 
 def hub_file(net: Any) -> Path:
-    """The weights file of a model in the hub's cache, downloaded on first use."""
+    """The verified weights file of a model in the hub's cache, downloaded on first use."""
     hub = importlib.import_module("huggingface_hub")
     repository = net.pretrained_cfg["hf_hub_id"]
+    file = net.pretrained_cfg.get("hf_hub_filename") or "model.safetensors"
     try:
-        return Path(hub.hf_hub_download(repository, "model.safetensors"))
+        path = Path(hub.hf_hub_download(repository, file))
     except Exception as error:  # the hub's client has many ways to say that there is no network
         raise WeightsError(
-            f"model.safetensors of {repository} could not be downloaded ({type(error).__name__}); fetch it on a machine "
+            f"{file} of {repository} could not be downloaded ({type(error).__name__}); fetch it on a machine "
             "with network and give its path as weights="
         ) from error
+    # The hub's cache stores large files under the sha256 the hub published for them.
+    published = path.resolve().name
+    if re.fullmatch(r"[0-9a-f]{64}", published) and file_digest(path) != published:
+        raise WeightsError(f"{path} is not {file} as {repository} published it; delete it and try again")
+    return path
 
 
 def lite0_file() -> Path:

@@ -90,8 +90,3 @@ def input_spec(preset: Any) -> InputSpec:
 def min_size(name: str) -> int:
     """The smallest image the architecture accepts."""
     return max(models.get_model_weights(name).DEFAULT.meta["min_size"])
-
-
-def categories(name: str) -> tuple[str, ...]:
-    """Names of the source task's classes."""
-    return tuple(models.get_model_weights(name).DEFAULT.meta["categories"])

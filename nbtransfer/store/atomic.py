@@ -14,8 +14,8 @@ def temporary_beside(path: Path) -> Path:
 
 def publish(temporary: Path, target: Path) -> None:
     """Make a finished file or folder appear under its name, on the disk before this returns."""
-    if temporary.is_file():
-        _sync(temporary)
+    for path in [temporary] if temporary.is_file() else [p for p in temporary.rglob("*") if p.is_file()]:
+        _sync(path)
     temporary.replace(target)
     _sync(target.parent)
 

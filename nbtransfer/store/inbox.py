@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import secrets
 import socket
 import time
@@ -46,9 +47,7 @@ def send(folder: Path, op: str, **arguments: Any) -> Command:
 
 def take(folder: Path) -> Iterator[Command | Junk]:
     """The commands that wait, oldest first. Each is removed when the next one is asked for: after its answer is written."""
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".tmp-"):
-            continue
+    for path in sorted(p for p in folder.glob("*.json") if not p.name.startswith(".") and p.is_file()):
         yield _read(path)
         path.unlink(missing_ok=True)
 
@@ -63,4 +62,8 @@ def _read(path: Path) -> Command | Junk:
 
 
 def _sender() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number that has no name
+        name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -28,7 +29,11 @@ class JournalWriter:
     def append(self, event: Event, *, sync: bool = False) -> Record:
         """Write one event in a single system call; with `sync` it survives a power cut too."""
         record = Record(self._next, self._attempt, time.time(), time.monotonic(), event)
-        os.write(self._descriptor, (dumps(record.to_plain()) + "\n").encode("ascii"))
+        line = (dumps(record.to_plain()) + "\n").encode("ascii")
+        end = os.lseek(self._descriptor, 0, os.SEEK_END)
+        if os.write(self._descriptor, line) < len(line):  # the disk is full: take back the half that fitted
+            os.ftruncate(self._descriptor, end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if sync:
             os.fsync(self._descriptor)
         self._next += 1

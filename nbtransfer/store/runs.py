@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -27,16 +28,23 @@ def create(recipe: Recipe) -> RunPaths:
     """A new run folder with its recipe and manifest. It appears under its name only when it is complete."""
     runs = private_folder(home() / "runs")
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
-    draft = RunPaths(private_folder(atomic.temporary_beside(runs / run_id)))
-    for folder in draft.folders:
+    draft = RunPaths(atomic.temporary_beside(runs / run_id))
+    try:
+        _write(draft, run_id, recipe)
+        atomic.publish(draft.root, runs / run_id)
+    except OSError as error:
+        shutil.rmtree(draft.root, ignore_errors=True)
+        raise RunError(f"the run cannot be written to {runs} ({error.strerror}); free space or set NBTRANSFER_HOME") from error
+    return RunPaths(runs / run_id)
+
+
+def _write(paths: RunPaths, run_id: str, recipe: Recipe) -> None:
+    for folder in (paths.root, *paths.folders):
         private_folder(folder)
-    draft.lock.touch(mode=0o600)
-    draft.manifest.write_text("".join(_manifest_lines(recipe.task.samples)), encoding="ascii")
+    paths.lock.touch(mode=0o600)
+    paths.manifest.write_text("".join(_manifest_lines(recipe.task.samples)), encoding="ascii")
     spec = {"format": FORMAT, "id": run_id, "created": time.time(), "recipe": _encode(recipe)}
-    draft.spec.write_text(dumps(spec, indent=1), encoding="ascii")
-    final = RunPaths(runs / run_id)
-    atomic.publish(draft.root, final.root)
-    return final
+    paths.spec.write_text(dumps(spec, indent=1), encoding="ascii")
 
 
 def open_run(run_id: str) -> RunPaths:
@@ -79,8 +87,11 @@ def read_recipe(paths: RunPaths) -> Recipe:
 
 def read_manifest(paths: RunPaths) -> tuple[Sample, ...]:
     """The ordered examples of a run."""
-    with paths.manifest.open(encoding="ascii") as lines:
-        return tuple(Sample(*json.loads(line)) for line in lines)
+    try:
+        with paths.manifest.open(encoding="ascii") as lines:
+            return tuple(Sample(*json.loads(line)) for line in lines)
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(f"the manifest of run {paths.id} cannot be read: {error}") from error
 
 
 def _encode(recipe: Recipe) -> dict[str, Any]:

@@ -37,6 +37,8 @@ def checked_images(x: Any) -> np.ndarray[Any, Any]:
 def checked_labels(y: Any, count: int, classes: Sequence[str] | None) -> tuple[list[int], tuple[str, ...]]:
     """Labels as numbers from 0, and the class names. `y` holds whole numbers or names."""
     labels = np.asarray(y.detach().cpu() if hasattr(y, "detach") else y)
+    if count == 0:
+        raise TaskError("there are no images; give at least two of each class")
     if labels.shape != (count,):
         raise TaskError(f"there are {count} images but labels of shape {labels.shape}; give one label per image")
     if labels.dtype.kind not in "iuU":
@@ -57,6 +59,16 @@ def check_counts(labels: Sequence[int], classes: Sequence[str]) -> None:
     few = [name for number, name in enumerate(classes) if labels.count(number) < 2]
     if few:
         raise TaskError(f"too few images of class {listed(few)}; each class needs at least 2")
+
+
+def check_copies(labels: Sequence[int], classes: Sequence[str], copies: Sequence[bytes]) -> None:
+    """The same image cannot be of two classes."""
+    first: dict[bytes, int] = {}
+    for row, copy in enumerate(copies):
+        other = first.setdefault(copy, row)
+        if labels[other] != labels[row]:
+            names = f"{classes[labels[other]]!r} and {classes[labels[row]]!r}"
+            raise TaskError(f"rows {other} and {row} hold the same image, labelled {names}; keep the right one")
 
 
 def copies(images: np.ndarray[Any, Any]) -> list[bytes]:

@@ -7,7 +7,6 @@ refused from the header, before any pixel is decoded; floating-point images are 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-MOST_PIXELS = 100_000_000
-LONGEST_SIDE = 30_000
+MOST_PIXELS = 1024**3 // 4 // 3  # where Pillow begins to warn
+MOST_ELONGATED = 100
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jfif"})
 
 
@@ -33,35 +32,38 @@ def check_header(path: Path) -> tuple[int, int]:
 def load_rgb(path: Path) -> Image.Image:
     """The image as 8-bit RGB, upright; raises UndecodableError with the reason."""
     with _opened(path) as image:
-        try:
-            return _to_rgb(ImageOps.exif_transpose(image))
-        except UndecodableError:
-            raise
-        except Exception as error:  # Pillow's plugins raise almost anything on damaged data
-            raise UndecodableError(f"it is damaged ({error})") from error
+        return to_rgb(image)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An opened image as 8-bit RGB, upright; raises UndecodableError with the reason."""
+    try:
+        return _converted(ImageOps.exif_transpose(image))
+    except UndecodableError:
+        raise
+    except Exception as error:  # Pillow's plugins raise almost anything on damaged data
+        raise UndecodableError(f"it is damaged ({error})") from error
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     try:
-        with warnings.catch_warnings():
-            # Pillow's own warning about large images; the limits below are ours.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(path)
+        image = Image.open(path)
     except FileNotFoundError as error:
         raise UndecodableError("it is gone") from error
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UndecodableError(f"it claims more than {MOST_PIXELS // 10**6} million pixels") from error
     except Exception as error:
         raise UndecodableError("it is empty" if _is_empty(path) else f"it is no image ({_short(error)})") from error
     with image:
         width, height = image.size
-        if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE:
+        # Resizing the shorter side of a very long image would need more memory than its pixels do.
+        if width * height > MOST_PIXELS or max(width, height) > MOST_ELONGATED * min(width, height):
             raise UndecodableError(f"it claims {width} × {height} pixels")
         yield image
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _converted(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise UndecodableError("it holds floating-point values of unknown range; convert it to 8 or 16 bits")
     if image.mode.startswith("I"):

@@ -41,6 +41,10 @@ def find_images(root: Path) -> Found:
             found.notes.append(f"left out, since there is a train folder: {listed(strangers)}")
         for split, folder in splits.items():
             _collect(found, folder, split)
+    elif splits:
+        raise TaskError(
+            f"{root} has {listed(sorted(f.name for f in splits.values()))} but no train folder; add one, or rename them"
+        )
     else:
         _collect(found, root, None)
     if not any(found.classes.values()):

@@ -47,7 +47,8 @@ def scan(paths: Sequence[Path]) -> Scan:
         return from_plain(Scan, json.loads(kept.read_text(encoding="utf-8")))
     except (OSError, ValueError, InputError):
         pass
-    result = Scan(tuple(_look(paths, stamps)), tuple(_duplicates(paths, stamps)))
+    files = tuple(_look(paths, stamps))
+    result = Scan(files, tuple(_duplicates([fact for fact in files if not fact.problem])))
     private_folder(kept.parent)
     atomic.write_text(kept, dumps(result))
     return result
@@ -85,14 +86,13 @@ def _problem(path: Path) -> str | None:
     return None
 
 
-def _duplicates(paths: Sequence[Path], stamps: Sequence[tuple[int, int]]) -> Iterable[tuple[str, ...]]:
+def _duplicates(files: Iterable[FileFact]) -> Iterable[tuple[str, ...]]:
     """Only files of the same size can be equal, so only those are read."""
-    by_size: dict[int, list[Path]] = defaultdict(list)
-    for path, (size, _) in zip(paths, stamps, strict=True):
-        if size > 0:
-            by_size[size].append(path)
+    by_size: dict[int, list[str]] = defaultdict(list)
+    for fact in files:
+        by_size[fact.size].append(fact.path)
     by_content: dict[bytes, list[str]] = defaultdict(list)
     for path in (p for group in by_size.values() if len(group) > 1 for p in group):
-        with path.open("rb") as stream:
-            by_content[hashlib.file_digest(stream, "sha256").digest()].append(str(path))
+        with Path(path).open("rb") as stream:
+            by_content[hashlib.file_digest(stream, "sha256").digest()].append(path)
     return [tuple(group) for group in by_content.values() if len(group) > 1]

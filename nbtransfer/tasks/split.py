@@ -22,9 +22,14 @@ def check_shares(holdout: float, test: float) -> None:
 
 
 def stratified(
-    labels: Sequence[int], holdout: float, test: float, seed: int, groups: Sequence[Hashable] | None = None
+    labels: Sequence[int],
+    holdout: float,
+    test: float,
+    seed: int,
+    groups: Sequence[Hashable] | None = None,
+    names: Sequence[str] | None = None,
 ) -> list[Split]:
-    """The split of each example.
+    """The split of each example; raises TaskError for a class whose examples all belong to one group.
 
     Within each class, `holdout` and `test` are shares of its examples; at least one is validated on and at least one is
     learned from. Examples of one group (exact copies, say) always land on the same side.
@@ -40,6 +45,10 @@ def stratified(
         count = sum(map(len, blocks))
         blocks = _deal(blocks, chosen, "val", max(1, round(count * holdout)))
         _deal(blocks, chosen, "test", round(count * test))
+        if count > 1 and len(members[label]) == 1:
+            raise TaskError(
+                f"all {count} images of class {names[label] if names else label} are copies of one; add different ones"
+            )
     return chosen
 
 

@@ -92,7 +92,9 @@ class Task(TaskCard):
         images = arrays.checked_images(x)
         labels, names = arrays.checked_labels(y, len(images), classes)
         arrays.check_counts(labels, names)
-        sides = split.stratified(labels, holdout, test, seed, arrays.copies(images))
+        copies = arrays.copies(images)
+        arrays.check_copies(labels, names, copies)
+        sides = split.stratified(labels, holdout, test, seed, copies, names)
         path = arrays.keep(images)
         stat = path.stat()
         samples = tuple(
@@ -131,10 +133,10 @@ def _samples(
     holdout, test, seed = shares
     sides = [image.split for image in images]
     if not any(side in ("val", "test") for side in sides):
-        sides = list(split.stratified(labels, holdout, test, seed, groups))
+        sides = list(split.stratified(labels, holdout, test, seed, groups, classes))
     elif "val" not in sides:
         train = [i for i, side in enumerate(sides) if side == "train"]
-        chosen = split.stratified([labels[i] for i in train], holdout, 0.0, seed, [groups[i] for i in train])
+        chosen = split.stratified([labels[i] for i in train], holdout, 0.0, seed, [groups[i] for i in train], classes)
         for i, side in zip(train, chosen, strict=True):
             sides[i] = side
     return tuple(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 
+from matplotlib import rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
@@ -37,6 +38,7 @@ def svg(figure: Figure) -> str:
     """The figure as an `<svg>` element, the same text for the same figure."""
     buffer = io.StringIO()
     figure.set_canvas(FigureCanvasSVG(figure))
-    figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+    with rc_context({"svg.hashsalt": "nbtransfer"}):  # ids inside the file would be random otherwise
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
     text = buffer.getvalue()
     return text[text.index("<svg") :]

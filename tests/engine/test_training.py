@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -233,16 +235,49 @@ class TestBadImages:
         (images / "red" / "00.png").replace(images / sample.source)
         assert of(told(recipe), ev.ImageSkipped)[0].reason == "it changed after the task was made"
 
-    def test_nothing_left_to_judge_by(self, images, recipe):
-        for sample in recipe.task.split("val"):
+    @pytest.mark.parametrize(
+        ("split", "message"), [("train", "none of the training images"), ("val", "none of the validation images")]
+    )
+    def test_nothing_left_of_a_split(self, images, recipe, split, message):
+        for sample in recipe.task.split(split):
             (images / sample.source).unlink()
-        with pytest.raises(TaskError, match="none of the validation images can be decoded"):
+        with pytest.raises(TaskError, match=message):
             told(recipe)
 
+    def test_test_images_are_under_the_same_policy(self, images, recipe, paths):
+        recipe = replace(recipe, task=nt.Task.from_folder(images, holdout=0.25, test=0.25))
+        gone, *others = recipe.task.split("test")
+        (images / gone.source).unlink()
+        events = told(recipe, paths)
+        assert of(events, ev.ImageSkipped) == [ev.ImageSkipped(gone.source, "test", "it is gone")]
+        assert [e.evaluation.examples for e in of(events, ev.Evaluated)] == [9, 8]
+        for sample in others:
+            (images / sample.source).unlink()
+        events = told(recipe, paths)
+        assert [e.evaluation.split for e in of(events, ev.Evaluated)] == ["val"]
+        assert "none of the test images can be decoded" in of(events, ev.Warned)[-1].message
+        assert isinstance(events[-1], ev.Finished)
 
-def test_a_loss_that_is_no_number_ends_the_run_with_advice(recipe):
-    with pytest.raises(RunError, match=r"the loss is (nan|inf) at learning rate .*; start again with a smaller lr"):
-        told(replace(recipe, lr=1e3, optimiser="sgd", clip_grad=None, epochs=6))
+
+UNBOUNDED = {"optimiser": "sgd", "clip_grad": None, "schedule": "constant"}
+
+
+class TestDivergence:
+    """A loss that is no number ends the run with advice, and what was good before is kept."""
+
+    def test_from_the_start(self, recipe, paths):
+        events = told(replace(recipe, lr=1e3, epochs=6, **UNBOUNDED), paths)
+        assert isinstance(events[-1], ev.Failed)
+        assert re.search(r"the loss became (nan|inf) at learning rate .*; start again with a smaller lr", events[-1].message)
+        assert all(math.isfinite(e.val_loss) for e in of(events, ev.EpochEnded))
+
+    def test_after_a_good_phase(self, recipe, paths):
+        wild = Phase("wild", FreezePlan.none(), 4, lr=1e3, schedule="constant")
+        strategy = Strategy("two", (Phase("good", FreezePlan.none(), 1, lr=1e-3), wild))
+        events = told(replace(recipe, strategy=strategy, **{**UNBOUNDED, "schedule": None}), paths)
+        assert "the model is that of epoch 1" in events[-1].message
+        assert of(events, ev.Evaluated)[0].evaluation.examples == 9
+        assert all(torch.isfinite(t).all() for t in result.load(paths, recipe).state_dict().values())
 
 
 def test_a_last_batch_of_one_does_no_harm(recipe):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,11 +80,18 @@ def test_a_run_from_start_to_end(images, tmp_path):
         assert list(answer.probabilities.values()) == pytest.approx(probabilities, abs=1e-4)
     folder = run.export(tmp_path / "model")
     assert nt.predict(nt.load_model(folder), images / "red" / "00.png")[0].label in ("blue", "green", "red")
+    (images / next(run.recipe.task.split("val")).source).unlink()
+    assert nt.load_model(run.export(tmp_path / "again")).classes == run.recipe.task.classes
     with pytest.raises(InputError, match="is there already; give a new folder"):
         run.export(folder)
     (folder / "model.safetensors").write_bytes(b"x" + (folder / "model.safetensors").read_bytes()[1:])
     with pytest.raises(nt.NbTransferError, match="is damaged"):
         nt.load_model(folder)
+    for sample in run.recipe.task.split("val"):
+        (images / sample.source).unlink(missing_ok=True)
+    with pytest.raises(InputError, match="no validation image of images can be decoded any more"):
+        run.export(tmp_path / "third")
+    assert {p.name for p in tmp_path.iterdir()} == {"images", "model", "again"}
     # a run that has ended is left alone
     assert run.stop().status == "finished"
     assert list(run.paths.control.iterdir()) == []
@@ -109,6 +117,7 @@ def test_a_killed_worker_is_lost_within_a_second(images):
 def test_a_stop_from_another_process_keeps_the_best_model(images):
     run = nt.start(recipe(images, epochs=500))
     until(run, lambda s: len(s.history) >= 1)
+    (run.paths.control / ".ipynb_checkpoints").mkdir()
     (run.paths.control / "000-junk.json").write_text("no command")
     inbox.send(run.paths.control, "dance")
     elsewhere("import sys, nbtransfer as nt; nt.attach(sys.argv[1]).stop()", run.id)
@@ -187,6 +196,32 @@ def test_a_worker_that_never_says_a_word_is_lost(images):
     assert "ended with status 3 without a word" in run.state.message
 
 
+def test_a_run_that_cannot_be_read_does_not_hide_the_others(images):
+    good, bad = runs.create(recipe(images)), runs.create(recipe(images))
+    bad.spec.write_text("{")
+    table = repr(nt.runs())
+    assert f"{bad.id}  unreadable" in table
+    assert good.id in table
+
+
+def test_a_run_whose_folder_was_removed_is_said_to_be_gone(images):
+    run = Run(runs.create(recipe(images)))
+    shutil.rmtree(run.paths.root)
+    with pytest.raises(RunError, match="is gone; its folder was removed"):
+        _ = run.state
+
+
+def test_workers_import_what_this_process_would(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("mine")
+    monkeypatch.setenv("MPLBACKEND", "module://nowhere")
+    monkeypatch.setenv("JPY_PARENT_PID", "1")
+    environment = worker_environment()
+    assert environment["PYTHONPATH"].split(os.pathsep)[0] == str(tmp_path / "mine")
+    assert environment["MPLBACKEND"] == "Agg"
+    assert "JPY_PARENT_PID" not in environment
+
+
 def test_waiting_can_time_out(images):
     run = Run(runs.create(recipe(images)))
     started = time.monotonic()
@@ -201,7 +236,11 @@ class TestBeforeAWorkerStarts:
             ({"backbone": "resnet19"}, InputError, "there is no backbone 'resnet19'; did you mean 'resnet18'"),
             ({"weights": "V9"}, InputError, "has no pretrained weights called 'V9'"),
             ({"weights": "nowhere.pth"}, RecipeError, "there is no weights file"),
-            ({"image_size": 300, "backbone": "vit_b_16"}, RecipeError, "vit_b_16 takes images of 224 px only"),
+            (
+                {"image_size": 300, "backbone": "vit_b_16"},
+                RecipeError,
+                "vit_b_16 with these weights takes images of 224 px only",
+            ),
             ({"image_size": 40, "backbone": "inception_v3"}, RecipeError, "needs images of at least 75 px"),
             ({"freeze": nt.FreezePlan.all().thaw("layer9")}, InputError, "no layer of shufflenet_v2_x0_5 is called 'layer9'"),
         ],
@@ -226,12 +265,26 @@ class TestBeforeAWorkerStarts:
             ({"augment": "flip"}, "use a list of names"),
             ({"device": "tpu"}, "device is 'tpu'"),
             ({"strategy": "lpft"}, "there is no strategy 'lpft'"),
+            ({"freeze": "layer1"}, "freeze should be FreezePlan or None, not 'layer1'"),
+            ({"device": None}, "device should be str, not None"),
+            ({"device": "cuda:x"}, "device is 'cuda:x'"),
         ],
     )
     def test_settings_are_checked_when_a_recipe_is_made(self, images, settings, message):
         with pytest.raises(InputError) as caught:
             recipe(images, **settings)
         assert message in str(caught.value)
+
+    def test_each_weights_have_their_own_input(self, images):
+        size = {"backbone": "vit_b_16", "weights": "IMAGENET1K_SWAG_E2E_V1"}
+        card = nt.backbone("vit_b_16")
+        recipe(images, **size, image_size=384).check_against(card)
+        recipe(images, **size, image_size=None).check_against(card)
+        with pytest.raises(RecipeError, match="takes images of 384 px only"):
+            recipe(images, **size, image_size=224).check_against(card)
+
+    def test_weights_may_be_a_path_object(self, images, tmp_path):
+        assert recipe(images, weights=tmp_path / "w.pth").weights_file == str(tmp_path / "w.pth")
 
     def test_a_task_is_a_task(self):
         with pytest.raises(RecipeError, match="task should be an nbtransfer Task, not str"):

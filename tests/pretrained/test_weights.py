@@ -172,6 +172,35 @@ class TestTimm:
         with pytest.raises(MissingExtraError, match=r"pip install 'nbtransfer\[timm\]'"):
             nt.backbone("timm/resnet18")
 
+    @pytest.mark.parametrize("name", ["timm/resnet10t", "timm/efficientnet_b0"])
+    def test_weights_saved_by_timm_load_with_their_classifier(self, tmp_path, name):
+        net = timm_models.build(name)
+        torch.save(net.state_dict(), tmp_path / "w.pth")
+        built = registry.build(nt.backbone(name), str(tmp_path / "w.pth"), own_file=True)
+        x = torch.rand(2, 3, 64, 64)
+        with torch.no_grad():
+            expected = net.eval().forward_head(net.forward_features(x), pre_logits=True)
+            assert torch.equal(built.module.eval()(x), expected)
+
+    def test_a_card_is_made_once(self, monkeypatch):
+        card = nt.backbone("timm/resnet10t")
+        monkeypatch.setattr(registry, "card", None)
+        assert nt.backbone("timm/resnet10t") == card
+
+    def test_plans_want_the_card(self):
+        with pytest.raises(BackboneError, match=r"pass nbtransfer.backbone\('timm/resnet10t'\) instead of its name"):
+            nt.FreezePlan.up_to("timm/resnet10t", "stage0")
+        assert nt.FreezePlan.up_to(nt.backbone("timm/resnet10t"), "stage0").rules
+
+    def test_a_file_the_hub_did_not_publish_is_refused(self, monkeypatch, tmp_path):
+        import huggingface_hub
+
+        blob = tmp_path / ("0" * 64)
+        blob.write_bytes(b"something else")
+        monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *a: str(blob))
+        with pytest.raises(WeightsError, match=r"is not model\.safetensors as timm/.* published it"):
+            registry.build(nt.backbone("timm/resnet10t"), "default")
+
     def test_no_network_says_what_to_fetch(self, monkeypatch):
         monkeypatch.setenv("HF_HUB_OFFLINE", "1")
         import huggingface_hub

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -173,9 +174,51 @@ class TestInbox:
         assert isinstance(junk, inbox.Junk)
         assert list(tmp_path.iterdir()) == []
 
-    def test_half_written_files_are_left_alone(self, tmp_path):
+    def test_what_is_no_command_file_is_left_alone(self, tmp_path):
         (tmp_path / ".tmp-abc-1.json").write_text("{")
+        (tmp_path / "notes.txt").write_text("x")
+        (tmp_path / "folder.json").mkdir()
         assert list(inbox.take(tmp_path)) == []
+
+    def test_a_sender_without_a_name(self, tmp_path, monkeypatch):
+        def nameless():
+            raise KeyError("getpwuid(): uid not found: 12345")
+
+        monkeypatch.setattr(inbox.getpass, "getuser", nameless)
+        assert inbox.send(tmp_path, "stop").sender.startswith(f"{os.getuid()}@")
+
+
+class TestFullDisk:
+    """The largest file this process may write stands in for the room that is left."""
+
+    @pytest.fixture
+    def room(self):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+
+    def test_no_room_for_a_run(self, room, home):
+        runs.create(recipe())
+        room(100)
+        with pytest.raises(RunError, match=r"the run cannot be written to .*; free space or set NBTRANSFER_HOME"):
+            runs.create(recipe())
+        assert len(list((home / "runs").iterdir())) == 1
+
+    def test_no_room_for_an_event_leaves_whole_lines(self, room, tmp_path):
+        path = tmp_path / "events.jsonl"
+        writer = JournalWriter(path, 1)
+        writer.append(ev.Warned("one"))
+        size = path.stat().st_size
+        room(size + 20)
+        with pytest.raises(OSError, match=r"No space left|File too large"):
+            writer.append(ev.Warned("two"))
+        assert path.stat().st_size == size
+        room(10**6)
+        writer.append(ev.Warned("three"))
+        writer.close()
+        assert [r.event.message for r in JournalReader(path).read()] == ["one", "three"]
 
 
 class TestRuns:

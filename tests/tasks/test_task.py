@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import nbtransfer as nt
 from nbtransfer.errors import MissingExtraError, TaskError
-from nbtransfer.tasks import demo, scan
+from nbtransfer.tasks import decode, demo, scan
 from nbtransfer.tasks.split import stratified
 from tests.conftest import COLOURS, picture
 
@@ -132,6 +132,27 @@ class TestProblems:
         (images / "red" / "99.png").symlink_to(images / "nowhere.png")
         assert "images/red/99.png: it is gone" in self.problems(images)
 
+    def test_val_without_train(self, images, tmp_path):
+        for name in ("val", "test"):
+            shutil.copytree(images, tmp_path / "split" / name)
+        assert "has test, val but no train folder; add one, or rename them" in self.problems(tmp_path / "split")
+
+    def test_a_class_of_copies(self, images):
+        for path in (images / "red").iterdir():
+            shutil.copy(images / "red" / "00.png", path) if path.name != "00.png" else None
+        assert "all 12 images of class red are copies of one; add different ones" in self.problems(images)
+
+    def test_a_file_one_may_not_read(self, images, monkeypatch):
+        real = scan.check_header
+
+        def refuse(path):
+            if path.name == "03.png":
+                raise decode.UndecodableError("it is no image (Permission denied)")
+            return real(path)
+
+        monkeypatch.setattr(scan, "check_header", refuse)
+        assert "3 unreadable images: images/blue/03.png: it is no image (Permission denied)" in self.problems(images)
+
     def test_one_class(self, images):
         shutil.rmtree(images / "red")
         shutil.rmtree(images / "blue")
@@ -198,6 +219,10 @@ class TestSplit:
     @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5)), min_size=1, max_size=60), st.integers(0, 5))
     def test_copies_stay_together(self, pairs, seed):
         labels, groups = zip(*pairs, strict=True)
+        if any(labels.count(c) > 1 and len({g for of, g in pairs if of == c}) == 1 for c in set(labels)):
+            with pytest.raises(TaskError, match="are copies of one"):
+                stratified(labels, 0.3, 0.2, seed, groups)
+            return
         sides = stratified(labels, 0.3, 0.2, seed, groups)
         places = {}
         for label, group, side in zip(labels, groups, sides, strict=True):
@@ -243,6 +268,8 @@ class TestArrays:
             (x, y, ("a",), "labels run from 0 to 1, but there are 1 classes"),
             (x, np.zeros(12, int), None, "at least two classes"),
             (x, np.eye(1, 12, dtype=int)[0], None, "too few images of class 1"),
+            (x[:0], [], ("a", "b"), "there are no images"),
+            (np.concatenate([x, x]), np.arange(24) // 12, None, "rows 0 and 12 hold the same image, labelled '0' and '1'"),
         ],
     )
     def test_mistakes_are_explained(self, x, y, classes, message):
