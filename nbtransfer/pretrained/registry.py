@@ -64,8 +64,8 @@ def cut(family: str, net: Any) -> Backbone:
     """An original model as a Backbone."""
     if family != timm_models.ORIGIN:
         return Backbone(*CUTS[family](net))
-    classifier = timm_models.classifier_names(net)
-    stages = {n: s for n, s in timm_models.stage_names(net).items() if not n.startswith(classifier)}
+    classifier = tuple(f"{name}." for name in timm_models.classifier_names(net))
+    stages = {n: s for n, s in timm_models.stage_names(net).items() if not f"{n}.".startswith(classifier)}
     net.reset_classifier(0)
     return WholeBackbone(net, _with_buffers(net, stages))
 
@@ -80,11 +80,9 @@ def _weights_path(card: BackboneCard, name: str, net: Any) -> Path:
     entry = card.weights_named(name)
     if card.name == timm_models.LITE0:
         return weights.verified(timm_models.lite0_file(), entry)
-    return (
-        torchvision_models.weights_path(card.name, entry)
-        if card.origin == torchvision_models.ORIGIN
-        else timm_models.hub_file(net)
-    )
+    if card.origin == torchvision_models.ORIGIN:
+        return torchvision_models.weights_path(card.name, entry)
+    return timm_models.hub_file(net)
 
 
 def _unused(original: Mapping[str, torch.Tensor], backbone: Backbone) -> set[str]:
