@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import stat
 import subprocess
@@ -189,35 +188,56 @@ class TestInbox:
 
 
 class TestFullDisk:
-    """The largest file this process may write stands in for the room that is left."""
+    """The largest file a process may write stands in for the room that is left."""
 
-    @pytest.fixture
-    def room(self):
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, ignored)
+    ROOM = """
+import resource, signal, sys
+from pathlib import Path
+from nbtransfer.core import events as ev
+from nbtransfer.errors import RunError
+from nbtransfer.store import runs
+from nbtransfer.store.journal import JournalReader, JournalWriter
+from tests.store.test_store import recipe
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+def room(size): resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+"""
 
-    def test_no_room_for_a_run(self, room, home):
-        runs.create(recipe())
-        room(100)
-        with pytest.raises(RunError, match=r"the run cannot be written to .*; free space or set NBTRANSFER_HOME"):
-            runs.create(recipe())
+    def in_a_process(self, code):
+        """A process of its own: the limit holds for everything it writes."""
+        command = [sys.executable, "-c", self.ROOM + code]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def test_no_room_for_a_run(self, home):
+        self.in_a_process("""
+runs.create(recipe())
+room(100)
+try:
+    runs.create(recipe())
+except RunError as error:
+    assert "free space or set NBTRANSFER_HOME" in str(error)
+else:
+    raise AssertionError
+""")
         assert len(list((home / "runs").iterdir())) == 1
 
-    def test_no_room_for_an_event_leaves_whole_lines(self, room, tmp_path):
+    def test_no_room_for_an_event_leaves_whole_lines(self, tmp_path):
         path = tmp_path / "events.jsonl"
-        writer = JournalWriter(path, 1)
-        writer.append(ev.Warned("one"))
-        size = path.stat().st_size
-        room(size + 20)
-        with pytest.raises(OSError, match=r"No space left|File too large"):
-            writer.append(ev.Warned("two"))
-        assert path.stat().st_size == size
-        room(10**6)
-        writer.append(ev.Warned("three"))
-        writer.close()
+        self.in_a_process(f"""
+path = Path({str(path)!r})
+writer = JournalWriter(path, 1)
+writer.append(ev.Warned("one"))
+size = path.stat().st_size
+room(size + 20)
+try:
+    writer.append(ev.Warned("two"))
+except OSError:
+    assert path.stat().st_size == size
+else:
+    raise AssertionError
+room(10**6)
+writer.append(ev.Warned("three"))
+""")
         assert [r.event.message for r in JournalReader(path).read()] == ["one", "three"]
 
 
