@@ -70,15 +70,29 @@ def classifier_names(net: Any) -> tuple[str, ...]:
 
 
 def stage_names(net: nn.Module) -> Mapping[str, str]:
-    """The stage of each module, from timm's own grouping of parameters; stages are numbered in forward order."""
+    """The stage of each module that owns parameters; stages are numbered in forward order.
+
+    They are timm's own groups of parameters, or the model's direct children where timm states no groups.
+    """
     manipulate = importlib.import_module("timm.models._manipulate")
-    matcher = net.group_matcher(coarse=True)  # type: ignore[operator]
-    groups: dict[int, list[str]] = manipulate.group_parameters(net, matcher)
+    try:
+        groups: Mapping[Any, list[str]] = manipulate.group_parameters(net, net.group_matcher(coarse=True))  # type: ignore[operator]
+    except (AttributeError, AssertionError, NotImplementedError):
+        groups = _children(net)
     found: dict[str, str] = {}
     for number, group in enumerate(sorted(groups)):
         for parameter in groups[group]:
             found.setdefault(parameter.rpartition(".")[0], f"stage{number}")
     return found
+
+
+def _children(net: nn.Module) -> Mapping[int, list[str]]:
+    """Names of the parameters of each direct child; those of the model itself go with the first."""
+    order = {name: number for number, (name, _) in enumerate(net.named_children())}
+    groups: dict[int, list[str]] = {}
+    for name, _ in net.named_parameters():
+        groups.setdefault(order.get(name.split(".", 1)[0], 0), []).append(name)
+    return groups
 
 
 def input_spec(net: Any) -> InputSpec:

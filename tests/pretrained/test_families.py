@@ -30,6 +30,7 @@ SMALLEST = {
 TIMM = {
     "efficientnet_lite0": 64, "timm/efficientnet_b0": 64, "timm/resnet10t": 64, "timm/mobilenetv3_small_050": 64,
     "timm/convnext_atto": 64, "timm/vit_tiny_patch16_224": 224, "timm/regnetz_b16": 64, "timm/levit_128s": 224,
+    "timm/pit_ti_224": 224,
 }  # fmt: skip
 SPEC = InputSpec(64, 64, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 # Their classifier gave way to average pooling; timm runs the others as a whole.

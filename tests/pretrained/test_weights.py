@@ -161,6 +161,18 @@ class TestTimm:
         assert card.params == sum(layer.params for layer in card.layers)
         assert nt.backbones("timm/resnet10t")[0].name.startswith("timm/resnet10t")
 
+    def test_every_architecture_has_a_card(self):
+        """One model of each module of timm, built without memory for its parameters."""
+        import timm
+
+        models = [min(found, key=len) for name in timm.list_modules() if (found := timm.list_models(module=name))]
+        cards = [registry.card(f"timm/{name}") for name in models]
+        assert len(cards) > 80
+        for card in cards:
+            assert {layer.stage for layer in card.layers} == set(card.stages), card.name
+            assert card.params == sum(layer.params for layer in card.layers) > 0
+            assert card.width > 0
+
     def test_unknown_and_too_many(self):
         with pytest.raises(BackboneError, match="timm has no model 'resnet19'; did you mean"):
             nt.backbone("timm/resnet19")
@@ -170,7 +182,7 @@ class TestTimm:
     def test_without_timm_the_extra_is_named(self, monkeypatch):
         monkeypatch.setattr(timm_models.importlib.util, "find_spec", lambda _: None)
         with pytest.raises(MissingExtraError, match=r"pip install 'nbtransfer\[timm\]'"):
-            nt.backbone("timm/resnet18")
+            nt.backbone("timm/resnet26")
 
     @pytest.mark.parametrize("name", ["timm/resnet10t", "timm/efficientnet_b0"])
     def test_weights_saved_by_timm_load_with_their_classifier(self, tmp_path, name):
