@@ -6,7 +6,7 @@ import math
 import os
 import re
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from nbtransfer.core import strategy as strategies
@@ -108,9 +108,12 @@ class Recipe:
 
     def _check_numbers(self) -> None:
         whole = {"epochs": 1, "batch_size": 2, "image_size": 8, "patience": 1, "seed": 0, "threads": 1, "loader_workers": 0}
+        may_be_none = {field.name for field in fields(self) if field.default is None}
         for name, least in whole.items():
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+            if value is None and name in may_be_none:
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise RecipeError(f"{name} is {value!r}; use a whole number from {least} up")
         spans = {
             "lr": (0, 1e3),
@@ -121,7 +124,7 @@ class Recipe:
         }
         for name, (low, high) in spans.items():
             value = getattr(self, name)
-            if value is None:
+            if value is None and name in may_be_none | {"clip_grad"}:
                 continue
             if not isinstance(value, (int, float)) or not math.isfinite(value) or not low <= value <= high:
                 raise RecipeError(f"{name} is {value!r}; use a number from {low:g} to {high:g}")
@@ -140,7 +143,7 @@ class Recipe:
                 raise RecipeError(f"{name} is {value!r}; use one of {', '.join(map(repr, choices))}")
         for name in self.augment:
             if name not in AUGMENTATIONS:
-                raise RecipeError(f"there is no augmentation {name!r}; {nearest(name, AUGMENTATIONS)}")
+                raise RecipeError(f"there is no augmentation {name!r}; {nearest(str(name), AUGMENTATIONS)}")
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
             raise RecipeError(f"device is {self.device!r}; use 'auto', 'cpu', 'cuda', 'cuda:N' or 'mps'")
 

@@ -255,6 +255,9 @@ class TestBeforeAWorkerStarts:
         [
             ({"epochs": 0}, "epochs is 0; use a whole number from 1 up"),
             ({"epochs": True}, "epochs is True"),
+            ({"epochs": None}, "epochs is None"),
+            ({"weight_decay": None}, "weight_decay is None"),
+            ({"augment": [1]}, "there is no augmentation 1"),
             ({"batch_size": 1}, "batch_size is 1; use a whole number from 2 up"),
             ({"lr": -1}, "lr is -1; use a number from 0 to 1000"),
             ({"lr": 0}, "must be above 0"),
