@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 import nbtransfer as nt
 from nbtransfer.commands import COMMANDS
+from tests.conftest import picture
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -19,9 +21,26 @@ def document(request):
     return request.param, request.param.read_text(encoding="utf-8")
 
 
-def test_code_blocks_are_python(document):
-    for block in re.findall(r"```python\n(.*?)```", document[1], re.DOTALL):
-        compile(block, str(document[0]), "exec")
+def test_python_blocks_run(document, images, tmp_path, monkeypatch):
+    """In order, in one namespace, in a folder that holds `images/` and one image more; real runs with real weights."""
+    path, text = document
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    picture((200, 60, 50), 5).save(tmp_path / "a new image.jpg")
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    for block in blocks:
+        exec(compile(block, str(path), "exec"), namespace)
+    for run in nt.runs():
+        assert run.wait(120).status in ("finished", "stopped"), run.log()
+
+
+def test_shell_blocks_run(document):
+    """They are calls of make; what each would do is worked out without doing it."""
+    for block in re.findall(r"```bash\n(.*?)```", document[1], re.DOTALL):
+        for line in block.splitlines():
+            words = line.split("#")[0].split()
+            assert words[0] == "make"
+            subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, check=True, capture_output=True)
 
 
 def test_public_names_exist(document):

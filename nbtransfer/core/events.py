@@ -99,7 +99,7 @@ class EpochEnded(Event):
 
 @dataclass(frozen=True)
 class PhaseEnded(Event):
-    """`reason` is "finished", "no better validation score", "stopped" or "failed"."""
+    """`reason` is "finished", "no better validation score", "stopped" or "diverged"."""
 
     phase: str
     index: int
@@ -168,7 +168,7 @@ class Finished(Event):
 
 @dataclass(frozen=True)
 class Stopped(Event):
-    """The last word of a run that was asked to stop."""
+    """The last word of a run that was asked to stop, or whose loss is no number any more."""
 
     reason: str
 

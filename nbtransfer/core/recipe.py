@@ -116,7 +116,7 @@ class Recipe:
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise RecipeError(f"{name} is {value!r}; use a whole number from {least} up")
         spans = {
-            "lr": (0, 1e3),
+            "lr": (0, 1e30),
             "weight_decay": (0, 10),
             "label_smoothing": (0, 0.99),
             "crop": (0.05, 1),

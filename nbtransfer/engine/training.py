@@ -45,7 +45,7 @@ def carry_out(recipe: Recipe, paths: RunPaths, stopping: Callable[[], bool]) -> 
         yield from session.judge()
     kept = f"the model is that of epoch {best}" if best else "no epoch had ended, so there is no model"
     if session.progress.failure:
-        yield ev.Failed(f"{session.progress.failure} ({kept})")
+        yield ev.Stopped(f"{session.progress.failure} ({kept})")
     elif session.stopped:
         yield ev.Stopped(kept)
     else:
@@ -150,7 +150,7 @@ class Session:
 
     def _reason(self, last_epoch: int) -> str:
         if self.progress.failure:
-            return "failed"
+            return "diverged"
         if self.stopped:
             return "stopped"
         return "finished" if self.progress.epoch == last_epoch else "no better validation score"

@@ -267,15 +267,20 @@ class TestDivergence:
 
     def test_from_the_start(self, recipe, paths):
         events = told(replace(recipe, lr=1e3, epochs=6, **UNBOUNDED), paths)
-        assert isinstance(events[-1], ev.Failed)
-        assert re.search(r"the loss became (nan|inf) at learning rate .*; start again with a smaller lr", events[-1].message)
+        assert isinstance(events[-1], ev.Stopped)
+        assert re.search(r"the loss became (nan|inf) at learning rate .*; start again with a smaller lr", events[-1].reason)
         assert all(math.isfinite(e.val_loss) for e in of(events, ev.EpochEnded))
+
+    def test_a_learning_rate_of_a_billion_with_every_default(self, recipe, paths):
+        events = told(replace(recipe, lr=1e9, epochs=3), paths)
+        assert isinstance(events[-1], ev.Stopped)
+        assert "start again with a smaller lr" in events[-1].reason
 
     def test_after_a_good_phase(self, recipe, paths):
         wild = Phase("wild", FreezePlan.none(), 4, lr=1e3, schedule="constant")
         strategy = Strategy("two", (Phase("good", FreezePlan.none(), 1, lr=1e-3), wild))
         events = told(replace(recipe, strategy=strategy, **{**UNBOUNDED, "schedule": None}), paths)
-        assert "the model is that of epoch 1" in events[-1].message
+        assert "the model is that of epoch 1" in events[-1].reason
         assert of(events, ev.Evaluated)[0].evaluation.examples == 9
         assert all(torch.isfinite(t).all() for t in result.load(paths, recipe).state_dict().values())
 

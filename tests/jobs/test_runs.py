@@ -97,6 +97,22 @@ def test_a_run_from_start_to_end(images, tmp_path):
     assert list(run.paths.control.iterdir()) == []
 
 
+def test_names_in_any_script_and_with_markup(images):
+    """A folder in Chinese with spaces, a class that is a piece of HTML, a text file that calls itself an image."""
+    root = images.rename(images.with_name("图片 数据 集"))
+    hostile = "<img src=x onerror=alert(1)>"
+    (root / "red").rename(root / hostile)
+    (root / "blue" / "notes.jpg").write_text("this is no image")
+    with pytest.raises(TaskError, match=r"1 unreadable image: 图片 数据 集/blue/notes.jpg: it is no image"):
+        recipe(root)
+    (root / "blue" / "notes.jpg").unlink()
+    run = nt.start(recipe(root, epochs=1))
+    assert run.wait(PATIENCE).status == "finished", run.log()
+    assert run.model().classes[0] == hostile
+    for html in (run.recipe.task._repr_html_(), nt.runs()._repr_html_(), run.evaluate()._repr_html_()):
+        assert "<img" not in html
+
+
 def test_a_killed_worker_is_lost_within_a_second(images):
     run = nt.start(recipe(images, epochs=500))
     state = until(run, lambda s: s.status == "running")
@@ -259,7 +275,7 @@ class TestBeforeAWorkerStarts:
             ({"weight_decay": None}, "weight_decay is None"),
             ({"augment": [1]}, "there is no augmentation 1"),
             ({"batch_size": 1}, "batch_size is 1; use a whole number from 2 up"),
-            ({"lr": -1}, "lr is -1; use a number from 0 to 1000"),
+            ({"lr": -1}, "lr is -1; use a number from 0"),
             ({"lr": 0}, "must be above 0"),
             ({"lr": float("nan")}, "lr is nan"),
             ({"label_smoothing": 1}, "label_smoothing is 1"),
