@@ -182,10 +182,10 @@ def demo(args: argparse.Namespace) -> Outcome:
     from nbtransfer.demo import tell  # the story has a file of its own
 
     report = Path(args.report).expanduser()
-    comparison, ok = tell(report, say=lambda text: sys.stderr.write(f"{text}\n"))
-    rows = [dict(zip(comparison.HEADER, row, strict=True)) for row in comparison.rows()]
-    text = f"{comparison.table()}\n\nreport: {report.absolute()}" if rows else "no run finished, so there is nothing to report"
-    return Outcome(comparison, text, rows, ok)
+    told, ok = tell(report, say=lambda text: sys.stderr.write(f"{text}\n"))
+    rows = [dict(zip(told.HEADER, row, strict=True)) for row in told.rows()]
+    text = f"{told.table()}\n\nreport: {report.absolute()}" if rows else "no run finished, so there is nothing to report"
+    return Outcome(told, text, rows, ok)
 
 
 def doctor(args: argparse.Namespace) -> Outcome:

@@ -12,7 +12,7 @@ from nbtransfer.errors import InputError
 from nbtransfer.jobs.launcher import start
 from nbtransfer.tasks.task import Task
 from nbtransfer.ui.progress import ending, watch
-from nbtransfer.ui.report import Comparison
+from nbtransfer.ui.report import Report
 
 BACKBONE = "efficientnet_lite0"
 TASK: dict[str, Any] = {"per_class": 400, "holdout": 0.125, "test": 0.375}
@@ -26,8 +26,8 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
-def tell(report: Path, say: Callable[[str], object]) -> tuple[Comparison, bool]:
-    """Carry out the story and write the report; returns the comparison, and whether all of it went well."""
+def tell(report: Path, say: Callable[[str], object]) -> tuple[Report, bool]:
+    """Carry out the story and write the report; returns it, and whether all of it went well."""
     if not os.access(report.absolute().parent, os.W_OK):
         raise InputError(
             f"the report cannot be written to {report.absolute().parent}; give a folder that exists and may be written to"
@@ -43,7 +43,7 @@ def tell(report: Path, say: Callable[[str], object]) -> tuple[Comparison, bool]:
             say(runs[name].log())
             break
     finished = {name: run for name, run in runs.items() if run.state.status == "finished"}
-    comparison = Comparison(task, finished)
+    told = Report(task, finished)
     if finished:
-        comparison.write(report.absolute())
-    return comparison, len(finished) == len(RECIPES)
+        told.write(report.absolute())
+    return told, len(finished) == len(RECIPES)

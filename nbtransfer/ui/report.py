@@ -24,7 +24,7 @@ THUMBNAILS, MISTAKES = 6, 8
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Report:
     """Runs on one task, side by side, under the names they go by in the report."""
 
     task: Task
@@ -40,7 +40,7 @@ class Comparison:
             yield name, *scores, f"{state.seconds:.0f}", scaled(trainable)
 
     def table(self) -> str:
-        """The comparison as text."""
+        """What came out, as text."""
         return text_table(self.HEADER, self.rows())
 
     def write(self, path: Path) -> Path:

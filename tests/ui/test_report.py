@@ -15,7 +15,7 @@ from nbtransfer.store import runs
 from nbtransfer.store.journal import JournalWriter
 from nbtransfer.ui.figures import curves, svg
 from nbtransfer.ui.progress import watch
-from nbtransfer.ui.report import Comparison
+from nbtransfer.ui.report import Report
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -44,8 +44,8 @@ class Terminal(io.StringIO):
 
 
 def test_a_report_is_one_file_with_everything_and_no_markup_from_names(run, tmp_path):
-    comparison = Comparison(nt.Task.from_folder(run.recipe.task.root, holdout=0.25, test=0.2), {"<b>ft</b>": run})
-    html = comparison.write(tmp_path / "report.html").read_text()
+    report = Report(nt.Task.from_folder(run.recipe.task.root, holdout=0.25, test=0.2), {"<b>ft</b>": run})
+    html = report.write(tmp_path / "report.html").read_text()
     for title in ("What came out", "The examples", "How it learned", "Confusion matrices", "Worst mistakes", "Receipt"):
         assert f"<h2>{title}" in html
     assert "<b>" not in html
@@ -54,7 +54,7 @@ def test_a_report_is_one_file_with_everything_and_no_markup_from_names(run, tmp_
     assert not re.search(r"""(src|href)=["']?(https?:|//)""", html)
     assert html.count("data:image/jpeg;base64,") >= 18
     assert "did not change while frozen" in html
-    header, _, row = comparison.table().splitlines()
+    header, _, row = report.table().splitlines()
     assert header.split("  ")[0] == "strategy"
     assert row.startswith("<b>ft</b>")
 

@@ -1,0 +1,1 @@
+"""What shared layers and head contributed, before and after. The only door to Captum."""

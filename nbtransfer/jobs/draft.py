@@ -1,0 +1,84 @@
+"""What the next run will be, while a person is still choosing. Magics and dashboard of one kernel share one."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.core.recipe import Recipe
+from nbtransfer.core.strategy import Strategy
+from nbtransfer.core.task import TaskCard
+from nbtransfer.errors import TaskError
+from nbtransfer.pretrained.listing import backbone
+from nbtransfer.tasks.task import Task
+
+_ANY_TASK = TaskCard("any", "folder", "", ("a", "b"), ())
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What has been chosen so far.
+
+    freeze    replaces the plan of the strategy's last phase; None leaves it as the strategy has it
+    settings  any other field of a Recipe; what is not in it takes the recipe's default
+    """
+
+    task: Task | None = None
+    backbone: str = "resnet18"
+    freeze: FreezePlan | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+class Draft:
+    """A recipe in the making. Every change is checked at once, as far as it can be without the rest."""
+
+    def __init__(self, task: Task | None = None) -> None:
+        self.choices = Choices(task)
+        self.revision = 0
+        self._changing = threading.Lock()  # a dashboard and a cell may choose at the same time
+
+    def choose(self, **changes: Any) -> None:
+        """Change some choices: `task`, `backbone`, `freeze`, or any other field of a Recipe; all of them or none.
+
+        Another backbone or strategy brings its own freeze plan along. Raises an InputError when a choice cannot work.
+        """
+        with self._changing:
+            fixed = {name: changes.pop(name) for name in ("task", "backbone", "freeze") if name in changes}
+            if ("backbone" in fixed or "strategy" in changes) and "freeze" not in fixed:
+                fixed["freeze"] = None
+            settings = {**self.choices.settings, **changes}
+            chosen = replace(self.choices, settings=settings, **fixed)
+            _recipe(chosen, chosen.task or _ANY_TASK).check_against(backbone(chosen.backbone))
+            self.choices = chosen
+            self.revision += 1
+
+    @property
+    def card(self) -> BackboneCard:
+        return backbone(self.choices.backbone)
+
+    @property
+    def strategy(self) -> Strategy:
+        """The phases as they would be carried out."""
+        return _recipe(self.choices, _ANY_TASK).resolved(self.card)
+
+    @property
+    def plan(self) -> FreezePlan:
+        """The freeze plan of the last phase."""
+        return self.strategy.phases[-1].plan
+
+    def recipe(self) -> Recipe:
+        """The recipe of the next run; raises TaskError when there is no task yet."""
+        if self.choices.task is None:
+            raise TaskError("there is no target task yet; choose a folder of labelled images, or demo:textile")
+        return _recipe(self.choices, self.choices.task)
+
+    def __repr__(self) -> str:
+        task = repr(self.choices.task) if self.choices.task else "no task yet"
+        return f"Draft({task}, {self.choices.backbone!r}, {self.strategy.name!r}, {self.plan.summary(self.card)})"
+
+
+def _recipe(choices: Choices, task: TaskCard) -> Recipe:
+    return Recipe(task=task, backbone=choices.backbone, freeze=choices.freeze, **choices.settings)
