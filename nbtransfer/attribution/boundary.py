@@ -1,0 +1,124 @@
+"""Where in a backbone to look at evidence: the last place whose positions still mean places in the image.
+
+Found by trying, not by a table of families: from the last stage backwards, an activation is taken if it has more than one
+position and the features really read more than one (a vision transformer reads nothing but the class token after its last
+block, so it is looked at before that block).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import nn
+
+from nbtransfer.pretrained.backbone import Backbone, WholeBackbone
+
+Step = Callable[[Backbone, torch.Tensor], torch.Tensor]
+MOST_TOKENS = 5
+"""Tokens before the patches: class token, distillation token, registers."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an activation of N images lies in memory.
+
+    kind      "NCHW" (N, C, rows, columns), "NHWC" (N, rows, columns, C), or "tokens" (N, extra + rows · columns, C)
+    extra     tokens before the patches, which stand for no place
+    """
+
+    kind: str
+    rows: int
+    columns: int
+    extra: int = 0
+
+    @classmethod
+    def of(cls, shape: torch.Size) -> Layout | None:
+        """The layout of an activation of square images, from its shape; None when it is not spatial."""
+        if len(shape) == 4:
+            # Square images give square activations, and channels are hardly ever as many as rows.
+            channels_last = shape[1] == shape[2] != shape[3]
+            rows, columns = shape[1:3] if channels_last else shape[2:]
+            return cls("NHWC" if channels_last else "NCHW", rows, columns) if rows * columns > 1 else None
+        if len(shape) == 3:
+            side = math.isqrt(shape[1])
+            extra = shape[1] - side * side
+            return cls("tokens", side, side, extra) if side > 1 and extra <= MOST_TOKENS else None
+        return None
+
+    def positions(self, activation: torch.Tensor) -> torch.Tensor:
+        """(N, extra + rows · columns, C), whatever the layout."""
+        if self.kind == "tokens":
+            return activation
+        return activation.flatten(2).transpose(1, 2) if self.kind == "NCHW" else activation.flatten(1, 2)
+
+    def grid(self, positions: torch.Tensor) -> torch.Tensor:
+        """One number for each position (extra + rows · columns) as a map (rows, columns), without the extra tokens."""
+        return positions[self.extra :].reshape(self.rows, self.columns)
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """A cut in two: `enter` goes from images to the activation there, `leave` from the activation to the features."""
+
+    name: str
+    layout: Layout
+    enter: Step
+    leave: Step
+
+    def averages(self, activation: torch.Tensor, features: torch.Tensor) -> bool:
+        """Whether these features are nothing but the average of this activation over its positions."""
+        mean = self.layout.positions(activation).mean(1)
+        return mean.shape == features.shape and torch.allclose(mean, features, rtol=1e-4, atol=1e-5)
+
+
+def find(backbone: Backbone, images: torch.Tensor) -> Boundary | None:
+    """The last boundary that is spatial and read in more than one place, on these images (N, 3, H, W); or None."""
+    with torch.no_grad():
+        features = backbone(images)
+    for name, enter, leave in _candidates(backbone):
+        with torch.no_grad():
+            activation = enter(backbone, images)
+        layout = Layout.of(activation.shape)
+        if layout is not None and _reads_places(backbone, layout, leave, activation, features):
+            return Boundary(name, layout, enter, leave)
+    return None
+
+
+def _candidates(backbone: Backbone) -> Iterator[tuple[str, Step, Step]]:
+    if isinstance(backbone, WholeBackbone):
+        if hasattr(backbone.get_submodule("body"), "forward_head"):
+            yield "forward_features", _body_features, _body_head
+        return
+    for number in range(len(backbone.stages), 0, -1):
+        yield backbone.stages[number - 1], *_around(number)
+
+
+def _around(number: int) -> tuple[Step, Step]:
+    return lambda net, x: net.run(x, 0, number), lambda net, x: net.pool(net.run(x, number))
+
+
+def _body_features(backbone: Backbone, images: torch.Tensor) -> torch.Tensor:
+    body: nn.Module = backbone.get_submodule("body")
+    return cast("torch.Tensor", body.forward_features(images))  # type: ignore[operator]
+
+
+def _body_head(backbone: Backbone, activation: torch.Tensor) -> torch.Tensor:
+    body: nn.Module = backbone.get_submodule("body")
+    return cast("torch.Tensor", body.forward_head(activation, pre_logits=True))  # type: ignore[operator]
+
+
+def _reads_places(backbone: Backbone, layout: Layout, leave: Step, activation: torch.Tensor, features: torch.Tensor) -> bool:
+    """Whether `leave` gives the features, and more than one place has a say in them."""
+    entering = activation.detach().clone().requires_grad_()
+    left = leave(backbone, entering)
+    if left.shape != features.shape or not torch.allclose(left, features, rtol=1e-4, atol=1e-5):
+        return False
+    # Random weights: the plain sum of normalised features is constant, and its gradient says nothing.
+    weights = torch.randn(features.shape, generator=torch.Generator().manual_seed(0)).to(features)
+    (gradient,) = torch.autograd.grad(left, entering, weights)
+    places = layout.positions(gradient)[:, layout.extra :]
+    return bool((places.abs().sum(2) > 0).any(0).sum() > 1)

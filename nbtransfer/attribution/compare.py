@@ -1,0 +1,134 @@
+"""Two models on the same images: what changed, where, and because of what."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from nbtransfer.attribution import drift, evidence
+from nbtransfer.attribution.agreement import agreement
+from nbtransfer.attribution.boundary import Boundary, find
+from nbtransfer.attribution.findings import Change, Evidence, Finding, Inputs
+from nbtransfer.attribution.inputs import FIRST_STEPS, baseline, check_baseline, integrated_gradients
+from nbtransfer.attribution.snapshot import exactly, shared_digest, snapshot
+from nbtransfer.engine.model import TransferModel
+from nbtransfer.engine.preprocess import Normalise
+from nbtransfer.errors import InputError
+
+NO_CUT = "{} has no stage whose places the features read one by one, so its evidence cannot be laid out over the image"
+Told = Callable[[int], object]
+
+
+def compare(
+    before: TransferModel,
+    after: TransferModel,
+    pixels: torch.Tensor,
+    targets: Sequence[int | None],
+    start: str = "blur",
+    told: Told = lambda _done: None,
+) -> list[Finding]:
+    """One Finding for each of the images, uint8 (N, 3, size, size).
+
+    targets   number of the class to explain for each image; None is what the model after answers
+    start     the baseline, see `nbtransfer.attribution.inputs.baseline`
+    told      called after each image with how many are done; raises to give up
+
+    Works on private copies: both models, the random state and `pixels` are left as they are, also when it fails. Raises
+    InputError when the two cannot be compared.
+    """
+    check_baseline(start)
+    _check_pair(before, after)
+    with exactly():
+        pair = _Pair.of(before, after, start)
+        found = []
+        for image, target in zip(torch.split(pixels.clone(), 1), targets, strict=True):
+            found.append(pair.finding(image, target))
+            told(len(found))
+        return found
+
+
+def _check_pair(before: TransferModel, after: TransferModel) -> None:
+    if before.classes != after.classes:
+        raise InputError(
+            f"the model before answers {', '.join(before.classes)} and the one after {', '.join(after.classes)}; compare "
+            "runs on the same classes"
+        )
+    if before.card.name != after.card.name:
+        raise InputError(
+            f"the model before is {before.card.name} and the one after {after.card.name}; compare runs on the same backbone"
+        )
+    if before.spec != after.spec:
+        raise InputError(
+            f"the model before takes {before.spec.size} px of {before.spec.resize} and the one after {after.spec.size} px of "
+            f"{after.spec.resize}, or normalises otherwise; compare runs with the same image_size, crop and weights"
+        )
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Private copies of both models, and the boundary they share once an image has shown where it is."""
+
+    models: evidence.Models
+    random_head: TransferModel
+    frozen: bool
+    start: str
+
+    @classmethod
+    def of(cls, before: TransferModel, after: TransferModel, start: str) -> _Pair:
+        models = snapshot(before), snapshot(after)
+        frozen = shared_digest(models[0]) == shared_digest(models[1])
+        return cls(models, with_random_head(models[1]), frozen, start)
+
+    def finding(self, pixels: torch.Tensor, target: int | None) -> Finding:
+        device = next(self.models[1].parameters()).device
+        image = Normalise(self.models[1].spec, device)(pixels)
+        first, second = self.models
+        moved_from = drift.activations(first.backbone, image)
+        moved_to = moved_from if self.frozen else drift.activations(second.backbone, image)
+        features = moved_from[drift.FEATURES], moved_to[drift.FEATURES]
+        with torch.no_grad():
+            probabilities = [m.head(f).softmax(1)[0].tolist() for m, f in zip(self.models, features, strict=True)]
+            target = int(second.head(features[1]).argmax()) if target is None else target
+            split = evidence.change(self.models, features, target)
+        boundary = find(self.models[1].backbone, image)
+        return Finding(
+            target=target,
+            probabilities=(tuple(probabilities[0]), tuple(probabilities[1])),
+            change=split,
+            evidence=self._evidence(boundary, image, features, split, target) if boundary else None,
+            inputs=self._inputs(image, target),
+            drift=drift.drift(moved_from, moved_to),
+            note="" if boundary else NO_CUT.format(self.models[1].card.name),
+        )
+
+    def _evidence(
+        self, boundary: Boundary, image: torch.Tensor, features: evidence.Pair, split: Change, target: int
+    ) -> Evidence:
+        a0, a1 = self._entered(boundary, image)
+        if boundary.averages(a0, features[0]) and boundary.averages(a1, features[1]):
+            return evidence.averaged(self.models, boundary, (a0, a1), split, target)
+        baselines = self._entered(boundary, baseline(self.start, image, self.models[1].spec))
+        return evidence.along_path(self.models, boundary, (a0, a1), baselines, split, target, frozen=self.frozen)
+
+    def _entered(self, boundary: Boundary, image: torch.Tensor) -> evidence.Pair:
+        with torch.no_grad():
+            a0 = boundary.enter(self.models[0].backbone, image)
+            return a0, a0 if self.frozen else boundary.enter(self.models[1].backbone, image)
+
+    def _inputs(self, image: torch.Tensor, target: int) -> Inputs:
+        start = baseline(self.start, image, self.models[1].spec)
+        before, after = (integrated_gradients(model, image, start, target) for model in self.models)
+        floor = integrated_gradients(self.random_head, image, start, target, most=FIRST_STEPS)
+        return Inputs(self.start, before, after, agreement(before.map, after.map), agreement(floor.map, after.map))
+
+
+def with_random_head(model: TransferModel, seed: int = 0) -> TransferModel:
+    """A copy whose head is drawn anew, for the agreement that means nothing. The global random state is left alone."""
+    copied = copy.deepcopy(model)
+    source = torch.Generator().manual_seed(seed)
+    for tensor in copied.head.parameters():
+        tensor.copy_(torch.randn(tensor.shape, generator=source) / tensor.shape[-1] ** 0.5)
+    return copied

@@ -1,0 +1,157 @@
+"""What a comparison finds, as plain numbers and arrays. Needs no torch, so that whoever only shows it need not load it.
+
+All evidence is in logits (natural logarithm of odds): it is the margin y_c − mean_j y_j of one class c. The margin is what
+softmax sees; a single logit is not, because adding one number to all logits changes no answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Change:
+    """The margin before and after, and the exact split of its change.
+
+    shared      part due to the shared features, ½ (w0 + w1) · (f1 − f0)
+    head        part due to the head, (w1 − w0) · ½ (f0 + f1) and the change of its bias
+    residual    what the two leave of after − before, as the models themselves compute it: rounding
+    """
+
+    before: float
+    after: float
+    shared: float
+    head: float
+
+    @property
+    def total(self) -> float:
+        return self.after - self.before
+
+    @property
+    def residual(self) -> float:
+        return self.total - (self.shared + self.head)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Evidence laid out over the image.
+
+    map       (rows, columns), evidence of each position
+    tokens    evidence of positions that lie nowhere in the image: class and register tokens
+    offset    evidence that belongs to no position: the bias, or what the baseline image already has
+    value     what all of it should add up to
+    """
+
+    map: Array
+    tokens: float
+    offset: float
+    value: float
+
+    @property
+    def residual(self) -> float:
+        """What map, tokens and offset leave of the value."""
+        return self.value - (float(self.map.sum()) + self.tokens + self.offset)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Where the evidence lies at the last spatial stage, before and after, and where its change comes from.
+
+    cut       the stage whose output is looked at, or timm's "forward_features"
+    exact     averaging and one linear layer follow: the maps are exact without a baseline; otherwise they are path
+              attributions from the baseline image, exact up to their printed residual
+    """
+
+    cut: str
+    exact: bool
+    before: Part
+    after: Part
+    shared: Part
+    head: Part
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        rows, columns = self.before.map.shape
+        return rows, columns
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        return {"before": self.before, "after": self.after, "shared": self.shared, "head": self.head}
+
+
+@dataclass(frozen=True, eq=False)
+class InputMap:
+    """Integrated gradients of the margin (Sundararajan et al. 2017, arXiv 1703.01365), summed over the colours.
+
+    map          (size, size), in pixels of the model's input
+    difference   margin of the image minus margin of the baseline: what the map should add up to
+    steps        points on the path from the baseline to the image
+    """
+
+    map: Array
+    difference: float
+    steps: int
+
+    @property
+    def error(self) -> float:
+        """How far the map misses the difference, as a share of it (0.05 is 5 %); 0 when both are 0."""
+        missed = abs(float(self.map.sum()) - self.difference)
+        return missed / abs(self.difference) if self.difference else (0.0 if missed == 0 else float("inf"))
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far one stage has moved on one image: 1 − cosine of its activations, 0 (same direction) to 2."""
+
+    stage: str
+    distance: float
+    bitwise_equal: bool
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How alike two maps are.
+
+    spearman    signed rank correlation, −1…1
+    overlap     intersection over union of the 10 % that speak most for the class, 0…1
+
+    Both are NaN where they have no meaning, see `nbtransfer.attribution.agreement`.
+    """
+
+    spearman: float
+    overlap: float
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Input attributions before and after, how alike they are, and how alike a random head's map is to the one after."""
+
+    baseline: str
+    before: InputMap
+    after: InputMap
+    agreement: Agreement
+    floor: Agreement
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """Everything about one image and one class.
+
+    target          number of the class
+    probabilities   of all classes, before and after
+    evidence        None where the architecture has no spatial stage that the features read; `note` says so
+    """
+
+    target: int
+    probabilities: tuple[tuple[float, ...], tuple[float, ...]]
+    change: Change
+    evidence: Evidence | None
+    inputs: Inputs
+    drift: tuple[Drift, ...]
+    note: str = ""
