@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nbtransfer.pretrained.listing import backbone as backbone
     from nbtransfer.pretrained.listing import backbones as backbones
     from nbtransfer.tasks.task import Task as Task
+    from nbtransfer.ui.comparison import explain as explain
 
 _HOMES = {
     "BackboneCard": "core.backbone:BackboneCard",
@@ -45,6 +46,7 @@ _HOMES = {
     "attach": "jobs.run:attach",
     "backbone": "pretrained.listing:backbone",
     "backbones": "pretrained.listing:backbones",
+    "explain": "ui.comparison:explain",
     "load_model": "engine.export:load",
     "predict": "engine.inference:predict",
     "runs": "jobs.run:list_runs",
@@ -65,3 +67,13 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_HOMES})
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """Called by `%load_ext nbtransfer`: register `%transfer`. Silent; doing it again changes nothing."""
+    importlib.import_module("nbtransfer.magics").load(ipython)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """Called by `%unload_ext nbtransfer`: leave the shell as it was."""
+    importlib.import_module("nbtransfer.magics").unload(ipython)

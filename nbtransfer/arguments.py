@@ -8,8 +8,9 @@ from typing import Any
 
 from nbtransfer.core.recipe import AUGMENTATIONS
 from nbtransfer.core.strategy import STRATEGIES
+from nbtransfer.tasks.task import DEMO_PREFIX
 
-DEMO_PREFIX = "demo:"
+A_RUN = "id of a run, or part of its beginning or end"
 
 RECIPE_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("epochs", int, "length of the run"),
@@ -30,61 +31,108 @@ RECIPE_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
 )
 
 
-def start(p: argparse.ArgumentParser) -> None:
-    """A task, and whatever a recipe may say."""
+def task(p: argparse.ArgumentParser) -> None:
+    """Which examples, and how they are split. What is not given is left to Task.from_folder."""
     p.add_argument("task", help=f"a folder with one folder per class, or {DEMO_PREFIX}textile, {DEMO_PREFIX}digits")
-    p.add_argument("--backbone", default="resnet18", help="shared layers, see `backbones` (default: %(default)s)")
-    p.add_argument("--weights", default="default", help='"default", a name, "none" for random, or a file')
-    p.add_argument("--strategy", default="lp_ft", help=f"one of {', '.join(STRATEGIES)} (default: %(default)s)")
-    p.add_argument("--freeze", nargs="+", metavar="LAYER", help="layers that stay frozen in the last phase, as globs")
-    p.add_argument("--thaw", nargs="+", metavar="LAYER", help="layers that learn in the last phase, all others frozen")
-    for option, kind, text in RECIPE_OPTIONS:
-        p.add_argument(f"--{option}", type=kind, help=text)
-    p.add_argument("--augment", nargs="*", metavar="NAME", help=f"any of {', '.join(AUGMENTATIONS)}; nothing for none")
-    p.add_argument("--holdout", type=float, default=0.2, help="share of each class to validate on (default: %(default)s)")
-    p.add_argument("--test", type=float, default=0.0, help="share of each class to keep untouched (default: %(default)s)")
-    p.add_argument("--per-class", type=int, help="take at most so many images of each class")
+    given(p, "--holdout", type=float, help="share of each class to validate on (default: 0.2)")
+    given(p, "--test", type=float, help="share of each class to keep untouched (default: 0)")
+    given(p, "--per-class", type=int, help="take at most so many images of each class")
     p.add_argument("--skip-bad", action="store_true", help="leave out unreadable images and conflicting copies")
+
+
+def split_seed(p: argparse.ArgumentParser) -> None:
+    """The seed of a task alone; a run's seed is an option of its own."""
+    given(p, "--seed", type=int, help="of the split (default: 0)")
+
+
+def backbone(p: argparse.ArgumentParser) -> None:
+    """Which shared layers."""
+    p.add_argument("backbone", metavar="NAME", help="see `backbones`")
+    weights(p)
+
+
+def weights(p: argparse.ArgumentParser) -> None:
+    """Which pretrained weights."""
+    given(p, "--weights", type=weights_named, help='"default", a name, "none" for random, or a file')
+
+
+def layers(p: argparse.ArgumentParser) -> None:
+    """Which layers."""
+    p.add_argument("layers", nargs="+", metavar="LAYER", help="a stage such as layer4, or layers as globs such as *.bn1")
+
+
+def multiplier(p: argparse.ArgumentParser) -> None:
+    """How fast they learn."""
+    p.add_argument("--lr", type=float, metavar="TIMES", help="learn at so many times the learning rate of the head")
+
+
+def recipe(p: argparse.ArgumentParser) -> None:
+    """Whatever a recipe may say beside the task. What is not given is not in the result at all."""
+    given(p, "--backbone", metavar="NAME", help="shared layers, see `backbones` (default: as chosen, else resnet18)")
+    weights(p)
+    given(p, "--strategy", help=f"one of {', '.join(STRATEGIES)} (default: as chosen, else lp_ft)")
+    given(p, "--freeze", nargs="+", metavar="LAYER", help="layers that stay frozen in the last phase, as globs")
+    given(p, "--thaw", nargs="+", metavar="LAYER", help="layers that learn in the last phase, all others frozen")
+    for option, kind, text in RECIPE_OPTIONS:
+        given(p, f"--{option}", type=kind, help=text)
+    given(p, "--augment", nargs="*", metavar="NAME", help=f"any of {', '.join(AUGMENTATIONS)}; nothing for none")
+
+
+def watching(p: argparse.ArgumentParser) -> None:
+    """Whether to stay."""
     p.add_argument("--wait", action="store_true", help="show progress until the run ends")
-    json(p)
 
 
 def run(p: argparse.ArgumentParser) -> None:
     """Which run."""
-    p.add_argument("run", nargs="?", help="id of a run, or part of its beginning or end (default: the newest)")
-    json(p)
+    p.add_argument("run", nargs="?", metavar="RUN", help=f"{A_RUN} (default: the newest)")
 
 
-def wait(p: argparse.ArgumentParser) -> None:
-    """Which run, and for how long."""
-    run(p)
+def timeout(p: argparse.ArgumentParser) -> None:
+    """For how long."""
     p.add_argument("--timeout", type=float, metavar="SECONDS", help="give up waiting, not the run, after so long")
 
 
-def log(p: argparse.ArgumentParser) -> None:
-    """Which run, and how much of its log."""
-    run(p)
+def lines(p: argparse.ArgumentParser) -> None:
+    """How much of a log."""
     p.add_argument("--lines", type=int, default=40, help="how many (default: %(default)s)")
 
 
-def export(p: argparse.ArgumentParser) -> None:
-    """Where to, and which run."""
+def folder(p: argparse.ArgumentParser) -> None:
+    """Where to."""
     p.add_argument("folder", help="a new folder")
-    run(p)
 
 
-def backbones(p: argparse.ArgumentParser) -> None:
+def explain(p: argparse.ArgumentParser) -> None:
+    """Which run, which images, and compared with what."""
+    p.add_argument(
+        "words", nargs="*", metavar="RUN IMAGE", help=f"{A_RUN} (default: the newest); then files (default: its worst mistakes)"
+    )
+    p.add_argument("--target", metavar="CLASS", help="the class to explain (default: the one predicted)")
+    p.add_argument("--before", metavar="RUN_OR_MOMENT", help="another run, or a moment of this one (default: its linear probe)")
+    given(p, "--baseline", help="what an image is compared with: blur, mean or black (default: blur)")
+
+
+def text(p: argparse.ArgumentParser) -> None:
     """What to look for."""
     p.add_argument("text", nargs="?", default="", help='part of a name; "timm/…" searches timm')
-    json(p)
 
 
-def demo(p: argparse.ArgumentParser) -> None:
+def report(p: argparse.ArgumentParser) -> None:
     """Where the report goes."""
     p.add_argument("--report", default="demo-report.html", help="where to write the report (default: %(default)s)")
-    json(p)
 
 
-def json(p: argparse.ArgumentParser) -> None:
-    """Every command can speak to scripts."""
-    p.add_argument("--json", action="store_true", help="plain data for scripts")
+def topic(p: argparse.ArgumentParser) -> None:
+    """What to explain."""
+    p.add_argument("topic", nargs="?", metavar="COMMAND", help="one command (default: all of them)")
+
+
+def given(p: argparse.ArgumentParser, option: str, **how: Any) -> None:
+    """An option without a default of its own: functions have theirs, and a draft may know better."""
+    p.add_argument(option, default=argparse.SUPPRESS, **how)
+
+
+def weights_named(text: str) -> str | None:
+    """Weights as written in text, where no weights at all are "none"."""
+    return None if text == "none" else text

@@ -1,6 +1,6 @@
-"""One parser tree for the command line and the magics.
+"""The commands, one tree for the command line and the magics.
 
-Each command is a thin call to a public function. It returns what the function returned, and prints only what is asked
+Each command is a thin call to a public function. It returns what the function returned, and says only what is asked
 for; a caller shows the value in its own way. Mistakes in the words raise `UsageError` with one sentence.
 """
 
@@ -8,117 +8,90 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from nbtransfer import arguments
+from nbtransfer import arguments, choosing, explaining
 from nbtransfer.core.codec import dumps
-from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe
-from nbtransfer.core.text import counted
-from nbtransfer.errors import InputError
+from nbtransfer.core.text import counted, nearest
+from nbtransfer.finding import named_run
+from nbtransfer.jobs.draft import Draft
 from nbtransfer.jobs.launcher import start as start_run
-from nbtransfer.jobs.run import Run, attach, list_runs
+from nbtransfer.jobs.run import Run, list_runs
+from nbtransfer.parsing import Command, HelpShown, Here, Outcome, Parser, Place, UsageError, parse
+from nbtransfer.parsing import parser as parser_of
 from nbtransfer.pretrained.listing import backbone, backbones
-from nbtransfer.store import runs
-from nbtransfer.store.home import home
-from nbtransfer.tasks.task import Task
 from nbtransfer.ui.progress import ending, watch
 
-
-class UsageError(InputError):
-    """The words of a command do not fit together."""
+__all__ = ["COMMANDS", "HelpShown", "Here", "Outcome", "UsageError", "as_json", "execute", "parser", "tree"]
 
 
-class HelpShown(Exception):  # noqa: N818 - not an error
-    """Help was asked for and printed; there is nothing else to do."""
+def tree(place: Place) -> dict[str, Command]:
+    """The commands that exist in a place, by name."""
+    return {command.name: command for command in TREE if place in command.places}
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a command came to: the value for whoever called, text for people, plain data for scripts, success or not."""
-
-    value: Any
-    text: str
-    plain: Any
-    ok: bool = True
+def parser(prog: str = "nbtransfer", place: Place = "shell") -> Parser:
+    """The parser of the whole tree."""
+    return parser_of(tree(place), prog, place)
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser that raises instead of ending the process: it also runs inside notebooks."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.prog}: {message}; see {self.prog} --help")
-
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:  # noqa: ARG002
-        raise HelpShown
+def shell() -> Here:
+    """A command line: whatever is chosen lasts for one command."""
+    return Here("nbtransfer", "shell", Draft(), lambda run, timeout: watch(run, timeout=timeout), lambda _line: None)
 
 
-def parser(prog: str = "nbtransfer") -> Parser:
-    """The whole tree."""
-    root = Parser(prog=prog, description="Transfer learning in the background.")
-    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
-    for name, (function, summary, takes) in COMMANDS.items():
-        branch = commands.add_parser(name, help=summary, description=summary)
-        takes(branch)
-        branch.set_defaults(function=function)
-    return root
-
-
-def execute(words: Sequence[str], prog: str = "nbtransfer") -> tuple[argparse.Namespace, Outcome]:
+def execute(words: Sequence[str], here: Here | None = None) -> tuple[argparse.Namespace, Outcome]:
     """Parse and carry out one command. Raises an NbTransferError with one sentence when it cannot be done."""
-    args = parser(prog).parse_args(words)
-    return args, args.function(args)
+    here = here or shell()
+    if words and not words[0].startswith("-"):
+        _check_name(words[0], here)
+    args = parse(parser(here.prog, here.place), list(words))
+    return args, tree(here.place)[args.command].function(args, here)
 
 
-def task_from(words: str, **options: Any) -> Task:
-    """The task a command line names: a folder, or `demo:NAME`."""
-    if words.startswith(arguments.DEMO_PREFIX):
-        return Task.demo(words.removeprefix(arguments.DEMO_PREFIX), **options)
-    return Task.from_folder(words, **options)
+def _check_name(name: str, here: Here) -> None:
+    known = tree(here.place)
+    if name in known:
+        return
+    if any(command.name == name for command in TREE):
+        raise UsageError(f"{name!r} belongs in a notebook, as %transfer {name}: only there is a next run kept in mind")
+    raise UsageError(f"there is no command {name!r}; {nearest(name, known)} ({here.prog} help lists them all)")
 
 
-def start(args: argparse.Namespace) -> Outcome:
-    """Start a run."""
-    folder_options: dict[str, Any] = {} if args.per_class is None else {"per_class": args.per_class}
-    if args.skip_bad:
-        folder_options |= {"unreadable": "skip", "duplicates": "skip"}
-    if folder_options and args.task == "demo:digits":
-        raise UsageError("--per-class and --skip-bad are for folders of images; demo:digits is none")
-    seed = {"seed": args.seed} if args.seed is not None else {}
-    task = task_from(args.task, holdout=args.holdout, test=args.test, **seed, **folder_options)
-    given = {name: getattr(args, name) for name in (o.replace("-", "_") for o, _, _ in arguments.RECIPE_OPTIONS)}
-    settings = {name: value for name, value in given.items() if value is not None}
-    if args.augment is not None:
-        settings["augment"] = tuple(args.augment)
-    plan = _plan(args)
-    weights = None if args.weights == "none" else args.weights
-    recipe = Recipe(task=task, backbone=args.backbone, weights=weights, strategy=args.strategy, freeze=plan, **settings)
+def start_task(args: argparse.Namespace, here: Here) -> Outcome:
+    """Start a run on the task named with it."""
+    here.draft.choose(task=choosing.task_of(args))
+    return start(args, here)
+
+
+def start(args: argparse.Namespace, here: Here) -> Outcome:
+    """Start the run that the draft and the options say. The options hold for this run only."""
+    return launch(choosing.recipe_with(here.draft, choosing.options_of(args)), here, stay=args.wait)
+
+
+def launch(recipe: Recipe, here: Here, *, stay: bool) -> Outcome:
+    """Start a run, and perhaps wait for its end."""
     run = start_run(recipe)
-    if args.wait:
-        return _waited(run, None)
-    return Outcome(run, f"{run.id} started; see `nbtransfer status {run.id}`", _run_facts(run))
+    card = backbone(recipe.backbone)
+    phases = recipe.resolved(card)
+    here.say(f"{phases.name} on {card.name}, {counted(phases.epochs, 'epoch')}; {phases.phases[-1].plan.summary(card)}")
+    if stay:
+        return _waited(run, None, here)
+    return Outcome(run, f"{run.id} started; see `{here.prog} status {run.id}`", _run_facts(run))
 
 
-def _plan(args: argparse.Namespace) -> FreezePlan | None:
-    if args.freeze and args.thaw:
-        raise UsageError("give either --freeze or --thaw: the first starts from all layers learning, the second from none")
-    if args.freeze:
-        return FreezePlan.none().freeze(*args.freeze)
-    return FreezePlan.all().thaw(*args.thaw) if args.thaw else None
-
-
-def show_runs(args: argparse.Namespace) -> Outcome:
+def show_runs(args: argparse.Namespace, here: Here) -> Outcome:
     """All runs, newest first."""
     found = list_runs()
     return Outcome(found, repr(found), [_run_facts(run) for run in found])
 
 
-def status(args: argparse.Namespace) -> Outcome:
+def status(args: argparse.Namespace, here: Here) -> Outcome:
     """One run: where it is, its epochs, its scores."""
-    run = _run(args)
+    run = named_run(args.run, here)
     state = run.state
     parts = [f"{run.id}: {ending(state)}", f"{run.recipe!r}"]
     if state.prepared:
@@ -132,42 +105,61 @@ def status(args: argparse.Namespace) -> Outcome:
     return Outcome(run, "\n".join(parts), {**_run_facts(run), "history": run.history().to_dicts()}, ok=_is_well(run))
 
 
-def stop(args: argparse.Namespace) -> Outcome:
+def stop(args: argparse.Namespace, here: Here) -> Outcome:
     """Stop a run after its present step and keep the best model so far."""
-    run = _run(args)
+    run = named_run(args.run, here)
     state = run.stop()
     if state.ended or state.status == "lost":
         return Outcome(run, f"{run.id} has ended already: {ending(state)}", _run_facts(run))
     return Outcome(run, f"{run.id} will stop after this step", _run_facts(run))
 
 
-def wait(args: argparse.Namespace) -> Outcome:
+def wait(args: argparse.Namespace, here: Here) -> Outcome:
     """Show a run's progress until it ends."""
-    return _waited(_run(args), args.timeout)
+    return _waited(named_run(args.run, here), args.timeout, here)
 
 
-def _waited(run: Run, timeout: float | None) -> Outcome:
-    state = watch(run, timeout=timeout)
+def _waited(run: Run, timeout: float | None, here: Here) -> Outcome:
+    state = here.watch(run, timeout)
     return Outcome(run, f"{run.id} {ending(state)}", _run_facts(run), ok=_is_well(run))
 
 
-def log(args: argparse.Namespace) -> Outcome:
+def attach_run(args: argparse.Namespace, here: Here) -> Outcome:
+    """A run started anywhere, with the dashboard on it."""
+    run = named_run(args.run, here)
+    return Outcome(run, repr(run), _run_facts(run), view=_dashboard(here, run))
+
+
+def show_dashboard(args: argparse.Namespace, here: Here) -> Outcome:
+    """The dashboard on what is chosen now."""
+    shown = _dashboard(here, None)
+    return Outcome(shown, repr(shown), None)
+
+
+def _dashboard(here: Here, run: Run | None) -> Any:
+    from nbtransfer.ui.dashboard import dashboard  # loads the widgets
+
+    return dashboard(run=run, draft=here.draft)
+
+
+def log(args: argparse.Namespace, here: Here) -> Outcome:
     """The last lines of a run's log."""
-    run = _run(args)
+    run = named_run(args.run, here)
     text = run.log(args.lines)
     return Outcome(text, text or "the log is empty", {"id": run.id, "log": text})
 
 
-def export(args: argparse.Namespace) -> Outcome:
+def export(args: argparse.Namespace, here: Here) -> Outcome:
     """Write the best model of a run to a folder that others can use."""
-    path = _run(args).export(args.folder)
+    path = named_run(args.run, here).export(args.folder)
     return Outcome(path, f"exported to {path}", {"folder": str(path)})
 
 
-def list_backbones(args: argparse.Namespace) -> Outcome:
+def list_backbones(args: argparse.Namespace, here: Here) -> Outcome:
     """Shared layers to choose from."""
     found = backbones(args.text)
     if len(found) == 1:
+        here.say(_stages(found[0].name))
         return Outcome(found, f"{found!r}\n\n{_stages(found[0].name)}", found)
     return Outcome(found, repr(found) if found else f"no backbone contains {args.text!r}", found)
 
@@ -177,7 +169,14 @@ def _stages(name: str) -> str:
     return "stages: " + ", ".join(f"{stage} ({params:,})" for stage, params in card.stage_params.items())
 
 
-def demo(args: argparse.Namespace) -> Outcome:
+def show_help(args: argparse.Namespace, here: Here) -> Outcome:
+    """What there is, or one command in full."""
+    words = [args.topic] if args.topic else []
+    execute([*words, "--help"], here)
+    raise AssertionError("help ends the command")  # pragma: no cover
+
+
+def demo(args: argparse.Namespace, here: Here) -> Outcome:
     """A linear probe, then fine-tuning, on real images of textile defects; writes a report."""
     from nbtransfer.demo import tell  # the story has a file of its own
 
@@ -188,23 +187,13 @@ def demo(args: argparse.Namespace) -> Outcome:
     return Outcome(told, text, rows, ok)
 
 
-def doctor(args: argparse.Namespace) -> Outcome:
+def doctor(args: argparse.Namespace, here: Here) -> Outcome:
     """Check that this environment can do all of it."""
     from nbtransfer.doctor import examine  # starts processes and loads frameworks
 
     findings = examine()
     text = "\n".join(f"{'ok' if f.ok else 'PROBLEM':8}{f.what}: {f.found}" for f in findings)
     return Outcome(findings, text, findings, ok=all(f.ok or f.optional for f in findings))
-
-
-def _run(args: argparse.Namespace) -> Run:
-    """The run named, or the newest."""
-    if args.run is not None:
-        return attach(args.run)
-    known = runs.list_ids()
-    if not known:
-        raise InputError(f"there are no runs in {home()}; start one with `nbtransfer start`")
-    return attach(known[0])
 
 
 def _is_well(run: Run) -> bool:
@@ -225,18 +214,34 @@ def _run_facts(run: Run) -> dict[str, Any]:
     }
 
 
-COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], Outcome], str, Callable[[argparse.ArgumentParser], None]]] = {
-    "start": (start, "start a run in the background", arguments.start),
-    "runs": (show_runs, "all runs, newest first", arguments.json),
-    "status": (status, "one run: where it is, its epochs, its scores", arguments.run),
-    "stop": (stop, "stop a run and keep its best model", arguments.run),
-    "wait": (wait, "show a run's progress until it ends", arguments.wait),
-    "log": (log, "the last lines of a run's log", arguments.log),
-    "export": (export, "write the best model of a run to a folder", arguments.export),
-    "backbones": (list_backbones, "shared layers to choose from", arguments.backbones),
-    "demo": (demo, "linear probe against fine-tuning on real images", arguments.demo),
-    "doctor": (doctor, "check this environment", arguments.json),
-}
+NOTEBOOK: tuple[Place, ...] = ("notebook",)
+TREE: tuple[Command, ...] = (
+    Command("dashboard", show_dashboard, "the live dashboard; without any command, too", (), NOTEBOOK),
+    Command("data", choosing.data, "set the target task", (arguments.task, arguments.split_seed), NOTEBOOK),
+    Command("backbones", list_backbones, "shared layers to choose from", (arguments.text,)),
+    Command("backbone", choosing.backbone, "choose the shared layers", (arguments.backbone,), NOTEBOOK),
+    Command("freeze", choosing.freeze, "freeze layers, beside those frozen now", (arguments.layers,), NOTEBOOK),
+    Command(
+        "thaw", choosing.thaw, "let layers learn, beside those that do now", (arguments.layers, arguments.multiplier), NOTEBOOK
+    ),
+    Command("start", start, "start a run in the background", (arguments.recipe, arguments.watching), NOTEBOOK),
+    Command(
+        "start", start_task, "start a run in the background", (arguments.task, arguments.recipe, arguments.watching), ("shell",)
+    ),
+    Command("runs", show_runs, "all runs, newest first"),
+    Command("status", status, "one run: where it is, its epochs, its scores", (arguments.run,), gives="text"),
+    Command("attach", attach_run, "a run started anywhere, with the dashboard on it", (arguments.run,), NOTEBOOK),
+    Command("wait", wait, "show a run's progress until it ends", (arguments.run, arguments.timeout), gives="nothing"),
+    Command("stop", stop, "stop a run and keep its best model", (arguments.run,), gives="text"),
+    Command("log", log, "the last lines of a run's log", (arguments.run, arguments.lines), gives="text"),
+    Command("explain", explaining.explain, "where in its images a run found its answers", (arguments.explain,)),
+    Command("export", export, "write the best model of a run to a folder", (arguments.folder, arguments.run)),
+    Command("demo", demo, "linear probe against fine-tuning on real images", (arguments.report,)),
+    Command("doctor", doctor, "check this environment", gives="text"),
+    Command("help", show_help, "what there is, or one command in full", (arguments.topic,)),
+)
+COMMANDS = tree("shell")
+"""The commands of the command line."""
 
 
 def as_json(outcome: Outcome) -> str:

@@ -70,9 +70,12 @@ def test_a_failed_run_gives_status_one(capsys, images):
         (["start", "demo:digits", "--per-class", "20"], "are for folders of images"),
         (["demo", "--report", "/nowhere/report.html"], "the report cannot be written to /nowhere; give a folder that exists"),
         (["status", "abc"], "there is no run 'abc'"),
-        (["frobnicate"], "invalid choice: 'frobnicate'"),
+        (["frobnicate"], "there is no command 'frobnicate'; choose one of"),
+        (["strat"], "there is no command 'strat'; did you mean 'start' or 'status'?"),
+        (["freeze", "layer1"], "'freeze' belongs in a notebook, as %transfer freeze"),
+        (["status", "a", "b"], "nbtransfer status does not know what to do with 'b'"),
         (["start"], "the following arguments are required: task; see nbtransfer start --help"),
-        (["backbones", "resnet19", "--nonsense"], "unrecognized arguments: --nonsense"),
+        (["backbones", "resnet19", "--nonsense"], "backbones has no option '--nonsense'; choose one of help, json"),
     ],
 )
 def test_mistakes_are_one_line(capsys, words, message):

@@ -1,0 +1,99 @@
+"""Commands that choose what the next run will be, and how choices become a recipe."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.core.recipe import Recipe
+from nbtransfer.errors import TaskError
+from nbtransfer.jobs.draft import Draft
+from nbtransfer.parsing import Here, Outcome, UsageError
+from nbtransfer.tasks.task import Task
+
+_OF_FOLDERS = {"per_class", "unreadable", "duplicates"}
+_FIELDS = {f.name for f in fields(Recipe)} - {"task", "freeze"}
+
+
+def task_from(words: str, **options: Any) -> Task:
+    """The task that a folder or `demo:NAME` stands for. Options are those of Task.from_folder."""
+    if words == "demo:digits" and options.keys() & _OF_FOLDERS:
+        raise TaskError("a limit for each class and skipping bad files are for folders of images; demo:digits is none")
+    try:
+        return Task.named(words, **options)
+    except (OSError, ValueError) as error:  # names that no file can have, folders one may not look into
+        raise TaskError(f"{words!r} cannot be read: {error}") from error
+
+
+def task_of(args: argparse.Namespace) -> Task:
+    """The task that the words of a command name."""
+    options = {name: getattr(args, name) for name in ("holdout", "test", "seed", "per_class") if name in args}
+    if args.skip_bad:
+        options |= {"unreadable": "skip", "duplicates": "skip"}
+    return task_from(args.task, **options)
+
+
+def options_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of a recipe that the words of a command set."""
+    options = {name: value for name, value in vars(args).items() if name in _FIELDS}
+    if "freeze" in args and "thaw" in args:
+        raise UsageError("give either --freeze or --thaw: the first starts from all layers learning, the second from none")
+    if "freeze" in args:
+        options["freeze"] = FreezePlan.none().freeze(*args.freeze)
+    if "thaw" in args:
+        options["freeze"] = FreezePlan.all().thaw(*args.thaw)
+    return options
+
+
+def recipe_with(draft: Draft, options: Mapping[str, Any]) -> Recipe:
+    """The draft's recipe with these fields set differently; the draft stays as it is.
+
+    Another strategy brings its own freeze plan along, except where the two strategies freeze the same: then what was
+    frozen and thawed by hand still holds.
+    """
+    trial = Draft()
+    trial.choices = draft.choices
+    own = draft.choices.freeze
+    trial.choose(**options)
+    if own and not options.keys() & {"backbone", "freeze"} and _own_plan(trial) == _own_plan(draft):
+        trial.choose(freeze=own)
+    return trial.recipe()
+
+
+def _own_plan(draft: Draft) -> FreezePlan:
+    """The plan of the last phase as the strategy has it."""
+    bare = Draft()
+    bare.choices = replace(draft.choices, freeze=None)
+    return bare.plan
+
+
+def data(args: argparse.Namespace, here: Here) -> Outcome:
+    """Set the target task."""
+    task = task_of(args)
+    here.draft.choose(task=task)
+    return Outcome(task, repr(task), task)
+
+
+def backbone(args: argparse.Namespace, here: Here) -> Outcome:
+    """Choose the shared layers. Weights chosen for other layers do not follow."""
+    here.draft.choose(backbone=args.backbone, weights=getattr(args, "weights", "default"))
+    return _chosen(here)
+
+
+def freeze(args: argparse.Namespace, here: Here) -> Outcome:
+    """Freeze layers, beside those that are frozen now."""
+    here.draft.choose(freeze=here.draft.plan.freeze(*args.layers))
+    return _chosen(here)
+
+
+def thaw(args: argparse.Namespace, here: Here) -> Outcome:
+    """Let layers learn, beside those that learn now."""
+    here.draft.choose(freeze=here.draft.plan.thaw(*args.layers, lr=args.lr))
+    return _chosen(here)
+
+
+def _chosen(here: Here) -> Outcome:
+    return Outcome(here.draft, repr(here.draft), here.draft.plan)

@@ -1,0 +1,130 @@
+"""What may come next in `%transfer …` and in the body of `%%transfer`."""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import re
+import typing
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from nbtransfer import commands, recipe_text
+from nbtransfer.core import catalog
+from nbtransfer.core.recipe import AUGMENTATIONS, Optimiser, Precision
+from nbtransfer.core.strategy import STRATEGIES, Schedule
+from nbtransfer.jobs.run import Run
+from nbtransfer.parsing import Here
+from nbtransfer.store import runs
+from nbtransfer.tasks import demo
+from nbtransfer.tasks.task import DEMO_PREFIX
+
+LINE = re.compile(r"(?:[^#'\"]*=\s*)?%{0,2}transfer\s+(?P<typed>.*)")
+_MOST_RUNS = 20
+
+
+def on_line(text: str, here: Here) -> list[str]:
+    """Everything that could stand in place of the last word of a line, which may still be empty."""
+    match = LINE.fullmatch(text)
+    if match is None:
+        return []
+    *before, word = re.split(r"\s+", match["typed"])
+    return _fitting(_next(before, word, here), word)
+
+
+def in_recipe(text: str, here: Here) -> list[str]:
+    """Everything that could stand in place of the last word of a recipe in YAML."""
+    line = text.rpartition("\n")[2]
+    key, colon, value = line.partition(":")
+    if not colon:
+        return _fitting([f"{name}: " for name in recipe_text.KEYS], line)
+    word = re.split(r"[\s\[,]", value)[-1]
+    return _fitting(_values(key.strip(), word, here), word)
+
+
+def _fitting(candidates: Iterable[str], word: str) -> list[str]:
+    return [candidate for candidate in candidates if candidate.startswith(word)]
+
+
+def _next(before: list[str], word: str, here: Here) -> Iterable[str]:
+    tree = commands.tree(here.place)
+    if not before:
+        return tree
+    if before[0] not in tree:
+        return ()
+    actions = commands.parser(here.prog, here.place).branch(before[0])._actions  # noqa: SLF001 - argparse has no other door
+    if word.startswith("-"):
+        return [text for action in actions for text in action.option_strings]
+    action = _expected(actions, before[1:])
+    return _values(action.dest, word, here) if action else ()
+
+
+def _expected(actions: list[argparse.Action], before: list[str]) -> argparse.Action | None:
+    """The option or place that the next word belongs to."""
+    options = {text: action for action in actions for text in action.option_strings}
+    places = [action for action in actions if not action.option_strings]
+    current: argparse.Action | None = None
+    for word in before:
+        if word in options:
+            current = options[word] if options[word].nargs != 0 else None
+        elif current is None and places and places[0].nargs not in ("+", "*"):
+            places.pop(0)
+        elif current is not None and current.nargs is None:
+            current = None
+    return current or (places[0] if places else None)
+
+
+def _values(name: str, word: str, here: Here) -> Iterable[str]:
+    """What an argument or a key of a recipe may be."""
+    source = _SOURCES.get(name)
+    return source(word, here) if source else ()
+
+
+def _layers(word: str, here: Here) -> Iterable[str]:  # noqa: ARG001 - all sources are called alike
+    card = here.draft.card
+    return [*card.stages, *(layer.name for layer in card.layers)]
+
+
+def _tasks(word: str, here: Here) -> Iterable[str]:
+    return [*(DEMO_PREFIX + name for name in demo.NAMES), *_paths(word, here, files=False)]
+
+
+def _runs(word: str, here: Here) -> Iterable[str]:  # noqa: ARG001
+    variables = [name for name, value in here.names.items() if isinstance(value, Run) and not name.startswith("_")]
+    return [*variables, *runs.list_ids()[:_MOST_RUNS]]
+
+
+def _paths(word: str, here: Here, *, files: bool = True) -> Iterable[str]:  # noqa: ARG001
+    """Paths without blanks: those would need quotes, which a completion cannot add before what is typed."""
+    for path in sorted(glob.glob(glob.escape(word) + "*"))[:100]:  # noqa: PTH207 - keeps "./" and "~" as typed
+        folder = Path(path).is_dir()
+        if (folder or files) and not re.search(r"\s", path):
+            yield f"{path}/" if folder else path
+
+
+def _always(*names: str) -> Callable[[str, Here], Iterable[str]]:
+    return lambda _word, _here: names
+
+
+_SOURCES: dict[str, Callable[[str, Here], Iterable[str]]] = {
+    "backbone": lambda _word, _here: catalog.names(),
+    "text": lambda _word, _here: catalog.names(),
+    "weights": lambda _word, here: ["default", "none", *(card.name for card in here.draft.card.weights)],
+    "strategy": _always(*STRATEGIES),
+    "freeze": _layers,
+    "thaw": _layers,
+    "up_to": lambda _word, here: here.draft.card.stages,
+    "layers": _layers,
+    "augment": _always(*AUGMENTATIONS),
+    "optimiser": _always(*typing.get_args(Optimiser)),
+    "schedule": _always(*typing.get_args(Schedule)),
+    "precision": _always(*typing.get_args(Precision)),
+    "device": _always("auto", "cpu", "cuda", "mps"),
+    "task": _tasks,
+    "run": _runs,
+    "before": _runs,
+    "baseline": _always("blur", "mean", "black"),
+    "words": lambda word, here: [*_runs(word, here), *_paths(word, here)],
+    "folder": lambda word, here: _paths(word, here, files=False),
+    "topic": lambda _word, here: commands.tree(here.place),
+}

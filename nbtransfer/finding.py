@@ -1,0 +1,20 @@
+"""Which run is meant."""
+
+from __future__ import annotations
+
+from nbtransfer.errors import InputError
+from nbtransfer.jobs.run import Run, attach
+from nbtransfer.parsing import Here
+from nbtransfer.store import runs
+from nbtransfer.store.home import home
+
+
+def named_run(name: str | None, here: Here) -> Run:
+    """The run of this id or part of an id, in a notebook also that of a variable; without a name the newest."""
+    if name is not None:
+        variable = here.names.get(name)
+        return variable if isinstance(variable, Run) else attach(name)
+    known = runs.list_ids()
+    if not known:
+        raise InputError(f"there are no runs in {home()}; start one with `{here.prog} start`")
+    return attach(known[0])

@@ -1,0 +1,45 @@
+"""A run's progress in a notebook: one line that is written over, and at the end says how it went."""
+
+from __future__ import annotations
+
+import sys
+
+from nbtransfer.core.state import RunState
+from nbtransfer.jobs.run import Run
+from nbtransfer.ui.progress import ending
+
+
+def watch(run: Run, timeout: float | None) -> RunState:
+    """Follow a run until it ends or `timeout` seconds have passed; returns its state then.
+
+    What stays is the same whenever the run ends the same: a stored notebook can be compared with a new one.
+    """
+    line = _Line()
+    try:
+        for state, last in run.follow(timeout):
+            if not last:
+                line.show(_now(state))
+    finally:
+        line.clear()
+    print(ending(state))
+    return state
+
+
+def _now(state: RunState) -> str:
+    best = f", best validation accuracy {state.best.val_accuracy:.3f}" if state.best else ""
+    return f"{state.phase or state.status} {state.fraction:.0%}{best}"
+
+
+class _Line:
+    def __init__(self) -> None:
+        self._shown = ""
+
+    def show(self, text: str) -> None:
+        if text != self._shown:
+            sys.stdout.write(f"\r{text.ljust(len(self._shown))}")
+            sys.stdout.flush()
+            self._shown = text
+
+    def clear(self) -> None:
+        if self._shown:
+            sys.stdout.write(f"\r{' ' * len(self._shown)}\r")

@@ -1,0 +1,113 @@
+"""`%transfer` and `%%transfer`: split the words, carry out the command, hand its value to the notebook."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import shlex
+import sys
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import display
+
+from nbtransfer import choosing, commands, magic_completion, recipe_text
+from nbtransfer.errors import NbTransferError
+from nbtransfer.jobs.draft import Draft
+from nbtransfer.magic_progress import watch
+from nbtransfer.parsing import HelpShown, Here, Outcome, Parser
+
+NAME = "transfer"
+_LEFT_OVER = re.compile(r"\{\s*([^{}]*?)\s*\}|\$\{?([A-Za-z_]\w*)")
+_drafts: WeakKeyDictionary[InteractiveShell, Draft] = WeakKeyDictionary()  # they outlast an unload: dashboards may show them
+
+
+def load(shell: InteractiveShell) -> None:
+    """Register the magics and their completion. Doing it again changes nothing."""
+    unload(shell)
+    magics = Magics(shell)
+    shell.magics_manager.register_function(magics.transfer, "line_cell", NAME)
+    magic_completion.add(shell, magics.here)
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take the magics and their completion away, and end the thread that keeps widgets up to date."""
+    for registered in shell.magics_manager.magics.values():
+        registered.pop(NAME, None)
+    magic_completion.remove(shell)
+    pump = sys.modules.get("nbtransfer.ui.pump")
+    if pump:
+        pump.close()
+
+
+class Magics:
+    """The magics of one shell."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        draft = _drafts.setdefault(shell, Draft())
+        self.here = Here("%transfer", "notebook", draft, watch, print, shell.user_ns)
+        self.shell = shell
+
+    def transfer(self, line: str, cell: str | None = None) -> Any:
+        try:
+            words = split(line)
+            return self._line(words) if cell is None else self._cell(words, cell)
+        except HelpShown:
+            return None
+        except NbTransferError as error:
+            raise UsageError(str(error)) from None
+        except KeyboardInterrupt:
+            raise UsageError("interrupted; runs go on in the background (stop one with %transfer stop)") from None
+
+    transfer.__doc__ = commands.parser("%transfer", "notebook").format_help()
+
+    def _line(self, words: list[str]) -> Any:
+        args, outcome = commands.execute(words or ["dashboard"], self.here)
+        return _shown(outcome, commands.tree("notebook")[args.command].gives)
+
+    def _cell(self, words: list[str], cell: str) -> Any:
+        """Start the run that a recipe in YAML and the draft say; the recipe holds for this run only."""
+        args = _cell_parser().parse_args(words)
+        options = recipe_text.read(cell, self.here.draft.choices.backbone)
+        recipe = choosing.recipe_with(self.here.draft, options)
+        run = commands.launch(recipe, self.here, stay=args.wait).value
+        if args.out is None:
+            return run
+        self.shell.user_ns[args.out] = run
+        return None
+
+
+def split(line: str) -> list[str]:
+    """The words of a line, as a command line has them: quotes keep blanks together. Raises UsageError."""
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise UsageError(f"%transfer: {str(error).lower()}; close the quotes, and write a backslash twice") from None
+    left = _LEFT_OVER.search(line)
+    if left:
+        raise UsageError(f"%transfer: nothing was put in for {left[0]}; is {left[1] or left[2]!r} defined in this notebook?")
+    return words
+
+
+def _cell_parser() -> Parser:
+    p = Parser(prog="%%transfer", description="Start the run that a recipe in the cell says, in YAML, with the keys of Recipe.")
+    p.add_argument("-o", "--out", metavar="NAME", type=_variable, help="the variable to keep the run in")
+    p.add_argument("--wait", action="store_true", help="show progress until the run ends")
+    return p
+
+
+def _variable(text: str) -> str:
+    if not text.isidentifier() or keyword.iskeyword(text):
+        raise commands.UsageError(f"%%transfer: {text!r} is no name for a variable")
+    return text
+
+
+def _shown(outcome: Outcome, gives: str) -> Any:
+    """Show what belongs to an outcome beside its value. The value itself is shown by IPython, once, unless it is assigned."""
+    if outcome.view is not None:
+        display(outcome.view)
+    if gives == "text":
+        print(outcome.text)
+    return outcome.value if gives == "value" else None

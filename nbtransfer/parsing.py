@@ -1,0 +1,133 @@
+"""What commands are made of, on the command line and in a notebook: words in, an outcome out, mistakes as one sentence."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NoReturn
+
+from nbtransfer.core.state import RunState
+from nbtransfer.core.text import nearest
+from nbtransfer.errors import InputError
+from nbtransfer.jobs.draft import Draft
+from nbtransfer.jobs.run import Run
+
+Place = Literal["shell", "notebook"]
+
+
+class UsageError(InputError):
+    """The words of a command do not fit together."""
+
+
+class HelpShown(Exception):  # noqa: N818 - not an error
+    """Help was asked for and printed; there is nothing else to do."""
+
+
+@dataclass(frozen=True)
+class Here:
+    """Where a command is given.
+
+    prog    what it begins with: `nbtransfer` or `%transfer`
+    draft   what the next run will be; on the command line it lasts for one command
+    watch   follows a run and shows its progress
+    say     shows one line while a command is carried out; scripts are not talked to
+    names   the variables of a notebook, by which a run may be called
+    """
+
+    prog: str
+    place: Place
+    draft: Draft
+    watch: Callable[[Run, float | None], RunState]
+    say: Callable[[str], object]
+    names: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command came to: the value for whoever called, text for people, plain data for scripts, success or not.
+
+    `view` is what a notebook shows before the value.
+    """
+
+    value: Any
+    text: str
+    plain: Any
+    ok: bool = True
+    view: Any = None
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: what carries it out, what it takes, and where it exists.
+
+    `gives` is what a notebook gets: the value; or the text, where that is what people want; or nothing more than what
+    was said on the way.
+    """
+
+    name: str
+    function: Callable[[argparse.Namespace, Here], Outcome]
+    summary: str
+    takes: tuple[Callable[[argparse.ArgumentParser], None], ...] = ()
+    places: tuple[Place, ...] = ("shell", "notebook")
+    gives: Literal["value", "text", "nothing"] = "value"
+
+
+_WELCOME: dict[Place, str] = {
+    "shell": "Transfer learning in the background.",
+    "notebook": "Transfer learning in the background. `run = %transfer start` keeps the run in a variable; "
+    "`%%transfer -o run` starts a recipe written in the cell; `%transfer help COMMAND` says more.",
+}
+
+
+class _Columns(argparse.HelpFormatter):
+    """All commands in one column, however long their names are."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        self._action_max_length = 14  # argparse forgets that names of commands are indented once more
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises instead of ending the process: it also runs inside notebooks."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{self.prog}: {message}; see {self.prog} --help")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:  # noqa: ARG002
+        raise HelpShown
+
+    def branch(self, name: str) -> Parser:
+        """The parser of one command."""
+        branches = next(a for a in self._actions if isinstance(a, argparse._SubParsersAction))  # noqa: SLF001
+        found: Parser = branches.choices[name]
+        return found
+
+    def options(self) -> list[str]:
+        """Everything that may be written with dashes before it."""
+        return [text for action in self._actions for text in action.option_strings]
+
+
+def parser(commands: Mapping[str, Command], prog: str, place: Place) -> Parser:
+    """The parser of all these commands."""
+    root = Parser(prog=prog, description=_WELCOME[place], formatter_class=_Columns)
+    branches = root.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser, title="commands")
+    for command in commands.values():
+        branch = branches.add_parser(command.name, help=command.summary, description=command.summary)
+        for takes in command.takes:
+            takes(branch)
+        if place == "shell":  # whoever is in a notebook has the value itself
+            branch.add_argument("--json", action="store_true", help="plain data for scripts")
+    return root
+
+
+def parse(root: Parser, words: list[str]) -> argparse.Namespace:
+    """What the words say; a name that does not exist raises UsageError with the nearest that do."""
+    args, unknown = root.parse_known_args(words)
+    if not unknown:
+        return args
+    branch = root.branch(args.command)
+    if unknown[0].startswith("-"):
+        known = nearest(unknown[0].lstrip("-"), [o[2:] for o in branch.options() if o.startswith("--")])
+        raise UsageError(f"{branch.prog} has no option {unknown[0]!r}; {known}")
+    raise UsageError(f"{branch.prog} does not know what to do with {unknown[0]!r}; see {branch.prog} --help")
