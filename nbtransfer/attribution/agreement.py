@@ -33,13 +33,12 @@ def _ranks(values: Array) -> npt.NDArray[np.float64]:
 
 
 def overlap(a: Array, b: Array) -> float:
-    """Intersection over union, 0…1, of the tenth of the places that speaks most for the class; NaN when none speaks for it.
+    """Intersection over union, 0…1, of the tenth of the places that speaks most for the class.
 
-    Unrelated maps come to about 0.05.
+    NaN when a map has no place that speaks for it. Unrelated maps come to about 0.05.
     """
     x, y = _top(a), _top(b)
-    union = int((x | y).sum())
-    return int((x & y).sum()) / union if union else math.nan
+    return int((x & y).sum()) / int((x | y).sum()) if x.any() and y.any() else math.nan
 
 
 def _top(values: Array) -> npt.NDArray[np.bool_]:

@@ -43,7 +43,7 @@ def change(models: Models, features: Pair, target: int) -> Change:
     shared = 0.5 * (w0 + w1) @ (f1 - f0)
     head = 0.5 * (w1 - w0) @ (f0 + f1) + (b1 - b0)
     before, after = (_answered(model, f, target) for model, f in zip(models, features, strict=True))
-    return Change(before, after, float(shared), float(head))
+    return Change(before, after, float(w0 @ f1 + b0), float(w1 @ f0 + b1), float(shared), float(head))
 
 
 def _answered(model: TransferModel, features: torch.Tensor, target: int) -> float:

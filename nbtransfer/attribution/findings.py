@@ -19,13 +19,18 @@ Array = npt.NDArray[np.floating[Any]]
 class Change:
     """The margin before and after, and the exact split of its change.
 
-    shared      part due to the shared features, ½ (w0 + w1) · (f1 − f0)
-    head        part due to the head, (w1 − w0) · ½ (f0 + f1) and the change of its bias
-    residual    what the two leave of after − before, as the models themselves compute it: rounding
+    shared          part due to the shared features, ½ (w0 + w1) · (f1 − f0)
+    head            part due to the head, (w1 − w0) · ½ (f0 + f1) and the change of its bias
+    only_features   the margin with new features under the old head
+    only_head       the margin with the new head on the old features
+    residual        what shared and head leave of after − before, as the models themselves compute it: rounding
+    interaction     what the two changes do together and neither does alone; each part holds half of it
     """
 
     before: float
     after: float
+    only_features: float
+    only_head: float
     shared: float
     head: float
 
@@ -36,6 +41,10 @@ class Change:
     @property
     def residual(self) -> float:
         return self.total - (self.shared + self.head)
+
+    @property
+    def interaction(self) -> float:
+        return self.after - self.only_features - self.only_head + self.before
 
 
 @dataclass(frozen=True, eq=False)

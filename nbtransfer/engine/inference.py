@@ -36,7 +36,7 @@ def predict(model: TransferModel, images: Any, batch_size: int = 32) -> list[Ans
 
     Computed in fp32 on the device the model is on.
     """
-    given = [images] if isinstance(images, (str, os.PathLike, Image.Image)) or _is_single(images) else list(images)
+    given = each(images)
     device = next(model.parameters()).device
     normalise, answers = Normalise(model.spec, device), list[Answer]()
     for start in range(0, len(given), batch_size):
@@ -44,6 +44,11 @@ def predict(model: TransferModel, images: Any, batch_size: int = 32) -> list[Ans
         probabilities = model(normalise(pixels)).softmax(1).cpu()
         answers += [_answer(row, model.classes) for row in probabilities.tolist()]
     return answers
+
+
+def each(images: Any) -> list[Any]:
+    """What was given, one image or many, as a list."""
+    return [images] if isinstance(images, (str, os.PathLike, Image.Image)) or _is_single(images) else list(images)
 
 
 def opened(image: Any) -> Image.Image:

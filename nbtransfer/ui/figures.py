@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 
 from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
@@ -42,3 +43,11 @@ def svg(figure: Figure) -> str:
         figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
     text = buffer.getvalue()
     return text[text.index("<svg") :]
+
+
+def png(figure: Figure, dpi: int = 100) -> bytes:
+    """The figure as a PNG file, the same bytes for the same figure."""
+    buffer = io.BytesIO()
+    figure.set_canvas(FigureCanvasAgg(figure))
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
