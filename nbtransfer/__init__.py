@@ -32,21 +32,27 @@ if TYPE_CHECKING:
     from nbtransfer.pretrained.listing import backbone as backbone
     from nbtransfer.pretrained.listing import backbones as backbones
     from nbtransfer.tasks.task import Task as Task
+    from nbtransfer.ui.dashboard import dashboard as dashboard
+    from nbtransfer.ui.layer_tree import LayerTree as LayerTree
+    from nbtransfer.ui.run_monitor import RunMonitor as RunMonitor
     from nbtransfer.ui.comparison import explain as explain
 
 _HOMES = {
     "BackboneCard": "core.backbone:BackboneCard",
     "FreezePlan": "core.freeze:FreezePlan",
+    "LayerTree": "ui.layer_tree:LayerTree",
     "NbTransferError": "errors:NbTransferError",
     "Phase": "core.strategy:Phase",
     "Recipe": "core.recipe:Recipe",
     "Run": "jobs.run:Run",
+    "RunMonitor": "ui.run_monitor:RunMonitor",
     "Strategy": "core.strategy:Strategy",
     "Task": "tasks.task:Task",
     "attach": "jobs.run:attach",
     "backbone": "pretrained.listing:backbone",
     "backbones": "pretrained.listing:backbones",
     "explain": "ui.comparison:explain",
+    "dashboard": "ui.dashboard:dashboard",
     "load_model": "engine.export:load",
     "predict": "engine.inference:predict",
     "runs": "jobs.run:list_runs",

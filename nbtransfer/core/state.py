@@ -78,6 +78,17 @@ class RunState:
         return min(done / self.epochs, 1.0)
 
     @property
+    def phase_seconds_left(self) -> float | None:
+        """Seconds until the present phase ends, should it go on as it has so far; None while nothing can be said."""
+        plan = next((p for p in self.prepared.phases if p.name == self.phase), None) if self.prepared else None
+        rows = [row.seconds for row in self.history if row.phase == self.phase]
+        if plan is None or self.prepared is None or self.progress is None or self.progress.images_per_second <= 0:
+            return None
+        epoch = sum(rows) / len(rows) if rows else self.prepared.train / self.progress.images_per_second
+        inside = self.progress.step / self.progress.of if self.progress.epoch > len(self.history) else 0.0
+        return max(0.0, epoch * (plan.epochs - len(rows) - inside))
+
+    @property
     def best(self) -> HistoryRow | None:
         """The epoch whose weights are the best so far."""
         return next((row for row in reversed(self.history) if row.best), None)

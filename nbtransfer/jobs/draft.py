@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from nbtransfer.core.backbone import BackboneCard
@@ -54,6 +54,11 @@ class Draft:
             _recipe(chosen, chosen.task or _ANY_TASK).check_against(backbone(chosen.backbone))
             self.choices = chosen
             self.revision += 1
+
+    def like(self, recipe: Recipe) -> None:
+        """Take over everything from a recipe, such as that of a run."""
+        task, settings = Task.of(recipe.task), {f.name: getattr(recipe, f.name) for f in fields(recipe)}
+        self.choose(**{**settings, "task": task})
 
     @property
     def card(self) -> BackboneCard:

@@ -80,6 +80,13 @@ class Run:
         return self._recipe
 
     @property
+    def task(self) -> Task:
+        """The target task it learns."""
+        task = self.recipe.task
+        assert isinstance(task, Task)
+        return task
+
+    @property
     def state(self) -> RunState:
         """The run now. Reads only what was written since the last look."""
         with self._reading:

@@ -23,6 +23,9 @@ from nbtransfer.tasks.scan import Scan, scan
 from nbtransfer.tasks.source import ImageSource
 
 
+DEMO_PREFIX = "demo:"
+
+
 class Task(TaskCard):
     """The target task: labelled images and what to predict."""
 
@@ -111,6 +114,13 @@ class Task(TaskCard):
         if name == "digits":
             return cls.from_arrays(*demo.digits(), **{"name": "digits", **options})
         raise TaskError(f"there is no demo task {name!r}; {nearest(name, demo.NAMES)}")
+
+    @classmethod
+    def named(cls, source: str, **options: Any) -> Task:
+        """A task by what people type: a folder of images, or `demo:NAME`."""
+        if source.startswith(DEMO_PREFIX):
+            return cls.demo(source.removeprefix(DEMO_PREFIX), **options)
+        return cls.from_folder(source, **options)
 
     def image(self, sample: Sample) -> Image.Image:
         """One example as an RGB image; raises UndecodableError when its file cannot be decoded."""

@@ -45,13 +45,20 @@ class Report:
 
     def write(self, path: Path) -> Path:
         """Write the report to a file."""
-        css = resources.files(__package__).joinpath("static/report.css").read_text(encoding="utf-8")
         head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(self.task.name)}</title>'
         body = "".join(self._sections())
-        atomic.write_text(
-            path, f'{head}<meta name="viewport" content="width=device-width"><style>{css}</style><body>{body}</body></html>'
-        )
+        meta = f'<meta name="viewport" content="width=device-width"><style>{_css()}</style>'
+        atomic.write_text(path, f"{head}{meta}<body class=nbtransfer-report>{body}</body></html>")
         return path
+
+    def fragment(self, run: Run, pictures: Sequence[tuple[bytes, str]] = ()) -> str:
+        """The report as a part of another page: what stays in a notebook of a live view. `pictures` are PNG and their ink."""
+        live = (
+            f"<p class=note>A report; <code>%transfer attach {escape(run.id)}</code> shows the live view of this run again.</p>"
+        )
+        shown = "".join(_picture(png, ink) for png, ink in pictures)
+        body = "".join(self._sections()) if run.state.evaluations else f"<p>{escape(repr(run))}</p>"
+        return f"<div class=nbtransfer-report><style>{_css()}</style>{live}{shown}{body}</div>"
 
     def _sections(self) -> Iterator[str]:
         yield f"<h1>{escape(self.task.name)}</h1><p class=note>{escape(repr(self.task))}</p>"
@@ -105,6 +112,17 @@ class Report:
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=85)
         return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _css() -> str:
+    return resources.files(__package__).joinpath("static/report.css").read_text(encoding="utf-8")
+
+
+def _picture(png: bytes, ink: str) -> str:
+    ground = "#fff" if ink == "black" else "#111"
+    return (
+        f'<p><img style="background:{ground};max-width:100%" src="data:image/png;base64,{base64.b64encode(png).decode()}"></p>'
+    )
 
 
 def _guess(probabilities: Sequence[float]) -> int:

@@ -1,0 +1,70 @@
+"""The comparison view of the dashboard: an image, a class and two moments to choose; computed in a process of its own."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import traitlets
+
+from nbtransfer.errors import InputError, RunError
+from nbtransfer.jobs.run import Run
+from nbtransfer.ui.pictures import worst_first
+
+MOST_IMAGES, KEPT_PICTURES = 200, 3
+
+
+class ComparePart(traitlets.HasTraits):
+    """What a widget needs that compares shared and task-specific layers before and after a run."""
+
+    _run: Run | None
+    _explainer: Any = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._one_at_a_time = threading.Lock()
+        self.pictures: list[tuple[bytes, str]] = []
+
+    def moments(self) -> dict[str, Any]:
+        """What there is to choose from: moments, images (mistakes first) and classes."""
+        run = self._ended_run()
+        from nbtransfer.jobs import moments
+
+        split = run.evaluate().split
+        judged = itertools.islice(worst_first(run, split), MOST_IMAGES)
+        return {
+            "before": moments.names_before(run),
+            "after": moments.names(run),
+            "classes": run.task.classes,
+            "images": [
+                {"sample": [split, j.number], "text": f"{j.sample.source}: is {j.truth}, said {j.guess}", "right": j.right}
+                for j in judged
+            ],
+        }
+
+    def explain(self, **asked: Any) -> Mapping[str, Any]:
+        """Compare; the picture comes as base64 text of a PNG."""
+        run = self._ended_run()
+        from nbtransfer.ui.explainer import Explainer
+
+        with self._one_at_a_time:
+            self._explainer = self._explainer or Explainer()
+            reply = self._explainer.ask({"run": run.id, **asked})
+        if not reply["ok"]:
+            raise InputError(reply["error"])
+        self.pictures = [*self.pictures, (base64.b64decode(reply["png"]), asked.get("ink", "black"))][-KEPT_PICTURES:]
+        return reply
+
+    def close_explainer(self) -> None:
+        """End the process, if there is one."""
+        if self._explainer is not None:
+            self._explainer.close()
+            self._explainer = None
+
+    def _ended_run(self) -> Run:
+        if self._run is None:
+            raise RunError("there is nothing to compare yet; start a run and wait for its end")
+        return self._run

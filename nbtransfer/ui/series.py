@@ -1,0 +1,52 @@
+"""The curves of a run, read from its journal: what a chart needs, and what is new since a chart was last told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nbtransfer.core import events as ev
+from nbtransfer.core.events import Record
+from nbtransfer.store.journal import JournalReader
+from nbtransfer.store.paths import RunPaths
+
+MOST_POINTS = 2000
+
+
+class Series:
+    """Points of the training loss between epochs. `points` holds [epoch as a fraction, loss], at most 2,000 of them.
+
+    When there are too many, every second one is dropped: `generation` counts how often, so that a chart that was told
+    the old ones starts over.
+    """
+
+    def __init__(self, paths: RunPaths) -> None:
+        self._reader = JournalReader(paths.events)
+        self.points: list[tuple[float, float]] = []
+        self.generation = 0
+        self._every, self._seen = 1, 0
+
+    def read(self) -> None:
+        """Take in what the worker has said since the last call."""
+        self.add(self._reader.read())
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Take in these records."""
+        for record in records:
+            step = record.event
+            if not isinstance(step, ev.Step):
+                continue
+            x = step.epoch - 1 + step.step / step.of
+            if self.points and x <= self.points[-1][0]:  # a resumed run says some steps again
+                self.points = [point for point in self.points if point[0] < x]
+                self.generation += 1
+            self._seen += 1
+            if self._seen % self._every == 0:
+                self.points.append((round(x, 4), _figures(step.loss)))
+            if len(self.points) > MOST_POINTS:
+                self.points, self._every = self.points[1::2], self._every * 2
+                self.generation += 1
+
+
+def _figures(value: float) -> float:
+    """Four figures are more than a chart can show."""
+    return float(f"{value:.4g}")

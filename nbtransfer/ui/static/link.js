@@ -1,0 +1,127 @@
+// What a view and its kernel say to each other, beside the traits.
+
+const links = new WeakMap();
+let lastView = 0;
+
+const SILENCE = 10_000; // the kernel beats every 2 s; five missed beats mean that something is wrong
+
+/** The link of a widget's model; views of one model share it. */
+export function linkOf(model) {
+  if (!links.has(model)) links.set(model, makeLink(model));
+  return links.get(model);
+}
+
+function makeLink(model) {
+  const waiting = new Map();
+  const listeners = new Set();
+  const link = { curves: { generation: 0, points: [], rows: [] }, heard: Date.now(), silent: false };
+  let lastRequest = 0;
+
+  const tell = (what) => listeners.forEach((listener) => listener(what));
+
+  const hear = () => {
+    link.heard = Date.now();
+    if (link.silent) {
+      link.silent = false;
+      tell("silence");
+    }
+  };
+
+  const kinds = {
+    beat() {},
+    reply(message) {
+      const { resolve, reject } = waiting.get(message.id) ?? {};
+      waiting.delete(message.id);
+      if (message.ok) resolve?.(message.value);
+      else reject?.(new Error(message.error));
+    },
+    curves(message) {
+      const { points, rows } = link.curves;
+      link.curves = {
+        generation: message.generation,
+        points: points.slice(0, message.from).concat(message.points),
+        rows: rows.slice(0, message.rows_from).concat(message.rows),
+      };
+      tell("curves");
+    },
+  };
+
+  model.on("msg:custom", (message) => {
+    hear();
+    kinds[message.kind]?.(message);
+  });
+
+  /** Ask the kernel for something; rejects with one sentence when it cannot be done. */
+  link.request = (op, args = {}) =>
+    new Promise((resolve, reject) => {
+      // Replies reach every view of the widget, in other pages too: the id must be this page's own.
+      const id = `${crypto.randomUUID?.() ?? Math.random()}-${++lastRequest}`;
+      waiting.set(id, { resolve, reject });
+      model.send({ kind: "request", id, op, args });
+    });
+
+  /** Call `listener` with "curves" or "silence" until the function returned is called. */
+  link.listen = (listener) => {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  };
+
+  setInterval(() => {
+    if (!link.silent && listeners.size && Date.now() - link.heard > SILENCE) {
+      link.silent = true;
+      tell("silence");
+    }
+  }, 1000);
+  document.addEventListener("visibilitychange", () => {
+    link.heard = Date.now(); // timers sleep in a hidden page; that is no silence of the kernel
+  });
+  return link;
+}
+
+/**
+ * One view: says hello, watches traits and the link, and lets go of all of it at the end.
+ * `watch(names, draw)` draws now and after every change.
+ */
+export function viewOf(model, el) {
+  const link = linkOf(model);
+  const id = `${Date.now()}-${++lastView}`;
+  const undo = [];
+  const view = {
+    model,
+    link,
+    watch(names, draw) {
+      for (const name of [names].flat()) {
+        model.on(`change:${name}`, draw);
+        undo.push(() => model.off(`change:${name}`, draw));
+      }
+      draw();
+    },
+    listen(what, draw) {
+      undo.push(link.listen((said) => said === what && draw()));
+      draw();
+    },
+    touch: touches(link),
+  };
+  el.classList.add("nbt");
+  // Without this, keys pressed in the widget act on the notebook: `d d` would delete the cell. (JupyterLab reads it.)
+  el.dataset.lmSuppressShortcuts = "true";
+  el.addEventListener("keydown", (event) => event.stopPropagation());
+  for (const kind of ["pointerdown", "pointermove", "keydown"]) el.addEventListener(kind, view.touch);
+  link.heard = Date.now();
+  model.send({ kind: "hello", view: id });
+  view.end = () => {
+    undo.forEach((step) => step());
+    model.send({ kind: "bye", view: id });
+  };
+  return view;
+}
+
+/** Tells the kernel now and then that somebody is at work here; only where it matters, after a run has ended. */
+function touches(link) {
+  let last = 0;
+  return () => {
+    if (!link.ended || Date.now() - last < 10_000) return;
+    last = Date.now();
+    link.request("touch");
+  };
+}

@@ -1,0 +1,95 @@
+import { curves } from "./chart.js";
+import { duration, fill, h, scaled, section } from "./dom.js";
+
+// A run while it goes on.
+
+const LIVE = new Set(["created", "queued", "starting", "running", "paused", "stopping", "stalled"]);
+
+/** Whether somebody is at work on the run shown. */
+export const isLive = (run) => LIVE.has(run.status);
+
+/** Says so when the kernel has not been heard for a while, and how to go on. */
+export function silence(view) {
+  const { link, model } = view;
+  const said = h("div.nbt-alert", { role: "alert", hidden: true });
+  view.listen("silence", () => {
+    said.hidden = !link.silent;
+    if (!link.silent) return;
+    const id = model.get("run")?.id;
+    const code = id ? `%load_ext nbtransfer\n%transfer attach ${id}` : "%load_ext nbtransfer\n%transfer";
+    const copy = h("button", { type: "button", onclick: () => navigator.clipboard.writeText(code).then(() => fill(copy, "Copied")) }, "Copy");
+    fill(
+      said,
+      h("strong", {}, "No word from the kernel. "),
+      id ? "If it was restarted, this view is cut off, but the run is not: run this in a cell to see it again." : "If it was restarted, run this in a cell.",
+      h("pre", {}, code),
+      copy,
+    );
+  });
+  return said;
+}
+
+const SENTENCES = {
+  created: "The worker is being started.",
+  starting: "The worker loads its framework, the weights and the images.",
+  stopping: "Stopping after the present step.",
+  lost: "The worker is gone.",
+};
+
+function where(run) {
+  const phase = run.phases.find((one) => one.name === run.phase);
+  if (run.status !== "running" || !phase) return [SENTENCES[run.status] ?? "", run.message].filter(Boolean).join(" ");
+  const left = run.left === null ? "" : `, about ${duration(run.left)} left`;
+  const number = run.phases.length > 1 ? ` (phase ${run.phases.indexOf(phase) + 1} of ${run.phases.length})` : "";
+  return `Epoch ${run.epoch} of ${run.epochs}; ${run.phase}${number}${left}.`;
+}
+
+export function monitor(view) {
+  const { model, link } = view;
+  const status = h("strong.nbt-status");
+  const bar = h("progress", { max: 1, "aria-label": "Progress of the run" });
+  const place = h("p", { role: "status", "aria-live": "polite" });
+  const facts = h("p.nbt-soft");
+  const notes = h("ul.nbt-notes");
+  const failure = h("p.nbt-problem", { role: "alert" });
+  const log = h("pre.nbt-log", { tabindex: 0, "aria-label": "Last lines of the log" });
+  const logged = h("details", {}, h("summary", {}, "Log"), log);
+  const stop = h("button.nbt-stop", { type: "button", onclick: press }, "Stop");
+
+  function press() {
+    stop.disabled = true;
+    failure.textContent = "";
+    link.request("stop").catch((error) => {
+      failure.textContent = error.message;
+      draw();
+    });
+  }
+
+  function draw() {
+    const run = model.get("run");
+    link.ended = Boolean(run.ended);
+    whole.hidden = !run.id;
+    if (!run.id) return;
+    status.textContent = run.status;
+    status.dataset.status = run.status;
+    bar.value = run.fraction;
+    bar.hidden = run.ended;
+    place.textContent = where(run);
+    stop.hidden = !isLive(run);
+    stop.disabled = run.status === "stopping";
+    const learning = run.phases.map((phase) => `${phase.name}: ${scaled(phase.trainable)} of ${scaled(run.total)} parameters learn`);
+    facts.textContent = [`${run.id}: ${run.recipe}`, ...learning, run.device].filter(Boolean).join(" · ");
+    fill(notes, run.notes.map((note) => h("li", {}, note)));
+  }
+
+  const whole = section("Run", h("div.nbt-bar", {}, status, bar, stop), place, failure, curves(view), facts, notes, logged);
+  view.watch("run", draw);
+  view.watch("log", () => {
+    const text = model.get("log");
+    logged.hidden = !text;
+    log.textContent = text;
+    if (model.get("run").status === "failed" || model.get("run").status === "lost") logged.open = true;
+    log.scrollTop = log.scrollHeight;
+  });
+  return whole;
+}

@@ -1,0 +1,11 @@
+import { viewOf } from "./link.js";
+import { monitor, silence } from "./monitor.js";
+import { result } from "./result.js";
+
+export default {
+  render({ model, el }) {
+    const view = viewOf(model, el);
+    el.append(silence(view), monitor(view), result(view));
+    return view.end;
+  },
+};
