@@ -32,7 +32,7 @@ def draw(example: Example, before: str, after: str, ink: str) -> Figure:
     )
     figure.supxlabel(f"before: {before}   ·   after: {after}", fontsize=SMALL, color=ink)
     # Rows of their own: the colour bar of one would open a gap in the other.
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1, 1.05))
+    upper, lower = figure.subfigures(2, 1, height_ratios=(1, 1.05))  # type: ignore[misc]
     for row in (upper, lower):
         row.patch.set_alpha(0)
     image, *places = upper.subplots(1, 5)

@@ -81,8 +81,8 @@ class Example:
         kept = f"Bitwise equal: {', '.join(equal)}." if equal else "No stage is bitwise equal."
         return (
             f"{self.name}{is_a}: before {before}, after {after}. Evidence for {self.target} {c.before:.2f} → {c.after:.2f}: "
-            f"{signed(c.shared)} due to shared features, {signed(c.head)} due to the head, {together(c)}. Input attributions agree "
-            f"to {said(f.inputs.agreement)} (random head: {said(f.inputs.floor)}). {kept}"
+            f"{signed(c.shared)} due to shared features, {signed(c.head)} due to the head, {together(c)}. Input attributions "
+            f"agree to {said(f.inputs.agreement)} (random head: {said(f.inputs.floor)}). {kept}"
             + (f" No evidence map: {f.note}." if f.note else "")
         )
 
