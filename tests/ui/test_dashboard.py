@@ -1,0 +1,218 @@
+"""The dashboard without a browser: what it synchronises, what it answers, what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import nbtransfer as nt
+from nbtransfer.core import events as ev
+from nbtransfer.jobs.draft import Draft
+from nbtransfer.store import runs
+from nbtransfer.store.journal import JournalWriter
+from nbtransfer.ui import pump
+from nbtransfer.ui.dashboard import dashboard
+from nbtransfer.ui.run_monitor import Ending
+from tests.jobs.test_runs import PATIENCE, recipe, until
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Catch what widgets send to the browser."""
+    sent = []
+    monkeypatch.setattr("nbtransfer.ui.widget.Panel.send", lambda _self, message, _buffers=None: sent.append(message))
+    return sent
+
+
+@pytest.fixture
+def made(told, images):
+    board = dashboard(nt.Task.from_folder(images, holdout=0.25))
+    yield board
+    board.close()
+    pump.close()
+
+
+def ask(panel, told, op, **args):
+    """A request as a browser sends it, and its reply."""
+    panel._answer({"kind": "request", "id": "1", "op": op, "args": args})
+    return told.pop()
+
+
+def test_it_begins_with_the_task_and_what_a_recipe_would_take(made):
+    assert made.task["counts"]["red"] == {"train": 9, "val": 3, "test": 0}
+    assert len(made.task["pictures"]["blue"]) == 6
+    assert made.settings["strategy"] == "lp_ft"
+    assert [p["name"] for p in made.phases] == ["lp", "ft"]
+    assert made.frozen == []
+    assert len(made.backbones) == len(nt.backbones())
+    assert repr(made) == f"Dashboard({made.draft!r})"
+
+
+def test_choices_reach_the_draft_and_the_draft_reaches_the_view(made, told):
+    assert ask(made, told, "choose", backbone="resnet34", strategy="ft", epochs=4)["ok"]
+    assert made.draft.recipe().backbone == made.card["name"] == "resnet34"
+    made.frozen = ["stem", "layer1"]
+    assert made.draft.recipe().freeze == nt.FreezePlan.up_to("resnet34", "layer1")
+    made.draft.choose(freeze=nt.FreezePlan.all().thaw("layer4"), lr=0.01)
+    made.tick()
+    assert made.frozen == ["stem", "layer1", "layer2", "layer3"]
+    assert made.settings["lr"] == 0.01
+    assert ask(made, told, "choose", lr=None)["ok"]  # a field left empty
+    assert made.draft.recipe().lr is None
+
+
+def test_a_wrong_choice_is_one_sentence_and_changes_nothing(made, told):
+    before = made.draft.choices
+    for wrong, said in (({"epochs": 0}, "epochs is 0"), ({"backbone": "resnet19"}, "did you mean"), ({"lr": -1}, "lr is -1")):
+        reply = ask(made, told, "choose", **wrong)
+        assert (reply["ok"], said in reply["error"], reply["error"].count("\n")) == (False, True, 0)
+    assert made.draft.choices is before
+
+
+def test_every_request_is_answered(made, told):
+    assert "knows no 'nonsense'" in ask(made, told, "nonsense")["error"]
+    assert "there is no run" in ask(made, told, "stop")["error"]
+    assert "please report" in ask(made, told, "data", wrong=1)["error"]
+
+
+def test_other_images_can_be_chosen(made, told, images):
+    (images / "red").rename(images / "<b>red")
+    assert ask(made, told, "data", source=str(images), holdout=0.5)["ok"]
+    assert made.task["counts"]["<b>red"]["val"] == 6
+
+
+def test_ticking_twice_the_same_is_no_news(made, told):
+    revision = made.draft.revision
+    made.frozen = []
+    made.tick()
+    assert made.draft.revision == revision
+    assert [m for m in told if m["kind"] != "beat"] == []
+
+
+def test_a_run_from_start_to_stop(made, told):
+    ask(made, told, "choose", backbone="shufflenet_v2_x0_5", strategy="ft", epochs=5000, image_size=40, batch_size=8)
+    made.draft.choose(weights=None, threads=1, device="cpu")
+    reply = ask(made, told, "start")
+    run = nt.attach(reply["value"])
+    until(run, lambda state: len(state.history) >= 2)
+    made.tick()
+    assert (made.run["id"], made.run["status"], made.run["epochs"]) == (run.id, "running", 5000)
+    first = [m for m in told if m["kind"] == "curves"][-1]
+    assert (first["from"], first["rows_from"]) == (0, 0)
+    rows = len(first["rows"])
+    until(run, lambda state: len(state.history) >= rows + 2)
+    made.tick()
+    second = [m for m in told if m["kind"] == "curves"][-1]
+    assert second["rows_from"] == rows  # only what is new
+    assert ask(made, told, "stop")["ok"]
+    assert run.wait(PATIENCE).status == "stopped"
+    made.tick()
+    assert made.run["ended"]
+    assert made.result["scores"][0]["examples"] == 9
+    assert json.loads(json.dumps(made.get_state(["run", "result", "task", "nodes"])))
+
+
+def test_a_new_view_is_told_everything(images, told):
+    run = run_with_epochs(images, 3)
+    board = dashboard(run=run)
+    told.clear()
+    board._receive(board, {"kind": "hello", "view": "1"}, None)
+    curves = told[0]
+    assert (curves["from"], len(curves["rows"])) == (0, 3)
+    assert board.draft.recipe() == run.recipe  # what the run was is what the next one begins with
+    board._receive(board, {"kind": "bye", "view": "1"}, None)
+    board.close()
+    pump.close()
+
+
+def run_with_epochs(images, count):
+    paths = runs.create(recipe(images))
+    journal = JournalWriter(paths.events, 1)
+    journal.append(ev.Starting(1, "h", "3"))
+    for epoch in range(1, count + 1):
+        journal.append(ev.Step("ft", epoch, 3, 4, 1.0, 1e-3, 10.0))
+        journal.append(ev.EpochEnded("ft", epoch, 4 * epoch, 1.0, 0.5, 1.0, 6, 9, 1e-3, 1.0, True))
+    journal.close()
+    return nt.attach(paths.id)
+
+
+def test_a_result_has_scores_mistakes_and_the_receipt(images, told):
+    run = nt.start(recipe(images, freeze=nt.FreezePlan.up_to("shufflenet_v2_x0_5", "stem"), epochs=1))
+    run.wait(PATIENCE)
+    monitor = nt.RunMonitor(run)
+    assert monitor.result["rows"][0][0] == "blue"
+    assert monitor.result["wrong"] == sum(map(sum, monitor.result["confusion"])) - sum(
+        row[i] for i, row in enumerate(monitor.result["confusion"])
+    )
+    assert len(monitor.result["mistakes"]) == min(8, monitor.result["wrong"])
+    assert "did not change while frozen" in monitor.result["receipt"]
+    assert repr(monitor) == f"RunMonitor({run!r})"
+    html = monitor.as_html()
+    assert f"%transfer attach {run.id}" in html
+    assert "Confusion matrices" in html
+
+
+class Place:
+    """A display handle."""
+
+    def __init__(self):
+        self.bundles = []
+
+    def update(self, bundle, raw):
+        self.bundles.append(bundle)
+
+
+def test_a_view_turns_into_a_report_once_nobody_looks(images, told):
+    run = nt.start(recipe(images, epochs=1))
+    run.wait(PATIENCE)
+    monitor, place = nt.RunMonitor(run, report_after=0), Place()
+    monitor._ending.shown._handles.append(place)
+    monitor.tick()
+    monitor.touch()
+    monitor.tick()  # somebody was there: wait anew
+    assert place.bundles == []
+    monitor.tick()
+    assert place.bundles[0]["text/plain"] == repr(monitor)
+    assert "nbtransfer-report" in place.bundles[0]["text/html"]
+    monitor.tick()
+    assert len(place.bundles) == 1
+
+
+def test_a_live_run_keeps_its_view():
+    class Panel:
+        run = {"ended": False}  # noqa: RUF012
+
+    ending, place = Ending(0), Place()
+    ending.shown._handles.append(place)
+    for _ in range(3):
+        ending.settle(Panel())
+    assert place.bundles == []
+
+
+def test_the_kernel_never_loads_torch_for_it(images):
+    code = (
+        "import sys, nbtransfer as nt; d = nt.dashboard(nt.Task.from_folder(sys.argv[1]));"
+        "d.choose(backbone='vit_b_16'); d.frozen = ['stem']; d.tick(); nt.LayerTree('resnet18').plan;"
+        "print([m for m in ('torch', 'captum', 'matplotlib.pyplot') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(images)], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_dashboard_shares_a_draft(images):
+    draft = Draft()
+    board = nt.dashboard(draft=draft)
+    draft.choose(task=nt.Task.from_folder(images))
+    board.tick()
+    assert board.task["name"] == "images"
+    board.close()
+
+
+def test_what_is_wrong_with_images_is_said_by_name(made, told, images):
+    (images / "red" / "00.png").write_bytes(b"no image")
+    reply = ask(made, told, "data", source=str(images))
+    assert "red/00.png" in reply["error"]
+    assert made.task["counts"]["red"]["train"] == 9

@@ -1,0 +1,45 @@
+"""One thread for all widgets, that ends when nobody needs it."""
+
+from __future__ import annotations
+
+import threading
+
+from nbtransfer.ui import pump
+
+
+def pumps():
+    return [thread for thread in threading.enumerate() if thread.name == "nbtransfer-pump"]
+
+
+def wait_for_end():
+    for thread in pumps():
+        thread.join(10)
+    assert pumps() == []
+
+
+def test_all_are_called_by_one_thread_until_removed():
+    wait_for_end()
+    counts, enough = {"a": 0, "b": 0}, threading.Event()
+
+    def tick(name):
+        counts[name] += 1
+        if min(counts.values()) >= 2:
+            enough.set()
+
+    for name in counts:
+        pump.add(name, lambda name=name: tick(name))
+    assert enough.wait(10)
+    assert len(pumps()) == 1
+    pump.remove("a")
+    pump.remove("b")
+    wait_for_end()
+
+
+def test_it_can_be_used_again_after_it_was_closed():
+    pump.close()
+    wait_for_end()
+    called = threading.Event()
+    pump.add("again", called.set)
+    assert called.wait(10)
+    pump.close()
+    wait_for_end()
