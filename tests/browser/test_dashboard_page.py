@@ -1,0 +1,193 @@
+"""The dashboard's module in a bare page with a fake model: what it shows, asks for and lets go of."""
+
+from __future__ import annotations
+
+import pytest
+
+import nbtransfer as nt
+
+HOSTILE = "<img src=x onerror=window.hacked=1>"
+ROW = {
+    "phase": "ft", "epoch": 1, "step": 4, "loss": 1.1, "accuracy": 0.4, "val_loss": 1.0, "val_accuracy": 0.5,
+    "val_interval": [0.3, 0.7], "lr": 0.001, "seconds": 2.0, "best": True,
+}  # fmt: skip
+RUN = {
+    "id": "20260101-000000-abcdef", "status": "running", "ended": False, "message": "", "recipe": f"{HOSTILE} · resnet18 · ft",
+    "phase": "ft", "phases": [{"name": "ft", "epochs": 4, "lr": 0.001, "trainable": 1000, "summary": ""}], "total": 2000,
+    "device": "cpu", "epoch": 2, "epochs": 4, "fraction": 0.3, "left": 75.0, "seconds": 3.0, "best": ROW, "notes": [HOSTILE],
+}  # fmt: skip
+RESULT = {
+    "scores": [{"split": "val", "accuracy": 0.5, "interval": [0.3, 0.7], "correct": 5, "examples": 10}], "split": "val",
+    "classes": [HOSTILE, "b"], "confusion": [[3, 2], [3, 2]], "header": ["class"], "rows": [[HOSTILE], ["b"]],
+    "mistakes": [{"picture": None, "said": HOSTILE, "source": HOSTILE}], "wrong": 5, "receipt": HOSTILE,
+}  # fmt: skip
+
+
+@pytest.fixture
+def board(images):
+    (images / "red").rename(images / HOSTILE)
+    made = nt.dashboard(nt.Task.from_folder(images))
+    yield made
+    made.close()
+
+
+def change(page, **traits):
+    page.evaluate("(traits) => Object.entries(traits).forEach(([name, value]) => window.model.set(name, value))", traits)
+
+
+def asked(page, op):
+    return page.evaluate("(op) => window.sent.filter((m) => m.op === op)", op)
+
+
+def answer(page, request, **rest):
+    page.evaluate("(message) => window.hear(message)", {"kind": "reply", "id": request["id"], **rest})
+
+
+def test_names_are_text_never_markup(render, board):
+    page = render(board)
+    change(page, run=RUN, log=HOSTILE, result=RESULT)
+    assert page.locator("img[src=x]").count() == 0
+    assert page.evaluate("window.hacked") is None
+    assert page.get_by_text(HOSTILE).count() >= 6
+
+
+def test_a_live_run_shows_where_it_is_and_its_curves(render, board):
+    page = render(board)
+    assert not page.get_by_role("heading", name="Run", exact=True).is_visible()
+    change(page, run=RUN)
+    assert page.get_by_text("Epoch 2 of 4; ft, about 1 min 15 s left.").is_visible()
+    curves = {"kind": "curves", "generation": 0, "from": 0, "points": [[0.25, 1.3], [0.5, 1.2]], "rows_from": 0, "rows": [ROW]}
+    page.evaluate("(message) => window.hear(message)", curves)
+    assert page.get_by_role("img", name="Loss (nats)").is_visible()
+    assert page.get_by_text("Best: 0.500 (95 % 0.300–0.700) in epoch 1.").is_visible()
+    lengths = "[...document.querySelectorAll('path.nbt-train')].map((path) => path.getAttribute('d').length)"
+    before = page.evaluate(lengths)[0]
+    page.evaluate("(message) => window.hear(message)", {**curves, "from": 2, "points": [[0.75, 1.1]], "rows_from": 1, "rows": []})
+    assert page.evaluate(lengths)[0] > before
+    page.get_by_text("Figures as a table").click()
+    assert page.get_by_role("cell", name="0.500 (0.300–0.700)").is_visible()
+
+
+def test_start_asks_once_and_says_what_is_wrong(render, board):
+    page = render(board)
+    page.get_by_role("button", name="Start").click()
+    [request] = asked(page, "start")
+    assert page.get_by_role("button", name="Start").is_disabled()
+    answer(page, request, ok=False, error="the disk is full")
+    assert page.get_by_role("alert").filter(has_text="the disk is full").is_visible()
+    page.get_by_role("button", name="Start").click()
+    change(page, run=RUN)
+    assert page.get_by_role("button", name="Start").is_disabled()
+    page.get_by_role("button", name="Stop").click()
+    assert len(asked(page, "stop")) == 1
+
+
+def test_choosing_sends_one_request_each(render, board):
+    page = render(board)
+    page.get_by_label("Find a backbone").fill("efficientnet_lite0")
+    page.get_by_label("Find a backbone").press("Enter")
+    page.get_by_label("Strategy").select_option("ft")
+    page.get_by_label("Epochs").fill("7")
+    page.get_by_label("Learning rate").fill("1e-2")
+    page.get_by_label("Learning rate").press("Tab")
+    changes = [request["args"] for request in asked(page, "choose")]
+    assert changes == [{"backbone": "efficientnet_lite0"}, {"strategy": "ft"}, {"epochs": 7}, {"lr": 0.01}]
+    answer(page, asked(page, "choose")[2], ok=False, error="epochs is 7; use fewer")
+    page.wait_for_function("document.querySelector('[data-name=epochs]').value === '10'")  # back to what holds
+
+
+def test_ticking_counts_parameters_with_the_head(render, board):
+    page = render(board)
+    page.get_by_role("button", name="Freeze all").click()
+    assert page.get_by_text("1.54 k of 11.2 M parameters learn, 1.54 k of them in the head").is_visible()
+    assert page.evaluate("window.saves") == 1
+
+
+def test_a_silent_kernel_is_noticed_and_how_to_go_on_is_said(render, board):
+    page = render(board)
+    change(page, run=RUN)
+    alert = page.get_by_role("alert").filter(has_text="No word from the kernel")
+    page.evaluate("window.hear({ kind: 'beat' })")
+    assert alert.count() == 0
+    alert.wait_for()  # five missed beats
+    assert alert.get_by_text("%transfer attach 20260101-000000-abcdef").is_visible()
+    page.evaluate("window.hear({ kind: 'beat' })")
+    assert not alert.is_visible()
+
+
+def test_two_views_show_the_same_and_one_can_go(render, board):
+    page = render(board)
+    listeners = page.evaluate("window.watched()")
+    page.evaluate("async () => { window.endOfSecond = await window.show(); }")
+    assert page.evaluate("window.watched()") == 2 * listeners
+    change(page, frozen=["stem"])
+    assert page.locator("[role=treeitem][title=stem][aria-checked=false]").count() == 2
+    page.evaluate("window.endOfSecond()")
+    assert page.evaluate("window.watched()") == listeners
+    hellos = page.evaluate("window.sent.filter((m) => m.kind === 'hello' || m.kind === 'bye').map((m) => [m.kind, m.view])")
+    assert [kind for kind, _ in hellos] == ["hello", "hello", "bye"]
+    assert hellos[1][1] == hellos[2][1]
+
+
+def test_a_comparison_is_asked_for_and_shown(render, board):
+    page = render(board)
+    change(page, run={**RUN, "status": "finished", "ended": True})
+    page.get_by_role("button", name="Compare before and after").click()
+    images = [{"sample": ["val", 4], "text": "a.png: is a, said b", "right": False}]
+    moments = {"before": [["0-lp", "after lp"]], "after": [["0-lp", "after lp"], ["best", "best"]], "classes": ["a", "b"]}
+    answer(page, asked(page, "moments")[0], ok=True, value={**moments, "images": images})
+    page.wait_for_function("window.sent.some((m) => m.op === 'explain')")
+    expected = {"samples": [["val", 4]], "target": None, "before": "0-lp", "after": "best", "ink": "black"}
+    assert asked(page, "explain")[0]["args"] == expected
+    page.get_by_label("Evidence for").select_option("b")
+    page.wait_for_function("window.sent.filter((m) => m.op === 'explain').length === 2")
+    first, second = asked(page, "explain")
+    pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    found = {"png": pixel, "caption": HOSTILE, "header": ["part", "sum"], "table": [["shared", "0.5"]]}
+    answer(page, second, ok=True, value=found)
+    answer(page, first, ok=True, value={**found, "caption": "too late"})  # the newest question counts
+    assert page.get_by_role("img", name=HOSTILE).is_visible()
+    assert page.get_by_text("too late").count() == 0
+    assert page.locator("img[src=x]").count() == 0
+
+
+@pytest.mark.parametrize(("width", "columns"), [(480, 1), (1200, 2)])
+def test_it_fits_narrow_and_wide(render, board, width, columns):
+    page = render(board, viewport={"width": width, "height": 800})
+    change(page, run=RUN, result=RESULT)
+    layout = page.evaluate("getComputedStyle(document.querySelector('.nbt-dashboard')).gridTemplateColumns")
+    assert len(layout.split()) == columns
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_in_both_schemes(render, board, scheme):
+    """Contrast of at least 4.5 between every text and what is behind it (WCAG 2, AA)."""
+    page = render(board, color_scheme=scheme)
+    change(page, run=RUN, result=RESULT)
+    assert page.evaluate(CONTRAST) == []
+
+
+CONTRAST = """() => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+  const paint = (colours) => {
+    canvas.clearRect(0, 0, 1, 1);
+    for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const light = (rgb) => {
+    const [r, g, b] = rgb.map((v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const poor = [];
+  for (const el of document.querySelectorAll(".nbt *")) {
+    const own = [...el.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    if (!own || !el.checkVisibility() || el.closest("svg, option, :disabled")) continue;
+    const grounds = [];
+    for (let at = el; at; at = at.parentElement) grounds.unshift(getComputedStyle(at).backgroundColor);
+    const behind = paint(grounds), text = paint([...grounds, getComputedStyle(el).color]);
+    const [a, b] = [light(behind), light(text)].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) poor.push([el.className, el.textContent.slice(0, 40), (a + 0.05) / (b + 0.05)]);
+  }
+  return poor;
+}"""
