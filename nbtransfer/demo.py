@@ -10,7 +10,9 @@ from typing import Any
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.errors import InputError
 from nbtransfer.jobs.launcher import start
+from nbtransfer.jobs.run import Run
 from nbtransfer.tasks.task import Task
+from nbtransfer.ui.comparison import Comparison, explain
 from nbtransfer.ui.progress import ending, watch
 from nbtransfer.ui.report import Report
 
@@ -24,6 +26,16 @@ RECIPES: dict[str, dict[str, Any]] = {
     "lp": {"strategy": "lp", "epochs": 8, "augment": ()},
     "ft": {"strategy": "ft", "epochs": 8, "augment": ("flip", "flip_vertical")},
 }
+DEFECT, EXPLAINED = "local", 3
+
+
+def changes(task: Task, lp: Run, ft: Run) -> tuple[Comparison, ...]:
+    """What fine-tuning changed for a few local defects: those it answers best among those the probe does not see."""
+    samples, label = list(task.split("test")), task.classes.index(DEFECT)
+    before = {number: row for number, _, row in lp.predictions("test")}
+    after = sorted(ft.predictions("test"), key=lambda answer: answer[2][label], reverse=True)
+    found = [n for n, truth, row in after if truth == label == row.index(max(row)) and before[n][label] < max(before[n])]
+    return (explain(ft, [samples[n] for n in found[:EXPLAINED]], DEFECT, before=lp),) if found else ()
 
 
 def tell(report: Path, say: Callable[[str], object]) -> tuple[Report, bool]:
@@ -43,7 +55,7 @@ def tell(report: Path, say: Callable[[str], object]) -> tuple[Report, bool]:
             say(runs[name].log())
             break
     finished = {name: run for name, run in runs.items() if run.state.status == "finished"}
-    told = Report(task, finished)
+    told = Report(task, finished, changes(task, **finished) if len(finished) == len(RECIPES) else ())
     if finished:
         told.write(report.absolute())
     return told, len(finished) == len(RECIPES)

@@ -12,7 +12,7 @@ from nbtransfer.attribution import drift, evidence
 from nbtransfer.attribution.agreement import agreement
 from nbtransfer.attribution.boundary import Boundary, find
 from nbtransfer.attribution.findings import Change, Evidence, Finding, Inputs
-from nbtransfer.attribution.inputs import FIRST_STEPS, baseline, check_baseline, integrated_gradients
+from nbtransfer.attribution.inputs import baseline, before_and_after, check_baseline, integrated_gradients
 from nbtransfer.attribution.snapshot import exactly, shared_digest, snapshot
 from nbtransfer.engine.model import TransferModel
 from nbtransfer.engine.preprocess import Normalise
@@ -120,8 +120,8 @@ class _Pair:
 
     def _inputs(self, image: torch.Tensor, target: int) -> Inputs:
         start = baseline(self.start, image, self.models[1].spec)
-        before, after = (integrated_gradients(model, image, start, target) for model in self.models)
-        floor = integrated_gradients(self.random_head, image, start, target, most=FIRST_STEPS)
+        before, after = before_and_after(self.models, image, start, target)
+        floor = integrated_gradients(self.random_head, image, start, target)
         return Inputs(self.start, before, after, agreement(before.map, after.map), agreement(floor.map, after.map))
 
 

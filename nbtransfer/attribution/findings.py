@@ -108,10 +108,16 @@ class InputMap:
     steps: int
 
     @property
+    def missing(self) -> float:
+        """What the map leaves of the difference."""
+        return self.difference - float(self.map.sum())
+
+    @property
     def error(self) -> float:
-        """How far the map misses the difference, as a share of it (0.05 is 5 %); 0 when both are 0."""
-        missed = abs(float(self.map.sum()) - self.difference)
-        return missed / abs(self.difference) if self.difference else (0.0 if missed == 0 else float("inf"))
+        """Completeness error: what is missing as a share of the difference (0.05 is 5 %); 0 when there is none of either."""
+        if self.difference == 0:
+            return 0.0 if self.missing == 0 else float("inf")
+        return abs(self.missing / self.difference)
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from nbtransfer.engine.model import TransferModel
 from nbtransfer.errors import InputError
 
 Baseline = Literal["blur", "mean", "black"]
-FIRST_STEPS, MOST_STEPS, CHUNK = 16, 64, 8
+COARSE, FINE, CHUNK = 16, 64, 8
+"""Steps of a path, at first and where that is not enough, and how many of them are computed at once."""
 ENOUGH = 0.05
-"""Largest completeness error that ends the search for a finer path."""
 BLUR = 1 / 16
 """Standard deviation of the blur, as a share of the image's side."""
 
@@ -53,24 +53,31 @@ def _blurred(images: torch.Tensor) -> torch.Tensor:
     return F.gaussian_blur(rows, [2 * reach + 1, 1], [sigma, sigma])  # type: ignore[no-any-return]
 
 
-def integrated_gradients(
-    model: TransferModel, image: torch.Tensor, start: torch.Tensor, target: int, most: int = MOST_STEPS
-) -> InputMap:
-    """Where in a normalised image (1, 3, H, W) the margin of class `target` comes from, compared with `start`.
+def before_and_after(
+    models: tuple[TransferModel, TransferModel], image: torch.Tensor, start: torch.Tensor, target: int
+) -> tuple[InputMap, InputMap]:
+    """Both maps, each finer where it misses more than 5 % of the larger difference: they are looked at on one scale."""
+    coarse = [integrated_gradients(model, image, start, target) for model in models]
+    most = ENOUGH * max(abs(found.difference) for found in coarse)
+    before, after = (
+        found if abs(found.missing) <= most else integrated_gradients(model, image, start, target, FINE)
+        for model, found in zip(models, coarse, strict=True)
+    )
+    return before, after
 
-    16 steps, doubled until the map adds up to within 5 % or there are `most` steps.
-    """
+
+def integrated_gradients(
+    model: TransferModel, image: torch.Tensor, start: torch.Tensor, target: int, steps: int = COARSE
+) -> InputMap:
+    """Where in a normalised image (1, 3, H, W) the margin of class `target` comes from, compared with `start`."""
     margin = _margin(model, target)
     with torch.no_grad():
         difference = float(margin(image)) - float(margin(start))
-    method, steps = IntegratedGradients(margin), FIRST_STEPS
-    while True:
-        # Captum sets requires_grad on what it is given: a clone keeps the caller's tensor as it is.
-        given = method.attribute(image.clone(), baselines=start.clone(), n_steps=steps, internal_batch_size=CHUNK)
-        found = InputMap(given[0].sum(0).detach().double().cpu().numpy(), difference, steps)
-        if found.error <= ENOUGH or steps >= most:
-            return found
-        steps *= 2
+    # Captum sets requires_grad on what it is given: a clone keeps the caller's tensor as it is.
+    given = IntegratedGradients(margin).attribute(
+        image.clone(), baselines=start.clone(), n_steps=steps, internal_batch_size=CHUNK
+    )
+    return InputMap(given[0].sum(0).detach().double().cpu().numpy(), difference, steps)
 
 
 def _margin(model: TransferModel, target: int) -> Callable[[torch.Tensor], torch.Tensor]:

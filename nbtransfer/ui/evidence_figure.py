@@ -17,6 +17,8 @@ COLOURMAP = "RdBu_r"
 PERCENTILE = 99.5
 CELLS = 56
 """Input attributions alternate from pixel to pixel; they are drawn as sums over squares, at most so many across."""
+DOUBTFUL = 0.05
+"""Completeness errors above this are coloured."""
 SMALL = 8
 
 
@@ -75,7 +77,7 @@ def _inputs(figure: SubFigure, places: list[Axes], inputs: Inputs, ink: str) -> 
     limit = _limit(*maps)
     for axes, title, found, summed in zip(places, ("before", "after"), (inputs.before, inputs.after), maps, strict=True):
         drawn = _map(axes, summed, limit)
-        _label(axes, f"input attribution {title}", _completeness(found), ink)
+        _label(axes, f"input attribution {title}", _completeness(found), ink, doubtful=found.error > DOUBTFUL)
     note = f"logits per {size} × {size} px" if size > 1 else "logits per px"
     _bar(figure, drawn, places, f"{note}\nbaseline: {inputs.baseline}", ink)
 
@@ -145,9 +147,9 @@ def _bar(figure: SubFigure, drawn: Any, places: list[Axes], label: str, ink: str
     bar.outline.set_edgecolor(ink)
 
 
-def _label(axes: Axes, title: str, below: str, ink: str) -> None:
+def _label(axes: Axes, title: str, below: str, ink: str, *, doubtful: bool = False) -> None:
     axes.set_title(title, fontsize=9, color=ink)
-    axes.set_xlabel(below, fontsize=SMALL, color=ink)
+    axes.set_xlabel(below, fontsize=SMALL, color=COLOURS[1] if doubtful else ink)
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():

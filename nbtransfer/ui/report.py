@@ -18,6 +18,7 @@ from nbtransfer.core.text import counted, duration, html_table, scaled, text_tab
 from nbtransfer.jobs.run import Run
 from nbtransfer.store import atomic
 from nbtransfer.tasks.task import Task
+from nbtransfer.ui.comparison import Comparison
 from nbtransfer.ui.figures import curves, svg
 
 THUMBNAILS, MISTAKES = 6, 8
@@ -25,10 +26,11 @@ THUMBNAILS, MISTAKES = 6, 8
 
 @dataclass(frozen=True)
 class Report:
-    """Runs on one task, side by side, under the names they go by in the report."""
+    """Runs on one task, side by side, under the names they go by in the report, and comparisons to show with them."""
 
     task: Task
     runs: Mapping[str, Run]
+    comparisons: Sequence[Comparison] = ()
 
     HEADER = ("strategy", "validation accuracy (95 %)", "test accuracy (95 %)", "seconds", "trainable parameters")
 
@@ -66,6 +68,8 @@ class Report:
         yield f"<h2>The examples</h2>{self._examples()}"
         yield f"<h2>How it learned</h2>{svg(curves({name: run.history() for name, run in self.runs.items()}))}"
         yield f"<h2>Confusion matrices</h2><div class=side>{''.join(_confusion(n, r) for n, r in self.runs.items())}</div>"
+        if self.comparisons:
+            yield f"<h2>What changed: shared layers against head</h2>{''.join(map(_comparison, self.comparisons))}"
         for name, run in self.runs.items():
             yield f"<h2>Worst mistakes: {escape(name)}</h2>{self._mistakes(run)}"
         for name, run in self.runs.items():
@@ -123,6 +127,17 @@ def _picture(png: bytes, ink: str) -> str:
     return (
         f'<p><img style="background:{ground};max-width:100%" src="data:image/png;base64,{base64.b64encode(png).decode()}"></p>'
     )
+
+
+def _comparison(comparison: Comparison) -> str:
+    """Each image as a picture on white, and in words."""
+    figures = []
+    for number, example in enumerate(comparison.examples):
+        png = base64.b64encode(comparison.png(number)).decode()
+        picture = f'<img style="background:#fff;max-width:100%" src="data:image/png;base64,{png}" alt="">'
+        figures.append(f'<figure style="max-width:100%">{picture}<figcaption>{escape(example.caption())}</figcaption></figure>')
+    intro = f"{comparison!r}. How to read this, and what it cannot say: docs/explaining.md."
+    return f"<p class=note>{escape(intro)}</p>{''.join(figures)}"
 
 
 def _guess(probabilities: Sequence[float]) -> int:
