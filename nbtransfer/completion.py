@@ -19,13 +19,17 @@ from nbtransfer.store import runs
 from nbtransfer.tasks import demo
 from nbtransfer.tasks.task import DEMO_PREFIX
 
-LINE = re.compile(r"(?:[^#'\"]*=\s*)?%{0,2}transfer\s+(?P<typed>.*)")
+_LINE = re.compile(r"\s*(?:[^#'\"]*=\s*)?%?transfer\s+(?P<typed>.*)")
+_CELL = re.compile(r"%%transfer\s+(?:\S+\s+)*(?P<word>\S*)")
 _MOST_RUNS = 20
 
 
 def on_line(text: str, here: Here) -> list[str]:
     """Everything that could stand in place of the last word of a line, which may still be empty."""
-    match = LINE.fullmatch(text)
+    cell = _CELL.fullmatch(text)
+    if cell:
+        return _fitting(["-o", "--wait", "--help"], cell["word"])
+    match = _LINE.fullmatch(text)
     if match is None:
         return []
     *before, word = re.split(r"\s+", match["typed"])
@@ -35,11 +39,11 @@ def on_line(text: str, here: Here) -> list[str]:
 def in_recipe(text: str, here: Here) -> list[str]:
     """Everything that could stand in place of the last word of a recipe in YAML."""
     line = text.rpartition("\n")[2]
-    key, colon, value = line.partition(":")
-    if not colon:
+    keys = re.findall(r"(\w+):\s", line)
+    if not keys:
         return _fitting([f"{name}: " for name in recipe_text.KEYS], line)
-    word = re.split(r"[\s\[,]", value)[-1]
-    return _fitting(_values(key.strip(), word, here), word)
+    word = re.split(r"[\s\[{,]", line)[-1]
+    return _fitting(_values(keys[-1], word, here), word)
 
 
 def _fitting(candidates: Iterable[str], word: str) -> list[str]:

@@ -1,10 +1,12 @@
-"""Hooks that bring completion into a shell, and take it out again."""
+"""Completion of `%transfer`, brought into a shell and taken out again.
+
+One matcher answers for lines, assignments and cells. Hooks for single commands would not do: beside them, IPython goes
+on offering Python names.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from types import SimpleNamespace
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 from IPython.core.interactiveshell import InteractiveShell
@@ -12,50 +14,30 @@ from IPython.core.interactiveshell import InteractiveShell
 from nbtransfer.completion import in_recipe, on_line
 from nbtransfer.parsing import Here
 
-_HOOK = "complete_command"
-_STARTS = ("%transfer", "%%transfer")
-_ASSIGNED = re.compile(r"[^#'\"]*=\s*%transfer\s")
-
 
 def add(shell: InteractiveShell, here: Here) -> None:
-    """Complete lines that begin with the magic, assignments from it, and recipes in cells."""
+    """Complete what belongs to the magic; where there is nothing to offer, others are asked."""
 
-    def complete(_shell: InteractiveShell, event: SimpleNamespace) -> list[str]:
-        return _rest(on_line(event.text_until_cursor, here), event.text_until_cursor, event.symbol)
+    def match(context: CompletionContext) -> SimpleMatcherResult:
+        typed, found = _typed(context, here)
+        # IPython completes only what follows a delimiter such as `:`.
+        known = len(re.split(r"\s", typed)[-1]) - len(context.token)
+        offered = [SimpleCompletion(text=candidate[known:]) for candidate in found]
+        return {"completions": offered, "suppress": bool(offered), "ordered": True}
 
-    for start in _STARTS:
-        shell.set_hook(_HOOK, complete, str_key=start)
-    shell.set_hook(_HOOK, complete, re_key=_ASSIGNED.pattern)
-    shell.Completer.custom_matchers.append(_recipe_matcher(here))
+    shell.Completer.custom_matchers.append(context_matcher()(match))
 
 
 def remove(shell: InteractiveShell) -> None:
-    """Take all of it away."""
-    hooks = shell.strdispatchers[_HOOK]
-    for start in _STARTS:
-        hooks.strs.pop(start, None)
-    hooks.regexs.pop(_ASSIGNED, None)
-    ours = [m for m in shell.Completer.custom_matchers if getattr(m, "__module__", "") == __name__]
-    for matcher in ours:
-        shell.Completer.custom_matchers.remove(matcher)
+    """Take it away."""
+    matchers = shell.Completer.custom_matchers
+    matchers[:] = [matcher for matcher in matchers if matcher.__module__ != __name__]
 
 
-def _rest(candidates: list[str], text: str, symbol: str) -> list[str]:
-    """Candidates without what stands before `symbol`: IPython completes only what follows a delimiter such as `:`."""
-    word = re.split(r"\s", text)[-1]
-    return [candidate[len(word) - len(symbol) :] for candidate in candidates]
-
-
-def _recipe_matcher(here: Here) -> Callable[[CompletionContext], SimpleMatcherResult]:
-    def match_recipe(context: CompletionContext) -> SimpleMatcherResult:
-        first, _, body = context.full_text.partition("\n")
-        lines = body.split("\n")[: context.cursor_line]
-        if not first.startswith("%%transfer") or not lines:
-            return {"completions": []}
-        text = "\n".join([*lines[:-1], lines[-1][: context.cursor_position]])
-        found = in_recipe(text, here)
-        rest = _rest(found, text, context.token)
-        return {"completions": [SimpleCompletion(text=item) for item in rest], "suppress": bool(rest), "ordered": True}
-
-    marked: Callable[[CompletionContext], SimpleMatcherResult] = context_matcher()(match_recipe)
-    return marked
+def _typed(context: CompletionContext, here: Here) -> tuple[str, list[str]]:
+    """The text before the cursor that counts, and what may complete its last word."""
+    line = context.text_until_cursor
+    if context.cursor_line and context.full_text.startswith("%%transfer"):
+        above = context.full_text.split("\n")[1 : context.cursor_line]
+        return line, in_recipe("\n".join([*above, line]), here)
+    return line, on_line(line, here)

@@ -1,0 +1,155 @@
+"""What is offered after a tab, as text and in a real kernel."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+import nbtransfer as nt
+from nbtransfer import commands
+from nbtransfer.completion import in_recipe, on_line
+from nbtransfer.core import catalog
+from nbtransfer.jobs.draft import Draft
+from nbtransfer.parsing import Here
+from tests.jobs.test_runs import PATIENCE, recipe
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    jupyter_client = pytest.importorskip("jupyter_client")
+    pytest.importorskip("ipykernel")
+
+
+@pytest.fixture
+def here():
+    return Here("%transfer", "notebook", Draft(), lambda run, timeout: run.state, print, {})
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("%transfer st", ["start", "status", "stop"]),
+        ("run = %transfer sta", ["start", "status"]),
+        ("transfer ba", ["backbones", "backbone"]),
+        ("%transfer help wa", ["wait"]),
+        ("%transfer start --st", ["--strategy"]),
+        ("%transfer start --strategy l", ["lp", "last_stage", "lp_ft"]),
+        ("%transfer start --epochs 3 --strategy f", ["ft"]),
+        ("%transfer start --wait --opt", ["--optimiser"]),
+        ("%transfer start --augment flip c", ["crop", "colour"]),
+        ("%transfer start --epochs ", []),
+        ("%transfer backbone resnext50", ["resnext50_32x4d"]),
+        ("%transfer freeze stem layer", ["layer1", "layer2", "layer3", "layer4"]),
+        ("%transfer thaw layer4 --lr 0.1 --", ["--help", "--lr"]),
+        ("%transfer data demo:t", ["demo:textile"]),
+        ("%transfer nonsense x", []),
+        ("x = 3 # %transfer st", []),
+        ("print('%transfer st", []),
+    ],
+)
+def test_lines(here, line, found):
+    assert [c for c in on_line(line, here) if "." not in c] == found
+
+
+def test_everything_is_offered_at_first(here):
+    assert on_line("%transfer ", here) == list(commands.tree("notebook"))
+    assert set(on_line("%transfer backbone ", here)) == set(catalog.names())
+
+
+def test_layers_are_those_of_the_backbone_chosen(here):
+    here.draft.choose(backbone="vgg11")
+    assert on_line("%transfer thaw block1", here)[0] == "block1"
+    assert all(name.startswith("block1") for name in on_line("%transfer thaw block1", here))
+
+
+def test_folders_and_files(here, images, monkeypatch):
+    monkeypatch.chdir(images.parent)
+    (images.parent / "with blank").mkdir()
+    assert "images/" in on_line("%transfer data ", here)
+    assert on_line("%transfer data images/b", here) == ["images/blue/"]
+    assert "images/red/03.png" in on_line("%transfer explain images/red/0", here)
+    assert on_line("%transfer data w", here) == []
+
+
+def test_runs_by_id_and_by_variable(here, images):
+    run = nt.start(recipe(images, epochs=1))
+    named = Here(here.prog, here.place, here.draft, here.watch, here.say, {"mine": run, "other": 3, "_": run})
+    assert on_line("%transfer status ", named) == ["mine", run.id]
+    assert on_line("%transfer export folder m", named) == ["mine"]
+    run.stop()
+    run.wait(PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("ba", ["backbone: ", "batch_size: "]),
+        ("epochs: 3\nstr", ["strategy: "]),
+        ("strategy: l", ["lp", "last_stage", "lp_ft"]),
+        ("augment: [flip, cr", ["crop"]),
+        ("freeze: {up_to: layer", ["layer1", "layer2", "layer3", "layer4"]),
+        ("task: demo:te", ["demo:textile"]),
+        ("epochs: ", []),
+    ],
+)
+def test_recipes(here, text, found):
+    assert in_recipe(text, here) == found
+
+
+@pytest.fixture
+def kernel():
+    manager = jupyter_client.KernelManager(kernel_name="python3")
+    manager.kernel_spec.argv[0] = sys.executable
+    manager.start_kernel(cwd=str(Path(__file__).parents[1]), env=dict(os.environ))
+    client = manager.client()
+    client.start_channels()
+    client.wait_for_ready(timeout=60)
+    yield manager, client
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def test_a_real_kernel(kernel, images):
+    manager, client = kernel
+    said = []
+
+    def run(code):
+        said.clear()
+        return client.execute_interactive(code, timeout=60, output_hook=said.append, allow_stdin=False)["content"]
+
+    def offered(code):
+        content = client.complete(code, len(code), reply=True, timeout=60)["content"]
+        return [code[: content["cursor_start"]] + match for match in content["matches"]]
+
+    assert run("%load_ext nbtransfer")["status"] == "ok"
+    assert [m["msg_type"] for m in said if m["msg_type"] != "status"] == ["execute_input"]
+    for start in ("%transfer", "run = %transfer", "x = 1\n%transfer"):
+        assert offered(f"{start} stat") == [f"{start} status"]
+        assert offered(f"{start} data demo:t") == [f"{start} data demo:textile"]
+        assert offered(f"{start} freeze layer4.1.bn") == [f"{start} freeze layer4.1.bn1", f"{start} freeze layer4.1.bn2"]
+    assert offered("%%transfer --wa") == ["%%transfer --wait"]
+    assert offered("%%transfer -o run\nstrategy: l") == [
+        f"%%transfer -o run\nstrategy: {n}" for n in ("lp", "last_stage", "lp_ft")
+    ]
+    assert offered("%%transfer -o run\nepo") == ["%%transfer -o run\nepochs: "]
+    assert offered("import o")  # others complete as before
+    started = nt.start(recipe(images, epochs=5000))
+    interrupted(manager, client)
+    assert not started.state.ended
+    assert run("run = %transfer attach\n%transfer stop run")["status"] == "ok"
+    assert started.wait(PATIENCE).status == "stopped"
+
+
+def interrupted(manager, client):
+    """An interrupt ends the watching, not the run."""
+    asked = client.execute("%transfer wait", allow_stdin=False)
+    while client.get_iopub_msg(timeout=60)["msg_type"] != "stream":
+        pass
+    manager.interrupt_kernel()
+    reply = client.get_shell_msg(timeout=60)
+    assert reply["parent_header"]["msg_id"] == asked
+    assert (reply["content"]["status"], reply["content"]["ename"]) == ("error", "UsageError")
+    assert reply["content"]["evalue"] == "interrupted; runs go on in the background (stop one with %transfer stop)"
