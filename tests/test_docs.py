@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import nbtransfer as nt
-from nbtransfer.commands import COMMANDS
+from nbtransfer.commands import COMMANDS, tree
 from tests.conftest import picture
+from tests.test_magics import new_shell
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -34,6 +35,22 @@ def test_python_blocks_run(document, images, tmp_path, monkeypatch):
         assert run.wait(120).status in ("finished", "stopped"), run.log()
 
 
+def test_notebook_blocks_run(document, images, tmp_path, monkeypatch):
+    """Each is a cell; in order, in one shell, in the same folder."""
+    blocks = re.findall(r"```ipython\n(.*?)```", document[1], re.DOTALL)
+    if not blocks:
+        return
+    picture((200, 60, 50), 5).save(tmp_path / "a new image.jpg")
+    monkeypatch.chdir(tmp_path)
+    shell = new_shell()
+    for block in blocks:
+        result = shell.run_cell(block, store_history=False)
+        assert result.success, f"{block}: {result.error_in_exec or result.error_before_exec}"
+    nt.unload_ipython_extension(shell)
+    for run in nt.runs():
+        assert run.wait(120).status == "finished", run.log()
+
+
 def test_shell_blocks_run(document):
     """They are calls of make; what each would do is worked out without doing it."""
     for block in re.findall(r"```bash\n(.*?)```", document[1], re.DOTALL):
@@ -52,6 +69,18 @@ def test_public_names_exist(document):
 def test_commands_exist(document):
     for name in re.findall(r"`nbtransfer (\w+)", document[1]):
         assert name in COMMANDS, f"{document[0].name}: nbtransfer {name}"
+
+
+def test_magics_exist(document):
+    """Also those after `or` or a comma, as in "`%transfer wait` `status`"."""
+    for name in re.findall(r"%transfer (\w+)", document[1]):
+        assert name in tree("notebook"), f"{document[0].name}: %transfer {name}"
+
+
+def test_every_magic_is_documented():
+    text = (ROOT / "docs" / "magics.md").read_text(encoding="utf-8")
+    for name in tree("notebook"):
+        assert re.search(rf"[` ]{name}[` ]", text), f"docs/magics.md: %transfer {name}"
 
 
 def test_targets_exist(document):
