@@ -45,6 +45,10 @@ def test_a_run_from_the_shell(capsys, images, tmp_path):
     assert "has ended already: finished" in said(capsys, "stop")[1]
     assert said(capsys, "wait", "--timeout", "5")[0] == 0
     assert said(capsys, "log")[0] == 0
+    image = str(images / "red" / "00.png")
+    code, out, err = said(capsys, "explain", image, "--before", "start", "--json")
+    assert code == 0, err
+    assert len(json.loads(out)["examples"]) == 1
     code, out, _ = said(capsys, "export", str(tmp_path / "model"))
     assert (code, out.strip()) == (0, f"exported to {tmp_path / 'model'}")
     assert {p.name for p in (tmp_path / "model").iterdir()} == {
