@@ -27,7 +27,7 @@ def compare(
     after: TransferModel,
     pixels: torch.Tensor,
     targets: Sequence[int | None],
-    start: str = "blur",
+    start: str = "mean",
     told: Told = lambda _done: None,
 ) -> list[Finding]:
     """One Finding for each of the images, uint8 (N, 3, size, size).

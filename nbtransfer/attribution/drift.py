@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -38,13 +39,21 @@ def _listened(backbone: WholeBackbone, images: torch.Tensor) -> dict[str, torch.
 
         return hear
 
-    hooks = [backbone.get_submodule(layer.name).register_forward_hook(listener(layer.stage)) for layer in backbone.layers()]
+    hooks = [backbone.get_submodule(name).register_forward_hook(listener(stage)) for name, stage in _within_one_stage(backbone)]
     try:
         features = backbone(images)
     finally:
         for hook in hooks:
             hook.remove()
     return {**{stage: heard[stage] for stage in backbone.stages if stage in heard}, FEATURES: features}
+
+
+def _within_one_stage(backbone: WholeBackbone) -> Iterator[tuple[str, str]]:
+    """Layers and their stages, without those that have layers of a later stage inside: what they give is that stage's."""
+    layers = {layer.name: layer.stage for layer in backbone.layers()}
+    for name, stage in layers.items():
+        if all(other == stage for inner, other in layers.items() if inner.startswith(f"{name}.")):
+            yield name, stage
 
 
 def drift(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> tuple[Drift, ...]:

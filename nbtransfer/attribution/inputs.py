@@ -16,7 +16,7 @@ from nbtransfer.core.text import nearest
 from nbtransfer.engine.model import TransferModel
 from nbtransfer.errors import InputError
 
-Baseline = Literal["blur", "mean", "black"]
+Baseline = Literal["mean", "black", "blur"]
 COARSE, FINE, CHUNK = 16, 64, 8
 """Steps of a path, at first and where that is not enough, and how many of them are computed at once."""
 ENOUGH = 0.05
@@ -33,9 +33,10 @@ def check_baseline(name: str) -> None:
 def baseline(name: str, images: torch.Tensor, spec: InputSpec) -> torch.Tensor:
     """What an image is compared with, for normalised images (N, 3, H, W).
 
-    blur    the image itself without detail (Gaussian, standard deviation 1/16 of the side)
     mean    the mean colour of the source task, which is 0 after normalisation
     black   no light
+    blur    the image itself without detail (Gaussian, standard deviation 1/16 of the side); colour and brightness stay, so
+            evidence that lies in them is not found
     """
     if name == "blur":
         return _blurred(images)

@@ -105,7 +105,7 @@ def explain(
     *,
     before: Run | str | None = None,
     after: str = moments.BEST,
-    baseline: str = "blur",
+    baseline: str = "mean",
     models: Models = moments.Moment.model,
 ) -> Comparison:
     """What a run changed, and how much of it is due to the shared features and how much to the head.
@@ -115,7 +115,7 @@ def explain(
     before     a run, its id, or a moment of this run ("start", "0-lp", …); None is the linear probe: this run's own, else the
                newest finished one on the same task, weights and input
     after      a moment of this run
-    baseline   what an image is compared with along the path: "blur", "mean" or "black"
+    baseline   what an image is compared with along the path: the source task's "mean" colour, "black", or its own "blur"
     models     how to get the model of a moment; for those who keep models
 
     A few seconds for each image. Works on snapshots only: neither the run nor any model of yours is touched. Raises InputError
