@@ -11,7 +11,9 @@ from typing import Any
 import traitlets
 
 from nbtransfer.errors import InputError, RunError
+from nbtransfer.jobs import moments
 from nbtransfer.jobs.run import Run
+from nbtransfer.ui.explainer import Explainer
 from nbtransfer.ui.pictures import worst_first
 
 MOST_IMAGES, KEPT_PICTURES = 200, 3
@@ -21,7 +23,7 @@ class ComparePart(traitlets.HasTraits):
     """What a widget needs that compares shared and task-specific layers before and after a run."""
 
     _run: Run | None
-    _explainer: Any = None
+    _explainer: Explainer | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -31,13 +33,11 @@ class ComparePart(traitlets.HasTraits):
     def moments(self) -> dict[str, Any]:
         """What there is to choose from: moments, images (mistakes first) and classes."""
         run = self._ended_run()
-        from nbtransfer.jobs import moments
-
         split = run.evaluate().split
         judged = itertools.islice(worst_first(run, split), MOST_IMAGES)
         return {
-            "before": moments.names_before(run),
-            "after": moments.names(run),
+            "before": [_named(name) for name in moments.names_before(run) if name != moments.BEST],
+            "after": [_named(name) for name in moments.names(run) if name != moments.START],
             "classes": run.task.classes,
             "images": [
                 {"sample": [split, j.number], "text": f"{j.sample.source}: is {j.truth}, said {j.guess}", "right": j.right}
@@ -48,8 +48,6 @@ class ComparePart(traitlets.HasTraits):
     def explain(self, **asked: Any) -> Mapping[str, Any]:
         """Compare; the picture comes as base64 text of a PNG."""
         run = self._ended_run()
-        from nbtransfer.ui.explainer import Explainer
-
         with self._one_at_a_time:
             self._explainer = self._explainer or Explainer()
             reply = self._explainer.ask({"run": run.id, **asked})
@@ -68,3 +66,12 @@ class ComparePart(traitlets.HasTraits):
         if self._run is None:
             raise RunError("there is nothing to compare yet; start a run and wait for its end")
         return self._run
+
+
+def _named(name: str) -> tuple[str, str]:
+    """A moment and what it is called for people."""
+    words = {moments.START: "start: pretrained layers, a head of zeros", moments.BEST: "the model of this run"}
+    if name in words:
+        return name, words[name]
+    number, _, phase = name.partition("-")
+    return name, f"after phase {phase}" if len(number) < 8 else f"linear probe {name}"

@@ -37,8 +37,8 @@ def style(name: str) -> str:
 class Panel(anywidget.AnyWidget):
     """A widget that answers requests and says that it is alive.
 
-    The browser sends `{kind: "request", id, op, args}` and gets `{kind: "reply", id, ok, value or error}`, always. Each
-    request is carried out in a thread of its own: depending on its version a kernel would otherwise do it in the thread
+    The browser sends `{kind: "request", id, op, args}` and gets `{kind: "taken", id}` at once, then
+    `{kind: "reply", id, ok, value or error}`, always. Each request is carried out in a thread of its own: depending on its version a kernel would otherwise do it in the thread
     of the user's cells, and never at the same time as one of them.
     """
 
@@ -65,6 +65,7 @@ class Panel(anywidget.AnyWidget):
             if not self._views:
                 pump.remove(self)
         elif kind == "request":
+            self.send({"kind": "taken", "id": message.get("id")})
             threading.Thread(target=self._answer, args=(message,), daemon=True).start()
 
     def greet(self, message: Mapping[str, Any]) -> None:

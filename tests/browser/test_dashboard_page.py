@@ -115,6 +115,15 @@ def test_a_silent_kernel_is_noticed_and_how_to_go_on_is_said(render, board):
     assert not alert.is_visible()
 
 
+def test_a_request_that_is_not_taken_is_noticed(render, board):
+    page = render(board)
+    page.get_by_role("button", name="Start").click()
+    alert = page.get_by_role("alert").filter(has_text="The kernel has not taken this yet")
+    alert.wait_for()
+    page.evaluate("(id) => window.hear({ kind: 'taken', id })", asked(page, "start")[0]["id"])
+    assert not alert.is_visible()
+
+
 def test_two_views_show_the_same_and_one_can_go(render, board):
     page = render(board)
     listeners = page.evaluate("window.watched()")

@@ -4,6 +4,7 @@ const links = new WeakMap();
 let lastView = 0;
 
 const SILENCE = 10_000; // the kernel beats every 2 s; five missed beats mean that something is wrong
+const PATIENCE = 3_000; // a request is taken at once where the kernel can take it
 
 /** The link of a widget's model; views of one model share it. */
 export function linkOf(model) {
@@ -14,7 +15,7 @@ export function linkOf(model) {
 function makeLink(model) {
   const waiting = new Map();
   const listeners = new Set();
-  const link = { curves: { generation: 0, points: [], rows: [] }, heard: Date.now(), silent: false };
+  const link = { curves: { generation: 0, points: [], rows: [] }, heard: Date.now(), silent: false, late: false };
   let lastRequest = 0;
 
   const tell = (what) => listeners.forEach((listener) => listener(what));
@@ -27,8 +28,21 @@ function makeLink(model) {
     }
   };
 
+  const setLate = (late) => {
+    if (link.late !== late) {
+      link.late = late;
+      tell("silence");
+    }
+  };
+
   const kinds = {
     beat() {},
+    taken(message) {
+      const request = waiting.get(message.id);
+      if (!request) return;
+      clearTimeout(request.timer);
+      setLate(false);
+    },
     reply(message) {
       const { resolve, reject } = waiting.get(message.id) ?? {};
       waiting.delete(message.id);
@@ -56,7 +70,7 @@ function makeLink(model) {
     new Promise((resolve, reject) => {
       // Replies reach every view of the widget, in other pages too: the id must be this page's own.
       const id = `${crypto.randomUUID?.() ?? Math.random()}-${++lastRequest}`;
-      waiting.set(id, { resolve, reject });
+      waiting.set(id, { resolve, reject, timer: setTimeout(() => setLate(true), PATIENCE) });
       model.send({ kind: "request", id, op, args });
     });
 

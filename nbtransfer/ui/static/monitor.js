@@ -8,13 +8,17 @@ const LIVE = new Set(["created", "queued", "starting", "running", "paused", "sto
 /** Whether somebody is at work on the run shown. */
 export const isLive = (run) => LIVE.has(run.status);
 
-/** Says so when the kernel has not been heard for a while, and how to go on. */
+/** Says so when the kernel has not been heard for a while or takes no requests, and how to go on. */
 export function silence(view) {
   const { link, model } = view;
   const said = h("div.nbt-alert", { role: "alert", hidden: true });
   view.listen("silence", () => {
-    said.hidden = !link.silent;
-    if (!link.silent) return;
+    said.hidden = !link.silent && !link.late;
+    if (!link.silent) {
+      // Kernels before ipykernel 7 take no requests while a cell runs; and JupyterLab may lose its line to a kernel that died.
+      fill(said, "The kernel has not taken this yet. If a cell is running, it will when that ends; if none is, reload this page.");
+      return;
+    }
     const id = model.get("run")?.id;
     const code = id ? `%load_ext nbtransfer\n%transfer attach ${id}` : "%load_ext nbtransfer\n%transfer";
     const copy = h("button", { type: "button", onclick: () => navigator.clipboard.writeText(code).then(() => fill(copy, "Copied")) }, "Copy");
