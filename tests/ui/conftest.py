@@ -1,0 +1,28 @@
+"""Finished runs for what only shows them."""
+
+from __future__ import annotations
+
+import pytest
+
+import nbtransfer as nt
+from nbtransfer.core import events as ev
+from nbtransfer.engine.training import carry_out
+from nbtransfer.jobs.run import Run
+from nbtransfer.store import runs
+from nbtransfer.store.journal import JournalWriter
+
+
+@pytest.fixture
+def lp_ft(images):
+    """A probe, then fine-tuning of the last stage, of three colours at 40 pixels; carried out in this process."""
+    task = nt.Task.from_folder(images, holdout=0.25, test=0.25)
+    recipe = nt.Recipe(
+        task=task, backbone="shufflenet_v2_x0_5", weights=None, strategy="lp_ft", freeze=nt.FreezePlan.all().thaw("conv5"),
+        epochs=3, batch_size=8, image_size=40, device="cpu", precision="fp32", threads=1,
+    )  # fmt: skip
+    paths = runs.create(recipe)
+    journal = JournalWriter(paths.events, 1)
+    for event in [ev.Starting(1, "h", "3"), *carry_out(recipe, paths, lambda: False)]:
+        journal.append(event)
+    journal.close()
+    return Run(paths)
