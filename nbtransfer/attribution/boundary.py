@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -79,19 +80,24 @@ def find(backbone: Backbone, images: torch.Tensor) -> Boundary | None:
     """The last boundary that is spatial and read in more than one place, on these images (N, 3, H, W); or None."""
     with torch.no_grad():
         features = backbone(images)
-    for name, enter, leave in _candidates(backbone):
+    for name, enter, leave in _candidates(backbone, images):
         with torch.no_grad():
             activation = enter(backbone, images)
-        layout = Layout.of(activation.shape)
+        # Some bodies of timm hand over several tensors at once, of which none is all there is.
+        layout = Layout.of(activation.shape) if isinstance(activation, torch.Tensor) else None
         if layout is not None and _reads_places(backbone, layout, leave, activation, features):
             return Boundary(name, layout, enter, leave)
     return None
 
 
-def _candidates(backbone: Backbone) -> Iterator[tuple[str, Step, Step]]:
+def _candidates(backbone: Backbone, images: torch.Tensor) -> Iterator[tuple[str, Step, Step]]:
     if isinstance(backbone, WholeBackbone):
-        if hasattr(backbone.get_submodule("body"), "forward_head"):
+        body = backbone.get_submodule("body")
+        if hasattr(body, "forward_head"):
             yield "forward_features", _body_features, _body_head
+        for number in range(len(getattr(body, "blocks", ())) - 2, -1, -1):
+            name = f"blocks.{number}"
+            yield name, *_around_module(f"body.{name}", torch.zeros_like(images[:1]))
         return
     for number in range(len(backbone.stages), 0, -1):
         yield backbone.stages[number - 1], *_around(number)
@@ -99,6 +105,34 @@ def _candidates(backbone: Backbone) -> Iterator[tuple[str, Step, Step]]:
 
 def _around(number: int) -> tuple[Step, Step]:
     return lambda net, x: net.run(x, 0, number), lambda net, x: net.pool(net.run(x, number))
+
+
+def _around_module(name: str, empty: torch.Tensor) -> tuple[Step, Step]:
+    """A cut behind a module of a body that cannot be entered there: listen to it, then put words into its mouth.
+
+    What comes before it sees an empty image then, so `find` takes the cut only if everything really crosses it there.
+    """
+
+    def enter(backbone: Backbone, images: torch.Tensor) -> torch.Tensor:
+        heard: list[torch.Tensor] = []
+        with _hooked(backbone.get_submodule(name), heard.append):
+            backbone(images)
+        return heard[0]
+
+    def leave(backbone: Backbone, activation: torch.Tensor) -> torch.Tensor:
+        with _hooked(backbone.get_submodule(name), lambda _: activation):
+            return cast("torch.Tensor", backbone(empty))
+
+    return enter, leave
+
+
+@contextmanager
+def _hooked(module: nn.Module, told: Callable[[torch.Tensor], torch.Tensor | None]) -> Iterator[None]:
+    hook = module.register_forward_hook(lambda _module, _given, result: told(result))
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _body_features(backbone: Backbone, images: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ CELLS = 56
 """Input attributions alternate from pixel to pixel; they are drawn as sums over squares, at most so many across."""
 DOUBTFUL = 0.05
 """Completeness errors above this are coloured."""
-SMALL = 8
+SMALL, MANY_STAGES = 8, 12
 
 
 def draw(example: Example, before: str, after: str, ink: str) -> Figure:
@@ -118,10 +119,11 @@ def _numbers(axes: Axes, example: Example, ink: str) -> None:
 def _drift(axes: Axes, drift: tuple[Drift, ...], ink: str) -> None:
     """A bar for each stage; a tick where nothing differs by a single bit."""
     axes.bar(range(len(drift)), [d.distance for d in drift], color=COLOURS[0], width=0.7)
+    numbers = SMALL if len(drift) <= MANY_STAGES else 6
     highest = max([d.distance for d in drift] + [0.05])
     for place, d in enumerate(drift):
         text = "✓" if d.bitwise_equal else f"{d.distance:.2f}"
-        axes.text(place, d.distance + 0.02 * highest, text, ha="center", fontsize=SMALL, color=ink)
+        axes.text(place, d.distance + 0.02 * highest, text, ha="center", fontsize=numbers, color=ink)
     axes.set_xticks(range(len(drift)), [d.stage for d in drift], rotation=45, ha="right", fontsize=SMALL)
     axes.set_ylim(0, 1.15 * highest)
     axes.set_title("drift of each stage: 1 − cosine  (✓ bitwise equal)", fontsize=9, color=ink)
@@ -159,4 +161,5 @@ def _label(axes: Axes, title: str, below: str, ink: str, *, doubtful: bool = Fal
 def _sentence(places: list[Axes], text: str, ink: str) -> None:
     for axes in places:
         axes.axis("off")
-    places[0].text(0, 0.5, text, fontsize=9, color=ink, wrap=True)
+    written = places[0].text(0, 0.5, textwrap.fill(text, 70), va="center", fontsize=9, color=ink)
+    written.set_in_layout(False)  # it may run over the empty places beside it

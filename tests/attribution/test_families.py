@@ -23,7 +23,7 @@ CUTS = {
     "vit_b_32": ("block11", False),  # the features read nothing but the class token of the last block
     "timm/mobilenetv3_small_050": ("forward_features", False),
     "timm/convnext_atto": ("forward_features", False),
-    "timm/vit_tiny_patch16_224": None,
+    "timm/vit_tiny_patch16_224": ("blocks.10", False),  # runs as a whole: listened to and spoken for
     "timm/pit_ti_224": None,
 }
 """All others are exact, at their last stage."""
