@@ -13,6 +13,10 @@ import numpy.typing as npt
 from nbtransfer.attribution.findings import Agreement, Array, Change, Evidence, Finding, InputMap
 
 HEADER = ("what", "before", "after", "change", "due to shared features", "due to head", "left over")
+ENTANGLED = (
+    "The two parts cannot be told apart here: this head and these features learned together, from another head than the one "
+    "before; strategy='lp_ft' goes on from its own probe."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +82,13 @@ class Example:
         is_a = f" (is {self.truth})" if self.truth else ""
         before, after = self.answers
         equal = [d.stage for d in f.drift if d.bitwise_equal]
+        entangled = abs(c.interaction) > abs(c.total)
         kept = f"Bitwise equal: {', '.join(equal)}." if equal else "No stage is bitwise equal."
         return (
             f"{self.name}{is_a}: before {before}, after {after}. Evidence for {self.target} {c.before:.2f} → {c.after:.2f}: "
             f"{signed(c.shared)} due to shared features, {signed(c.head)} due to the head, {together(c)}. Input attributions "
             f"agree to {said(f.inputs.agreement)} (random head: {said(f.inputs.floor)}). {kept}"
+            + (f" {ENTANGLED}" if entangled else "")
             + (f" No evidence map: {f.note}." if f.note else "")
         )
 

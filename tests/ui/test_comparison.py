@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import nbtransfer as nt
 from nbtransfer.core.codec import dumps
 from nbtransfer.errors import InputError
 from nbtransfer.ui.evidence_figure import _limit, _square, _summed
-from nbtransfer.ui.explained import signed
+from nbtransfer.ui.explained import ENTANGLED, signed
 from nbtransfer.ui.report import Report
 from tests.conftest import picture
 
@@ -68,6 +69,13 @@ def test_a_probe_has_exactly_no_shared_part(lp_ft, samples):
     assert found[0].finding.change.before == 0
     assert not found[0].finding.evidence.shared.map.any()
     assert "Bitwise equal: stem, stage2" in found[0].caption()
+
+
+def test_parts_that_cannot_be_told_apart_are_called_so(lp_ft, samples):
+    example = nt.explain(lp_ft, samples[0])[0]
+    assert ENTANGLED not in example.caption()
+    change = replace(example.finding.change, only_features=-50.0, only_head=-50.0)
+    assert ENTANGLED in replace(example, finding=replace(example.finding, change=change)).caption()
 
 
 def test_targets_can_be_named_numbered_or_left_to_the_model(lp_ft, samples):
