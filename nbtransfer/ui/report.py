@@ -135,7 +135,8 @@ def _comparison(comparison: Comparison) -> str:
     for number, example in enumerate(comparison.examples):
         png = base64.b64encode(comparison.png(number)).decode()
         picture = f'<img style="background:#fff;max-width:100%" src="data:image/png;base64,{png}" alt="">'
-        figures.append(f'<figure style="max-width:100%;margin-bottom:1.6rem">{picture}<figcaption>{escape(example.caption())}</figcaption></figure>')
+        words = f"<figcaption>{escape(example.caption())}</figcaption>"
+        figures.append(f'<figure style="max-width:100%;margin-bottom:1.6rem">{picture}{words}</figure>')
     intro = f"{comparison!r}. How to read this, and what it cannot say: docs/explaining.md."
     return f"<p class=note>{escape(intro)}</p>{''.join(figures)}"
 
