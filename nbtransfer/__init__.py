@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from nbtransfer.pretrained.listing import backbone as backbone
     from nbtransfer.pretrained.listing import backbones as backbones
     from nbtransfer.tasks.task import Task as Task
+    from nbtransfer.ui.comparison import explain as explain
     from nbtransfer.ui.dashboard import dashboard as dashboard
     from nbtransfer.ui.layer_tree import LayerTree as LayerTree
     from nbtransfer.ui.run_monitor import RunMonitor as RunMonitor
-    from nbtransfer.ui.comparison import explain as explain
 
 _HOMES = {
     "BackboneCard": "core.backbone:BackboneCard",
@@ -77,9 +77,9 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(ipython: Any) -> None:
     """Called by `%load_ext nbtransfer`: register `%transfer`. Silent; doing it again changes nothing."""
-    importlib.import_module("nbtransfer.magics").load(ipython)
+    importlib.import_module("nbtransfer.magics.extension").load(ipython)
 
 
 def unload_ipython_extension(ipython: Any) -> None:
     """Called by `%unload_ext nbtransfer`: leave the shell as it was."""
-    importlib.import_module("nbtransfer.magics").unload(ipython)
+    importlib.import_module("nbtransfer.magics.extension").unload(ipython)

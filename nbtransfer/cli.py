@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from nbtransfer.commands import HelpShown, as_json, execute
+from nbtransfer.commands.tree import HelpShown, as_json, execute
 from nbtransfer.errors import InputError, NbTransferError
 
 INTERRUPTED = 130

@@ -10,7 +10,7 @@ import pytest
 
 from nbtransfer import doctor
 from nbtransfer.cli import main
-from nbtransfer.commands import COMMANDS, parser
+from nbtransfer.commands.tree import COMMANDS, parser
 from nbtransfer.jobs.launcher import worker_environment
 
 SMALL = [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import nbtransfer as nt
-from nbtransfer.commands import COMMANDS, tree
+from nbtransfer.commands.tree import COMMANDS, tree
 from tests.conftest import picture
 from tests.test_magics import new_shell
 

@@ -35,7 +35,7 @@ def test_a_notebook_can_do_its_part_without_torch():
     code = (
         "import sys, nbtransfer as nt; nt.Task, nt.Recipe, nt.start, nt.attach, nt.runs();"
         "nt.FreezePlan.up_to('resnet18', 'layer3').summary(nt.backbone('resnet18')); nt.backbones('vgg');"
-        "import nbtransfer.ui.report, nbtransfer.commands; print('torch' in sys.modules)"
+        "import nbtransfer.ui.report, nbtransfer.commands.tree; print('torch' in sys.modules)"
     )
     assert fresh(code) == "False"
 

@@ -43,14 +43,14 @@ class Draft:
     def choose(self, **changes: Any) -> None:
         """Change some choices: `task`, `backbone`, `freeze`, or any other field of a Recipe; all of them or none.
 
-        Another backbone or strategy brings its own freeze plan along. Raises an InputError when a choice cannot work.
+        Another backbone or strategy brings its own freeze plan along; between strategies that freeze the same, what was
+        frozen by hand still holds. Raises an InputError when a choice cannot work.
         """
         with self._changing:
             fixed = {name: changes.pop(name) for name in ("task", "backbone", "freeze") if name in changes}
-            if ("backbone" in fixed or "strategy" in changes) and "freeze" not in fixed:
-                fixed["freeze"] = None
-            settings = {**self.choices.settings, **changes}
-            chosen = replace(self.choices, settings=settings, **fixed)
+            chosen = replace(self.choices, settings={**self.choices.settings, **changes}, **fixed)
+            if "freeze" not in fixed and ("backbone" in fixed or _own_plan(chosen) != _own_plan(self.choices)):
+                chosen = replace(chosen, freeze=None)
             _recipe(chosen, chosen.task or _ANY_TASK).check_against(backbone(chosen.backbone))
             self.choices = chosen
             self.revision += 1
@@ -83,6 +83,11 @@ class Draft:
     def __repr__(self) -> str:
         task = repr(self.choices.task) if self.choices.task else "no task yet"
         return f"Draft({task}, {self.choices.backbone!r}, {self.strategy.name!r}, {self.plan.summary(self.card)})"
+
+
+def _own_plan(choices: Choices) -> FreezePlan:
+    """The plan of the last phase as the strategy has it."""
+    return _recipe(replace(choices, freeze=None), _ANY_TASK).resolved(backbone(choices.backbone)).phases[-1].plan
 
 
 def _recipe(choices: Choices, task: TaskCard) -> Recipe:

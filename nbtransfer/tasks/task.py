@@ -22,7 +22,6 @@ from nbtransfer.tasks.check import Findings, OnProblem, Usable, usable_images
 from nbtransfer.tasks.scan import Scan, scan
 from nbtransfer.tasks.source import ImageSource
 
-
 DEMO_PREFIX = "demo:"
 
 

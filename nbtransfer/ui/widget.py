@@ -37,9 +37,9 @@ def style(name: str) -> str:
 class Panel(anywidget.AnyWidget):
     """A widget that answers requests and says that it is alive.
 
-    The browser sends `{kind: "request", id, op, args}` and gets `{kind: "taken", id}` at once, then
-    `{kind: "reply", id, ok, value or error}`, always. Each request is carried out in a thread of its own: depending on its version a kernel would otherwise do it in the thread
-    of the user's cells, and never at the same time as one of them.
+    The browser sends `{kind: "request", id, op, args}`. It gets `{kind: "taken", id}` at once, then always a
+    `{kind: "reply", id, ok, value or error}`. Each request is carried out in a thread of its own: depending on its version
+    a kernel would otherwise do it in the thread of the user's cells, and never at the same time as one of them.
     """
 
     _css: ClassVar[str] = style("nbtransfer")

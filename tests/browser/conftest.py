@@ -46,14 +46,15 @@ def browser():
 
 @pytest.fixture
 def new_page(browser):
-    """Make pages; whatever goes wrong inside one fails the test at its end."""
+    """Make pages; whatever goes wrong in a widget's module fails the test at its end."""
     contexts, problems = [], []
 
     def make(**options):
         contexts.append(browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options}))
         page = contexts[-1].new_page()
         page.set_default_timeout(PATIENCE)
-        page.on("pageerror", lambda error: problems.append(str(error)))
+        # Jupyter's own pages have errors of their own; a widget's module is loaded from a blob.
+        page.on("pageerror", lambda error: "blob:" in (error.stack or "") and problems.append(error.stack))
         return page
 
     yield make

@@ -62,7 +62,9 @@ def test_a_live_run_shows_where_it_is_and_its_curves(render, board):
     assert page.get_by_text("Best: 0.500 (95 % 0.300–0.700) in epoch 1.").is_visible()
     lengths = "[...document.querySelectorAll('path.nbt-train')].map((path) => path.getAttribute('d').length)"
     before = page.evaluate(lengths)[0]
-    page.evaluate("(message) => window.hear(message)", {**curves, "from": 2, "points": [[0.75, 1.1]], "rows_from": 1, "rows": []})
+    page.evaluate(
+        "(message) => window.hear(message)", {**curves, "from": 2, "points": [[0.75, 1.1]], "rows_from": 1, "rows": []}
+    )
     assert page.evaluate(lengths)[0] > before
     page.get_by_text("Figures as a table").click()
     assert page.get_by_role("cell", name="0.500 (0.300–0.700)").is_visible()
@@ -178,7 +180,7 @@ def test_text_can_be_read_in_both_schemes(render, board, scheme):
 
 
 CONTRAST = """() => {
-  const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+  const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
   const paint = (colours) => {
     canvas.clearRect(0, 0, 1, 1);
     for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }

@@ -31,6 +31,10 @@ CELLS = {
 }  # fmt: skip
 
 
+DRAWN = "(document.querySelector('.nbt-dashboard path.nbt-val')?.getAttribute('d').length ?? 0)"
+"""How much of the validation curve there is."""
+
+
 @dataclass
 class Notebook:
     """A notebook open in a browser."""
@@ -61,8 +65,10 @@ class Notebook:
         self.run(name)
         expect(self.cell(name).locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]"))
 
-    def count(self) -> int:
-        return self.page.evaluate("window.jupyterapp.shell.currentWidget.content.model.cells.length")
+    def cells(self) -> list[str]:
+        """What all cells hold."""
+        each = "(cell) => cell.model.type + cell.model.sharedModel.source"
+        return self.page.evaluate(f"window.jupyterapp.shell.currentWidget.content.widgets.map({each})")
 
     def save(self) -> None:
         self.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
@@ -71,9 +77,11 @@ class Notebook:
         self.page.evaluate("void window.jupyterapp.commands.execute('kernelmenu:restart')")
         self.page.locator(".jp-Dialog .jp-mod-accept").click()
 
-    def show_dashboard(self):
-        """Bring the dashboard of a cell into view: what is out of view may not be there at all."""
-        self.page.locator(".nbt-dashboard").first.scroll_into_view_if_needed()
+    def look_at(self, name: str) -> None:
+        """Bring a cell into view: what is out of view may not be in the page at all."""
+        self.page.evaluate(
+            "(number) => window.jupyterapp.shell.currentWidget.content.scrollToItem(number, 'start')", list(CELLS).index(name)
+        )
 
 
 @pytest.fixture(params=["lab", "notebook"])
@@ -93,11 +101,6 @@ def notebook(request, server, new_page):
     opened.server.end_sessions()
 
 
-def drawn(page) -> int:
-    """How much of the validation curve there is."""
-    return page.evaluate("document.querySelector('.nbt-dashboard path.nbt-val')?.getAttribute('d').length ?? 0")
-
-
 def test_a_session_at_the_notebook(notebook, tmp_path):
     page, board = notebook.page, notebook.page.locator(".nbt-dashboard")
     notebook.run_to_end("open")
@@ -105,31 +108,34 @@ def test_a_session_at_the_notebook(notebook, tmp_path):
     expect(page.locator("[role=treeitem][title=conv5]").first).to_be_visible()
 
     # A stage is ticked off; the kernel knows, and keys meant for the tree do nothing to the notebook.
-    cells = notebook.count()
+    cells = notebook.cells()
     page.locator("[role=treeitem][title=stem] .nbt-box").click()
-    for key in ("a", "b", "x", "d", "d", "ArrowDown", "m", "y"):
-        page.keyboard.press(key)
-    assert notebook.count() == cells
+    for focus in ("[role=treeitem][title=stem]", "button:has-text('Thaw all')", "details > summary"):
+        page.locator(f".nbt-dashboard {focus}").first.focus()
+        for key in ("a", "b", "x", "d", "d", "ArrowDown", "ArrowUp", "m", "y"):
+            page.keyboard.press(key)
+    assert notebook.cells() == cells
     notebook.run_to_end("plan")
     expect(notebook.cell("plan").locator(".jp-OutputArea-output")).to_contain_text("stage2, stage3, stage4, conv5")
 
     # A run goes on while a cell computes.
+    notebook.look_at("open")
     board.get_by_role("button", name="Start").click()
-    page.wait_for_function("document.querySelector('.nbt-dashboard path.nbt-val')?.getAttribute('d').length > 20")
+    page.wait_for_function(f"{DRAWN} > 20")
     notebook.run("compute")
     expect(notebook.cell("compute").locator(".jp-InputPrompt")).to_contain_text("*")
-    notebook.show_dashboard()
-    before = drawn(page)
-    page.wait_for_function("(before) => document.querySelector('.nbt-dashboard path.nbt-val').getAttribute('d').length > before", arg=before)
+    notebook.look_at("open")
+    before = page.evaluate(DRAWN)
+    page.wait_for_function(f"{DRAWN} > {before}")
     expect(notebook.cell("compute").locator(".jp-InputPrompt")).to_contain_text("*")
 
     # The page is loaded again: the same view, with all of its curves.
     expect(notebook.cell("compute").locator(".jp-OutputArea-output")).to_have_text("computed")
     notebook.save()
-    so_far = drawn(page)
+    so_far = page.evaluate(DRAWN)
     notebook.open()
-    notebook.show_dashboard()
-    page.wait_for_function("(n) => (document.querySelector('.nbt-dashboard path.nbt-val')?.getAttribute('d').length ?? 0) >= n", arg=so_far)
+    notebook.look_at("open")
+    page.wait_for_function(f"{DRAWN} >= {so_far}")
 
     # The kernel is restarted: the view says so; the run goes on and is attached again.
     notebook.restart_kernel()
@@ -149,7 +155,7 @@ def test_a_session_at_the_notebook(notebook, tmp_path):
     notebook.save()
     notebook.server.end_sessions()
     notebook.open()
-    notebook.cell("report").scroll_into_view_if_needed()
+    notebook.look_at("report")
     expect(report.get_by_role("heading", name="Confusion matrices")).to_be_visible()
     expect(notebook.cell("report").get_by_text("model not found")).to_have_count(0)
 

@@ -31,6 +31,14 @@ def test_another_backbone_or_strategy_brings_its_own_plan():
     assert draft.plan.boundary(draft.card) == len(draft.card.stages)
 
 
+def test_what_was_frozen_by_hand_holds_between_strategies_that_freeze_the_same():
+    draft = Draft()
+    plan = nt.FreezePlan.up_to("resnet18", "layer2")
+    draft.choose(freeze=plan)
+    draft.choose(strategy="ft", epochs=3)
+    assert draft.plan == plan
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [

@@ -12,9 +12,8 @@ from nbtransfer.ui.series import MOST_POINTS, Series
 
 
 def steps(numbers, of=10):
-    return [
-        Record(seq, 1, 0.0, 0.0, ev.Step("ft", 1 + n // of, n % of + 1, of, 1 / (n + 1), 1e-3, 1.0)) for seq, n in enumerate(numbers)
-    ]  # fmt: skip
+    said = [ev.Step("ft", 1 + n // of, n % of + 1, of, 1 / (n + 1), 1e-3, 1.0) for n in numbers]
+    return [Record(seq, 1, 0.0, 0.0, step) for seq, step in enumerate(said)]
 
 
 def series(tmp_path, numbers):

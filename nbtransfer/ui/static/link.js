@@ -117,9 +117,10 @@ export function viewOf(model, el) {
     touch: touches(link),
   };
   el.classList.add("nbt");
-  // Without this, keys pressed in the widget act on the notebook: `d d` would delete the cell. (JupyterLab reads it.)
-  el.dataset.lmSuppressShortcuts = "true";
+  // Without these, keys pressed in the widget act on the notebook: `d d` would delete the cell. JupyterLab listens where a
+  // key bubbles up to. Notebook 7 listens before, and lets alone what carries this mark itself: an ancestor's does not count.
   el.addEventListener("keydown", (event) => event.stopPropagation());
+  el.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true"));
   for (const kind of ["pointerdown", "pointermove", "keydown"]) el.addEventListener(kind, view.touch);
   link.heard = Date.now();
   model.send({ kind: "hello", view: id });

@@ -13,11 +13,13 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
-from nbtransfer import choosing, commands, magic_completion, recipe_text
+from nbtransfer.commands import choosing, recipe_text
+from nbtransfer.commands import tree as commands
+from nbtransfer.commands.parsing import HelpShown, Here, Outcome, Parser
 from nbtransfer.errors import NbTransferError
 from nbtransfer.jobs.draft import Draft
-from nbtransfer.magic_progress import watch
-from nbtransfer.parsing import HelpShown, Here, Outcome, Parser
+from nbtransfer.magics import completion
+from nbtransfer.magics.progress import watch
 
 NAME = "transfer"
 _LEFT_OVER = re.compile(r"\{\s*([^{}]*?)\s*\}|\$\{?([A-Za-z_]\w*)")
@@ -29,14 +31,14 @@ def load(shell: InteractiveShell) -> None:
     unload(shell)
     magics = Magics(shell)
     shell.magics_manager.register_function(magics.transfer, "line_cell", NAME)
-    magic_completion.add(shell, magics.here)
+    completion.add(shell, magics.here)
 
 
 def unload(shell: InteractiveShell) -> None:
     """Take the magics and their completion away, and end the thread that keeps widgets up to date."""
     for registered in shell.magics_manager.magics.values():
         registered.pop(NAME, None)
-    magic_completion.remove(shell)
+    completion.remove(shell)
     pump = sys.modules.get("nbtransfer.ui.pump")
     if pump:
         pump.close()

@@ -11,8 +11,8 @@ import re
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 from IPython.core.interactiveshell import InteractiveShell
 
-from nbtransfer.completion import in_recipe, on_line
-from nbtransfer.parsing import Here
+from nbtransfer.commands.completion import in_recipe, on_line
+from nbtransfer.commands.parsing import Here
 
 
 def add(shell: InteractiveShell, here: Here) -> None:

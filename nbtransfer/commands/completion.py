@@ -9,12 +9,13 @@ import typing
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from nbtransfer import commands, recipe_text
+from nbtransfer.commands import recipe_text
+from nbtransfer.commands import tree as commands
+from nbtransfer.commands.parsing import Here
 from nbtransfer.core import catalog
 from nbtransfer.core.recipe import AUGMENTATIONS, Optimiser, Precision
 from nbtransfer.core.strategy import STRATEGIES, Schedule
 from nbtransfer.jobs.run import Run
-from nbtransfer.parsing import Here
 from nbtransfer.store import runs
 from nbtransfer.tasks import demo
 from nbtransfer.tasks.task import DEMO_PREFIX
@@ -84,7 +85,7 @@ def _values(name: str, word: str, here: Here) -> Iterable[str]:
     return source(word, here) if source else ()
 
 
-def _layers(word: str, here: Here) -> Iterable[str]:  # noqa: ARG001 - all sources are called alike
+def _layers(word: str, here: Here) -> Iterable[str]:
     card = here.draft.card
     return [*card.stages, *(layer.name for layer in card.layers)]
 
@@ -93,12 +94,12 @@ def _tasks(word: str, here: Here) -> Iterable[str]:
     return [*(DEMO_PREFIX + name for name in demo.NAMES), *_paths(word, here, files=False)]
 
 
-def _runs(word: str, here: Here) -> Iterable[str]:  # noqa: ARG001
+def _runs(word: str, here: Here) -> Iterable[str]:
     variables = [name for name, value in here.names.items() if isinstance(value, Run) and not name.startswith("_")]
     return [*variables, *runs.list_ids()[:_MOST_RUNS]]
 
 
-def _paths(word: str, here: Here, *, files: bool = True) -> Iterable[str]:  # noqa: ARG001
+def _paths(word: str, here: Here, *, files: bool = True) -> Iterable[str]:
     """Paths without blanks: those would need quotes, which a completion cannot add before what is typed."""
     for path in sorted(glob.glob(glob.escape(word) + "*"))[:100]:  # noqa: PTH207 - keeps "./" and "~" as typed
         folder = Path(path).is_dir()

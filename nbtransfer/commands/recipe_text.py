@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
-from nbtransfer import plain_yaml
-from nbtransfer.arguments import weights_named
-from nbtransfer.choosing import task_from
+from nbtransfer.commands import plain_yaml
+from nbtransfer.commands.arguments import weights_named
+from nbtransfer.commands.choosing import task_from
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.codec import from_plain
 from nbtransfer.core.freeze import FreezePlan

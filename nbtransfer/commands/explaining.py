@@ -7,11 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from nbtransfer.commands.finding import named_run
+from nbtransfer.commands.parsing import Here, Outcome
 from nbtransfer.core.task import Sample, Split
-from nbtransfer.finding import named_run
 from nbtransfer.jobs.run import Run
-from nbtransfer.parsing import Here, Outcome
 from nbtransfer.tasks.decode import SUFFIXES
+from nbtransfer.ui.pictures import worst_first
 
 MISTAKES = 4
 
@@ -33,10 +34,7 @@ def explain(args: argparse.Namespace, here: Here) -> Outcome:
 def worst(run: Run, count: int = MISTAKES) -> list[Sample]:
     """The examples a run was most wrong about, mistakes first, of the split its scores are best read from."""
     split: Split = "test" if run.state.evaluation("test") else "val"
-    rows = run.predictions(split)
-    rows.sort(key=lambda row: (max(row[2]) == row[2][row[1]], row[2][row[1]]))
-    samples = list(run.recipe.task.split(split))
-    return [samples[number] for number, _, _ in islice(rows, count)]
+    return [judged.sample for judged in islice(worst_first(run, split), count)]
 
 
 def _words(words: list[str]) -> tuple[str | None, list[str]]:

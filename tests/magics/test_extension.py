@@ -8,7 +8,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 import nbtransfer as nt
-from nbtransfer import choosing, commands
+from nbtransfer.commands import choosing
+from nbtransfer.commands import tree as commands
 from nbtransfer.jobs.draft import Draft
 from tests.jobs.test_runs import PATIENCE, recipe, until
 

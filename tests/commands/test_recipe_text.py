@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nbtransfer as nt
-from nbtransfer import plain_yaml, recipe_text
-from nbtransfer.choosing import recipe_with
+from nbtransfer.commands import plain_yaml, recipe_text
+from nbtransfer.commands.choosing import recipe_with
 from nbtransfer.errors import InputError
 from nbtransfer.jobs.draft import Draft
 

@@ -12,16 +12,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nbtransfer import arguments, choosing, explaining
+from nbtransfer.commands import arguments, choosing, explaining
+from nbtransfer.commands.finding import named_run
+from nbtransfer.commands.parsing import Command, HelpShown, Here, Outcome, Parser, Place, UsageError, parse
+from nbtransfer.commands.parsing import parser as parser_of
 from nbtransfer.core.codec import dumps
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.text import counted, nearest
-from nbtransfer.finding import named_run
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.jobs.launcher import start as start_run
 from nbtransfer.jobs.run import Run, list_runs
-from nbtransfer.parsing import Command, HelpShown, Here, Outcome, Parser, Place, UsageError, parse
-from nbtransfer.parsing import parser as parser_of
 from nbtransfer.pretrained.listing import backbone, backbones
 from nbtransfer.ui.progress import ending, watch
 

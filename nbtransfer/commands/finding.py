@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from nbtransfer.commands.parsing import Here
 from nbtransfer.errors import InputError
 from nbtransfer.jobs.run import Run, attach
-from nbtransfer.parsing import Here
 from nbtransfer.store import runs
 from nbtransfer.store.home import home
 

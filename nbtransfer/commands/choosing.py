@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
+from nbtransfer.commands.parsing import Here, Outcome, UsageError
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.errors import TaskError
 from nbtransfer.jobs.draft import Draft
-from nbtransfer.parsing import Here, Outcome, UsageError
 from nbtransfer.tasks.task import Task
 
 _OF_FOLDERS = {"per_class", "unreadable", "duplicates"}
@@ -49,25 +49,11 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def recipe_with(draft: Draft, options: Mapping[str, Any]) -> Recipe:
-    """The draft's recipe with these fields set differently; the draft stays as it is.
-
-    Another strategy brings its own freeze plan along, except where the two strategies freeze the same: then what was
-    frozen and thawed by hand still holds.
-    """
+    """The draft's recipe with these fields set differently; the draft stays as it is."""
     trial = Draft()
     trial.choices = draft.choices
-    own = draft.choices.freeze
     trial.choose(**options)
-    if own and not options.keys() & {"backbone", "freeze"} and _own_plan(trial) == _own_plan(draft):
-        trial.choose(freeze=own)
     return trial.recipe()
-
-
-def _own_plan(draft: Draft) -> FreezePlan:
-    """The plan of the last phase as the strategy has it."""
-    bare = Draft()
-    bare.choices = replace(draft.choices, freeze=None)
-    return bare.plan
 
 
 def data(args: argparse.Namespace, here: Here) -> Outcome:

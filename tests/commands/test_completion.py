@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 import nbtransfer as nt
-from nbtransfer import commands
-from nbtransfer.completion import in_recipe, on_line
+from nbtransfer.commands import tree as commands
+from nbtransfer.commands.completion import in_recipe, on_line
+from nbtransfer.commands.parsing import Here
 from nbtransfer.core import catalog
 from nbtransfer.jobs.draft import Draft
-from nbtransfer.parsing import Here
 from tests.jobs.test_runs import PATIENCE, recipe
 
 with warnings.catch_warnings():

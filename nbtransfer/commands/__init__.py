@@ -1,0 +1,1 @@
+"""One tree of commands for the command line and the notebook."""
