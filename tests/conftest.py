@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 # Before torch is loaded: threads that spin while they wait make tests and the workers they start a hundred times slower
@@ -13,6 +15,10 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from PIL import Image
+
+from nbtransfer.jobs.run import Run
+from nbtransfer.store.lock import is_held
+from nbtransfer.store.paths import RunPaths
 
 # Examples are few enough to keep the suite quick; deadlines would time a shared machine, not the code.
 settings.register_profile("suite", max_examples=60, deadline=None, derandomize=True)
@@ -31,11 +37,20 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory, monkeypatch) -> Path:
+def home(tmp_path_factory, monkeypatch) -> Iterator[Path]:
     """Every test has a home folder of its own."""
     folder = tmp_path_factory.mktemp("home") / "nbtransfer"
     monkeypatch.setenv("NBTRANSFER_HOME", str(folder))
-    return folder
+    yield folder
+    reap(folder)
+
+
+def reap(home: Path) -> None:
+    """End workers that a failed test left behind: they outlive everything else, on purpose."""
+    for paths in map(RunPaths, (home / "runs").glob("*-*-*")):
+        state = Run(paths).state
+        if state.pid is not None and is_held(paths.lock):
+            os.kill(state.pid, signal.SIGKILL)
 
 
 def picture(colour: tuple[int, int, int], seed: int, size: int = 40) -> Image.Image:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import reap
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -117,14 +119,14 @@ class Server:
     """JupyterLab and Notebook 7, with folders of their own."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder / "work"
+        self.folder, self.runs = folder / "work", folder / "home"
         self.folder.mkdir()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         own = {f"JUPYTER_{kind}_DIR": str(folder / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
         environment = {**os.environ, **own, "HOME": str(folder), "IPYTHONDIR": str(folder / "ipython")}
-        environment |= {"NBTRANSFER_HOME": str(folder / "runs"), "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings")}
+        environment |= {"NBTRANSFER_HOME": str(self.runs), "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings")}
         news = folder / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
         news.parent.mkdir(parents=True)
         news.write_text('{"fetchNews": "false", "checkForUpdates": false}')
@@ -167,6 +169,7 @@ class Server:
 
     def stop(self) -> None:
         self.end_sessions()
+        reap(self.runs)
         os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait(30)
         self.log.close()
