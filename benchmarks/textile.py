@@ -16,14 +16,14 @@ import nbtransfer as nt
 from nbtransfer.core.text import scaled, text_table
 from nbtransfer.demo import COMMON, RECIPES, TASK
 
-FT = {**COMMON, **RECIPES["ft"]}
+FT = {**COMMON, "strategy": "ft", "epochs": 8, "augment": ("flip", "flip_vertical")}
 FROZEN_NORMS = nt.FreezePlan.none().norm("frozen")
 
 ROWS: dict[str, dict[str, Any]] = {
     "linear probe": {**COMMON, **RECIPES["lp"]},
     "last stages": {**FT, "strategy": "last_stage"},
     "fine-tuning": FT,
-    "probe, then fine-tuning": {**FT, "strategy": "lp_ft", "epochs": 10},
+    "probe, then fine-tuning": {**COMMON, **RECIPES["lp_ft"]},
     "fine-tuning, stored statistics": {**FT, "freeze": FROZEN_NORMS},
     "fine-tuning, the weights' own crop": {**FT, "crop": None},
     "fine-tuning, 160 px": {**FT, "image_size": 160},

@@ -1,4 +1,4 @@
-"""The main job in one command: textile defects, a linear probe, then fine-tuning, and a report on both."""
+"""The main job in one command: textile defects, a linear probe, then fine-tuning from there, and a report on both."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ TASK: dict[str, Any] = {"per_class": 400, "holdout": 0.125, "test": 0.375}
 COMMON: dict[str, Any] = {"backbone": BACKBONE, "crop": 1.0, "seed": 0}
 RECIPES: dict[str, dict[str, Any]] = {
     "lp": {"strategy": "lp", "epochs": 8, "augment": ()},
-    "ft": {"strategy": "ft", "epochs": 8, "augment": ("flip", "flip_vertical")},
+    "lp_ft": {"strategy": "lp_ft", "epochs": 10, "augment": ("flip", "flip_vertical")},
 }
 DEFECT, EXPLAINED = "local", 3
 
 
-def changes(task: Task, lp: Run, ft: Run) -> tuple[Comparison, ...]:
-    """What fine-tuning changed for a few local defects: those it answers best among those the probe does not see."""
+def changes(task: Task, lp: Run, lp_ft: Run) -> tuple[Comparison, ...]:
+    """What fine-tuning changed for a few local defects: those it answers best among those a probe does not see."""
     samples, label = list(task.split("test")), task.classes.index(DEFECT)
     before = {number: row for number, _, row in lp.predictions("test")}
-    after = sorted(ft.predictions("test"), key=lambda answer: answer[2][label], reverse=True)
+    after = sorted(lp_ft.predictions("test"), key=lambda answer: answer[2][label], reverse=True)
     found = [n for n, truth, row in after if truth == label == row.index(max(row)) and before[n][label] < max(before[n])]
-    return (explain(ft, [samples[n] for n in found[:EXPLAINED]], DEFECT, before=lp),) if found else ()
+    return (explain(lp_ft, [samples[n] for n in found[:EXPLAINED]], DEFECT),) if found else ()
 
 
 def tell(report: Path, say: Callable[[str], object]) -> tuple[Report, bool]:

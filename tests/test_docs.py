@@ -11,7 +11,7 @@ import pytest
 import nbtransfer as nt
 from nbtransfer.commands.tree import COMMANDS, tree
 from tests.conftest import picture
-from tests.test_magics import new_shell
+from tests.magics.test_extension import new_shell
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -62,8 +62,7 @@ def test_shell_blocks_run(document):
 
 def test_public_names_exist(document):
     for name in re.findall(r"\bnt\.(\w+)", document[1]):
-        # nt.explain is announced as what the next room is for
-        assert name in nt.__all__ or name == "explain", f"{document[0].name}: nt.{name}"
+        assert name in nt.__all__, f"{document[0].name}: nt.{name}"
 
 
 def test_commands_exist(document):

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
 from pathlib import Path
-
-from PIL import Image
 
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.task import SPLITS, Sample
@@ -20,6 +17,7 @@ from nbtransfer.store import atomic
 from nbtransfer.tasks.task import Task
 from nbtransfer.ui.comparison import Comparison
 from nbtransfer.ui.figures import curves, svg
+from nbtransfer.ui.pictures import Judged, data_url, worst_first
 
 THUMBNAILS, MISTAKES = 6, 8
 
@@ -85,64 +83,50 @@ class Report:
         notes = "".join(f"<p class=note>{escape(note)}</p>" for note in self.task.notes)
         return html_table(("class", *used), rows) + notes + "".join(strips)
 
-    def _thumbnail(self, sample: Sample) -> str:
-        return f'<figure><img src="{self._data_url(sample, 110)}" alt="{escape(sample.source, quote=True)}"></figure>'
-
     def _mistakes(self, run: Run) -> str:
         """The answers that gave the truth the least probability; without a wrong one, the least certain right ones."""
         split = run.evaluate().split
-        samples, classes = list(self.task.split(split)), self.task.classes  # type: ignore[arg-type]
-        answers = run.predictions(split)
-        wrong = sorted((a for a in answers if _guess(a[2]) != a[1]), key=lambda a: a[2][a[1]])
-        shown = wrong or sorted(answers, key=lambda a: a[2][a[1]])
+        answers = list(worst_first(run, split))
+        wrong = [judged for judged in answers if not judged.right]
+        images = counted(len(answers), f"{split} image")
         intro = (
-            f"{counted(len(wrong), 'wrong answer')} on {counted(len(answers), f'{split} image')}, the worst first."
+            f"{counted(len(wrong), 'wrong answer')} on {images}, the worst first."
             if wrong
-            else f"No wrong answer on {counted(len(answers), f'{split} image')}; these were the least certain."
+            else f"No wrong answer on {images}; these were the least certain."
         )
-        figures = []
-        for number, label, probabilities in shown[:MISTAKES]:
-            guess = _guess(probabilities)
-            said = f"is {classes[label]}, said {classes[guess]} ({probabilities[guess]:.2f})"
-            picture = f'<img src="{self._data_url(samples[number], 170)}" alt="">'
-            figures.append(
-                f"<figure>{picture}<figcaption>{escape(said)}<br>{escape(samples[number].source)}</figcaption></figure>"
-            )
-        return f"<p class=note>{intro}</p><div class=images>{''.join(figures)}</div>"
+        figures = "".join(self._figure(judged) for judged in (wrong or answers)[:MISTAKES])
+        return f"<p class=note>{intro}</p><div class=images>{figures}</div>"
 
-    def _data_url(self, sample: Sample, size: int) -> str:
-        image = self.task.image(sample)
-        image.thumbnail((size, size), Image.Resampling.LANCZOS)
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=85)
-        return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    def _figure(self, judged: Judged) -> str:
+        said = f"is {judged.truth}, said {judged.guess} ({judged.probability:.2f})"
+        picture = _image(data_url(self.task, judged.sample, 170), "")
+        return f"<figure>{picture}<figcaption>{escape(said)}<br>{escape(judged.sample.source)}</figcaption></figure>"
+
+    def _thumbnail(self, sample: Sample) -> str:
+        return f"<figure>{_image(data_url(self.task, sample, 110), sample.source)}</figure>"
 
 
 def _css() -> str:
     return resources.files(__package__).joinpath("static/report.css").read_text(encoding="utf-8")
 
 
-def _picture(png: bytes, ink: str) -> str:
-    ground = "#fff" if ink == "black" else "#111"
-    return (
-        f'<p><img style="background:{ground};max-width:100%" src="data:image/png;base64,{base64.b64encode(png).decode()}"></p>'
-    )
+def _image(url: str | None, alt: str) -> str:
+    """An image, or a word in its place when its file is gone."""
+    return f'<img src="{url}" alt="{escape(alt, quote=True)}">' if url else "<p class=note>gone</p>"
+
+
+def _picture(png: bytes, ink: str = "black", words: str = "") -> str:
+    """A figure as wide as the page, on the ground its ink was chosen for, with a caption."""
+    url, ground = f"data:image/png;base64,{base64.b64encode(png).decode()}", "#fff" if ink == "black" else "#111"
+    picture = f'<img style="background:{ground}" src="{url}" alt="">'
+    return f"<figure class=wide>{picture}<figcaption>{escape(words)}</figcaption></figure>"
 
 
 def _comparison(comparison: Comparison) -> str:
-    """Each image as a picture on white, and in words."""
-    figures = []
-    for number, example in enumerate(comparison.examples):
-        png = base64.b64encode(comparison.png(number)).decode()
-        picture = f'<img style="background:#fff;max-width:100%" src="data:image/png;base64,{png}" alt="">'
-        words = f"<figcaption>{escape(example.caption())}</figcaption>"
-        figures.append(f'<figure style="max-width:100%;margin-bottom:1.6rem">{picture}{words}</figure>')
+    """Each image as a picture, and in words."""
+    figures = (_picture(comparison.png(n), words=example.caption()) for n, example in enumerate(comparison.examples))
     intro = f"{comparison!r}. How to read this, and what it cannot say: docs/explaining.md."
     return f"<p class=note>{escape(intro)}</p>{''.join(figures)}"
-
-
-def _guess(probabilities: Sequence[float]) -> int:
-    return max(range(len(probabilities)), key=probabilities.__getitem__)
 
 
 def _score(evaluation: Evaluation | None) -> str:
