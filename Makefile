@@ -13,7 +13,7 @@ $(VENV)/%.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$*]'
 	touch $@
 
-.PHONY: help demo test check bench docs lab clean
+.PHONY: help demo test check browser bench docs notebooks lab clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -27,8 +27,18 @@ check: $(VENV)/dev.installed ## format, lint, types, import order, generated fil
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-test: check docs ## all checks and all tests
-	$(BIN)/python -m pytest
+test: check docs browser ## all checks and all tests, notebooks and browsers among them
+	NBTRANSFER_HOME=$$(mktemp -d) $(BIN)/python -m pytest --nbval --nbval-current-env tests notebooks
+
+browser: ## a browser for the tests, where there is none and this user may install one
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name && exit 0; done; \
+	test -n "$$CHROMIUM" && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	then apt-get -qq update && apt-get -qq install -y chromium fonts-dejavu-core >/dev/null; \
+	else echo "no chromium here, and no right to install one: tests in a browser will be skipped"; fi
+
+notebooks: $(VENV)/test.installed ## run the tutorials anew and store what they print
+	$(BIN)/python notebooks/execute.py
 
 bench: $(VENV)/dev.installed ## measure; writes benchmarks/results/
 	$(BIN)/python -m benchmarks
@@ -36,8 +46,8 @@ bench: $(VENV)/dev.installed ## measure; writes benchmarks/results/
 docs: $(VENV)/docs.installed ## build the documentation into site/
 	$(BIN)/zensical build --strict
 
-lab: $(VENV)/lab.installed $(VENV)/demo.installed ## open JupyterLab in this environment
-	$(BIN)/jupyter lab
+lab: $(VENV)/lab.installed ## open the tutorial in JupyterLab
+	$(BIN)/jupyter lab notebooks/01_first_transfer.ipynb
 
 clean: ## remove what make made
 	rm -rf $(VENV) site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

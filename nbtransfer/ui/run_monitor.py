@@ -236,5 +236,5 @@ def _receipt(state: RunState) -> str:
 def report_of(run: Run | None, pictures: Sequence[tuple[bytes, str]] = ()) -> str:
     """A run as static HTML, with pictures (PNG, and whether it was drawn in "black" or "white" ink)."""
     if run is None:
-        return "<p>No run was started from this dashboard.</p>"
+        return "<p>A live view; run this cell to open it.</p>"
     return Report(run.task, {run.recipe.strategy_name: run}).fragment(run, pictures)

@@ -1,38 +1,29 @@
-"""JupyterLab 4 and Notebook 7, as people use them: real servers, kernels, workers and a real browser."""
+"""The tutorial in JupyterLab 4 and Notebook 7, as people use it: real servers, kernels, workers and a real browser."""
 
 from __future__ import annotations
 
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import PATIENCE, Server
-from tests.conftest import COLOURS, picture
+
+TUTORIAL = Path(__file__).parents[2] / "notebooks/01_first_transfer.ipynb"
+MORE = {
+    "plan": "print(draft.plan.summary(draft.card))",
+    "compute": "import time\nfor _ in range(60):\n    time.sleep(0.25)\nprint('computed')",
+    "attach": "%load_ext nbtransfer\n%transfer attach",
+    "report": "import nbtransfer as nt\nnt.dashboard(run=nt.runs()[0], report_after=0.5)",
+}
+DRAWN = "(document.querySelector('.nbt-dashboard path.nbt-train')?.getAttribute('d').length ?? 0)"
+"""How much of the curve of the training loss there is."""
 
 expect.set_options(timeout=PATIENCE)
-
-CELLS = {
-    "open": "%load_ext nbtransfer\n%transfer data images --holdout 0.25\nd = %transfer\nd",
-    "choose": (
-        "d.draft.choose(backbone='shufflenet_v2_x0_5', weights=None, strategy='ft', epochs=5000, image_size=40,"
-        " batch_size=8, threads=1, device='cpu')"
-    ),
-    "plan": "print(d.draft.plan.summary(d.draft.card))",
-    "compute": "import time\nfor _ in range(48):\n    time.sleep(0.25)\nprint('computed')",
-    "attach": "%load_ext nbtransfer\n%transfer attach",
-    "report": (
-        "import nbtransfer as nt\nrun = nt.runs()[0]\nprint(run.wait(60).status)\n"
-        "nt.dashboard(run=run, report_after=0.5)"
-    ),
-}  # fmt: skip
-
-
-DRAWN = "(document.querySelector('.nbt-dashboard path.nbt-val')?.getAttribute('d').length ?? 0)"
-"""How much of the validation curve there is."""
 
 
 @dataclass
@@ -43,15 +34,17 @@ class Notebook:
     server: Server
     kind: str
     name: str
+    places: dict[str, int]
 
     def open(self) -> None:
         self.page.goto(self.server.url(self.kind, self.name))
-        self.page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
-        self.page.wait_for_function("window.jupyterapp !== undefined")
-        self.page.wait_for_function("window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'")
+        self.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+        self.page.wait_for_function(
+            "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+        )
 
-    def cell(self, name: str):
-        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(list(CELLS).index(name))
+    def cell(self, name: str) -> Locator:
+        return self.page.locator(f"[data-windowed-list-index='{self.places[name]}']")
 
     def run(self, name: str) -> None:
         """Run a cell; returns at once."""
@@ -59,11 +52,17 @@ class Notebook:
           window.jupyterapp.shell.currentWidget.content.activeCellIndex = number;
           void window.jupyterapp.commands.execute("notebook:run-cell");
         }"""
-        self.page.evaluate(run, list(CELLS).index(name))
+        self.page.evaluate(run, self.places[name])
 
     def run_to_end(self, name: str) -> None:
         self.run(name)
+        self.look_at(name)
         expect(self.cell(name).locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]"))
+
+    def look_at(self, name: str) -> None:
+        """Bring a cell into view: what is out of view may not be in the page at all."""
+        scroll = "(number) => window.jupyterapp.shell.currentWidget.content.scrollToItem(number, 'start')"
+        self.page.evaluate(scroll, self.places[name])
 
     def cells(self) -> list[str]:
         """What all cells hold."""
@@ -77,76 +76,75 @@ class Notebook:
         self.page.evaluate("void window.jupyterapp.commands.execute('kernelmenu:restart')")
         self.page.locator(".jp-Dialog .jp-mod-accept").click()
 
-    def look_at(self, name: str) -> None:
-        """Bring a cell into view: what is out of view may not be in the page at all."""
-        self.page.evaluate(
-            "(number) => window.jupyterapp.shell.currentWidget.content.scrollToItem(number, 'start')", list(CELLS).index(name)
-        )
-
 
 @pytest.fixture(params=["lab", "notebook"])
 def notebook(request, server, new_page):
-    for offset, (name, colour) in enumerate(COLOURS.items()):
-        folder = server.folder / "images" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        for number in range(12):
-            picture(colour, 100 * offset + number).save(folder / f"{number:02}.png")
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    made = nbformat.v4.new_notebook(metadata=kernel, cells=[nbformat.v4.new_code_cell(source) for source in CELLS.values()])
+    """The tutorial up to its dashboard, and some cells more."""
+    made = nbformat.read(TUTORIAL, as_version=4)
+    sources = [cell.source for cell in made.cells]
+    end = sources.index("%transfer")
+    made.cells = [*made.cells[: end + 1], *(nbformat.v4.new_code_cell(source) for source in MORE.values())]
+    places = {f"tutorial {n}": n for n, cell in enumerate(made.cells[:end]) if cell.cell_type == "code"}
+    places |= {"dashboard": end} | {name: end + 1 + n for n, name in enumerate(MORE)}
+    for cell in made.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
     name = f"{request.param}.ipynb"
     nbformat.write(made, server.folder / name)
-    opened = Notebook(new_page(viewport={"width": 1400, "height": 1000}), server, request.param, name)
+    opened = Notebook(new_page(viewport={"width": 1400, "height": 1000}), server, request.param, name, places)
     opened.open()
     yield opened
     opened.server.end_sessions()
 
 
-def test_a_session_at_the_notebook(notebook, tmp_path):
+def test_a_session_at_the_notebook(notebook):
     page, board = notebook.page, notebook.page.locator(".nbt-dashboard")
-    notebook.run_to_end("open")
-    notebook.run_to_end("choose")
-    expect(page.locator("[role=treeitem][title=conv5]").first).to_be_visible()
+    for name in notebook.places:
+        if name.startswith("tutorial"):
+            notebook.run_to_end(name)
+    notebook.run_to_end("dashboard")
 
-    # A stage is ticked off; the kernel knows, and keys meant for the tree do nothing to the notebook.
-    cells = notebook.cells()
+    # A stage is ticked off; the kernel knows, and keys meant for the dashboard do nothing to the notebook.
     page.locator("[role=treeitem][title=stem] .nbt-box").click()
-    for focus in ("[role=treeitem][title=stem]", "button:has-text('Thaw all')", "details > summary"):
+    cells = notebook.cells()
+    for focus in ("[role=treeitem][title=stage1]", "button:has-text('Thaw all')", "details > summary"):
         page.locator(f".nbt-dashboard {focus}").first.focus()
         for key in ("a", "b", "x", "d", "d", "ArrowDown", "ArrowUp", "m", "y"):
             page.keyboard.press(key)
     assert notebook.cells() == cells
     notebook.run_to_end("plan")
-    expect(notebook.cell("plan").locator(".jp-OutputArea-output")).to_contain_text("stage2, stage3, stage4, conv5")
+    expect(notebook.cell("plan").locator(".jp-OutputArea-output")).to_contain_text("shared parameters learn: stage1, stage2")
 
     # A run goes on while a cell computes.
-    notebook.look_at("open")
+    notebook.look_at("dashboard")
     board.get_by_role("button", name="Start").click()
     page.wait_for_function(f"{DRAWN} > 20")
     notebook.run("compute")
-    expect(notebook.cell("compute").locator(".jp-InputPrompt")).to_contain_text("*")
-    notebook.look_at("open")
+    prompt = notebook.cell("compute").locator(".jp-InputPrompt")
+    expect(prompt).to_contain_text("*")
+    notebook.look_at("dashboard")
     before = page.evaluate(DRAWN)
     page.wait_for_function(f"{DRAWN} > {before}")
-    expect(notebook.cell("compute").locator(".jp-InputPrompt")).to_contain_text("*")
+    expect(prompt).to_contain_text("*")
 
     # The page is loaded again: the same view, with all of its curves.
     expect(notebook.cell("compute").locator(".jp-OutputArea-output")).to_have_text("computed")
     notebook.save()
     so_far = page.evaluate(DRAWN)
     notebook.open()
-    notebook.look_at("open")
+    notebook.look_at("dashboard")
     page.wait_for_function(f"{DRAWN} >= {so_far}")
 
     # The kernel is restarted: the view says so; the run goes on and is attached again.
     notebook.restart_kernel()
-    expect(page.get_by_text("No word from the kernel.")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("No word from the kernel.")).to_be_visible()
     notebook.run_to_end("attach")
     attached = notebook.cell("attach").locator(".nbt-dashboard")
-    expect(attached.locator(".nbt-status")).to_have_text("running")
+    expect(attached.get_by_text("Best: ")).to_be_visible()
+    keep_screenshot(page, f"{notebook.kind}-live")
     attached.get_by_role("button", name="Stop").click()
     expect(attached.locator(".nbt-status")).to_have_text("stopped")
     expect(attached.get_by_role("heading", name="Result")).to_be_visible()
-    keep_screenshot(page, notebook.kind)
 
     # A run that has ended leaves a report, which is there when the notebook is opened again without a kernel.
     notebook.run_to_end("report")
@@ -158,10 +156,11 @@ def test_a_session_at_the_notebook(notebook, tmp_path):
     notebook.look_at("report")
     expect(report.get_by_role("heading", name="Confusion matrices")).to_be_visible()
     expect(notebook.cell("report").get_by_text("model not found")).to_have_count(0)
+    keep_screenshot(page, f"{notebook.kind}-reopened")
 
 
-def keep_screenshot(page, kind):
+def keep_screenshot(page, name):
     """For people to look at, where they ask for it."""
     folder = os.environ.get("SCREENSHOTS")
     if folder:
-        page.screenshot(path=f"{folder}/{kind}.png")
+        page.screenshot(path=f"{folder}/{name}.png")
