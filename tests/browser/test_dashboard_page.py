@@ -58,7 +58,7 @@ def test_a_live_run_shows_where_it_is_and_its_curves(render, board):
     assert page.get_by_text("Epoch 2 of 4; ft, about 1 min 15 s left.").is_visible()
     curves = {"kind": "curves", "generation": 0, "from": 0, "points": [[0.25, 1.3], [0.5, 1.2]], "rows_from": 0, "rows": [ROW]}
     page.evaluate("(message) => window.hear(message)", curves)
-    assert page.get_by_role("img", name="Loss (nats)").is_visible()
+    assert page.get_by_role("img", name="Loss (nats) by epoch").is_visible()
     assert page.get_by_text("Best: 0.500 (95 % 0.300–0.700) in epoch 1.").is_visible()
     lengths = "[...document.querySelectorAll('path.nbt-train')].map((path) => path.getAttribute('d').length)"
     before = page.evaluate(lengths)[0]

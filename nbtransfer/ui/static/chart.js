@@ -37,7 +37,7 @@ function axes(title, lines, band, range, epochs) {
   return h(
     "figure.nbt-chart",
     {},
-    h("figcaption", {}, title, " ", lines.map((line) => h(`span.nbt-key.nbt-${line.kind}`, {}, line.name))),
+    h("figcaption", {}, title),
     h(
       "svg:svg",
       { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title },
@@ -46,10 +46,10 @@ function axes(title, lines, band, range, epochs) {
         text(value, { x: left - 6, y: y(value) + 4, "text-anchor": "end" }),
       ]).flat(),
       xTicks.map((value) => text(value, { x: x(value), y: height - 7, "text-anchor": "middle" })),
-      text("epoch", { x: width - right, y: height - bottom - 5, "text-anchor": "end" }),
       h("svg:path.nbt-band", { d: area }),
       drawn,
     ),
+    h("figcaption", {}, lines.map((line) => h(`span.nbt-key.nbt-${line.kind}`, {}, line.name))),
   );
 }
 
@@ -81,7 +81,7 @@ export function curves(view) {
     fill(
       charts,
       axes(
-        "Loss (nats)",
+        "Loss (nats) by epoch",
         [
           { name: "validation", kind: "val", points: at("val_loss"), marks: at("val_loss") },
           { name: "training", kind: "train", points: points.length ? points : at("loss") },
@@ -89,7 +89,7 @@ export function curves(view) {
         [], [0], planned,
       ),
       axes(
-        "Accuracy",
+        "Accuracy by epoch",
         [
           { name: "validation (95 %)", kind: "val", points: at("val_accuracy"), marks: at("val_accuracy") },
           { name: "training", kind: "train", points: at("accuracy") },

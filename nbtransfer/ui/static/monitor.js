@@ -37,12 +37,12 @@ const SENTENCES = {
   created: "The worker is being started.",
   starting: "The worker loads its framework, the weights and the images.",
   stopping: "Stopping after the present step.",
-  lost: "The worker is gone.",
 };
 
 function where(run) {
   const phase = run.phases.find((one) => one.name === run.phase);
-  if (run.status !== "running" || !phase) return [SENTENCES[run.status] ?? "", run.message].filter(Boolean).join(" ");
+  if (run.ended) return [run.message, `It took ${duration(run.seconds)}.`].filter(Boolean).join(". ");
+  if (run.status !== "running" || !phase) return SENTENCES[run.status] ?? "";
   const left = run.left === null ? "" : `, about ${duration(run.left)} left`;
   const number = run.phases.length > 1 ? ` (phase ${run.phases.indexOf(phase) + 1} of ${run.phases.length})` : "";
   return `Epoch ${run.epoch} of ${run.epochs}; ${run.phase}${number}${left}.`;
