@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,3 +73,21 @@ def images(tmp_path) -> Path:
         for number in range(12):
             picture(colour, 100 * offset + number).save(root / name / f"{number:02}.png")
     return root
+
+
+@pytest.fixture
+def kernel():
+    """A real notebook kernel: its manager and a client of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import jupyter_client
+    manager = jupyter_client.KernelManager(kernel_name="python3")
+    manager.kernel_spec.argv[0] = sys.executable
+    manager.start_kernel(cwd=str(Path(__file__).parents[1]), env=dict(os.environ))
+    client = manager.client()
+    client.start_channels()
+    client.wait_for_ready(timeout=60)
+    yield manager, client
+    client.stop_channels()
+    if manager.has_kernel:
+        manager.shutdown_kernel(now=True)

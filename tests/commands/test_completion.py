@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import warnings
-from pathlib import Path
-
 import pytest
 
 import nbtransfer as nt
@@ -16,11 +11,6 @@ from nbtransfer.commands.parsing import Here
 from nbtransfer.core import catalog
 from nbtransfer.jobs.draft import Draft
 from tests.jobs.test_runs import PATIENCE, recipe
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)
-    jupyter_client = pytest.importorskip("jupyter_client")
-    pytest.importorskip("ipykernel")
 
 
 @pytest.fixture
@@ -97,19 +87,6 @@ def test_runs_by_id_and_by_variable(here, images):
 )
 def test_recipes(here, text, found):
     assert in_recipe(text, here) == found
-
-
-@pytest.fixture
-def kernel():
-    manager = jupyter_client.KernelManager(kernel_name="python3")
-    manager.kernel_spec.argv[0] = sys.executable
-    manager.start_kernel(cwd=str(Path(__file__).parents[1]), env=dict(os.environ))
-    client = manager.client()
-    client.start_channels()
-    client.wait_for_ready(timeout=60)
-    yield manager, client
-    client.stop_channels()
-    manager.shutdown_kernel(now=True)
 
 
 def test_a_real_kernel(kernel, images):

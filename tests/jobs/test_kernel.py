@@ -2,34 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import warnings
-from pathlib import Path
-
-import pytest
-
 import nbtransfer as nt
 from tests.jobs.test_runs import PATIENCE, until
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)
-    jupyter_client = pytest.importorskip("jupyter_client")
-    pytest.importorskip("ipykernel")
-
-
-@pytest.fixture
-def kernel():
-    manager = jupyter_client.KernelManager(kernel_name="python3")
-    manager.kernel_spec.argv[0] = sys.executable
-    manager.start_kernel(cwd=str(Path(__file__).parents[2]), env=dict(os.environ))
-    client = manager.client()
-    client.start_channels()
-    client.wait_for_ready(timeout=60)
-    yield manager, client
-    client.stop_channels()
-    if manager.has_kernel:
-        manager.shutdown_kernel(now=True)
 
 
 def test_interrupt_restart_and_shutdown(kernel, images):

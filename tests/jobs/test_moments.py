@@ -6,13 +6,11 @@ import pytest
 import torch
 
 import nbtransfer as nt
-from nbtransfer.core import events as ev
-from nbtransfer.engine.training import carry_out
 from nbtransfer.errors import InputError, RunError
 from nbtransfer.jobs import moments
 from nbtransfer.jobs.run import Run
 from nbtransfer.store import runs
-from nbtransfer.store.journal import JournalWriter
+from tests.runs import carried_out
 
 
 @pytest.fixture
@@ -25,12 +23,7 @@ def start(images):
             task=task, backbone="shufflenet_v2_x0_5", weights=None, strategy=strategy, batch_size=9, device="cpu",
             precision="fp32", threads=1, **{"epochs": 1, "image_size": 32, **settings},
         )  # fmt: skip
-        paths = runs.create(recipe)
-        journal = JournalWriter(paths.events, 1)
-        for event in [ev.Starting(1, "h", "3"), *carry_out(recipe, paths, lambda: False)]:
-            journal.append(event)
-        journal.close()
-        return Run(paths)
+        return carried_out(recipe)
 
     return started
 

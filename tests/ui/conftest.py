@@ -5,11 +5,7 @@ from __future__ import annotations
 import pytest
 
 import nbtransfer as nt
-from nbtransfer.core import events as ev
-from nbtransfer.engine.training import carry_out
-from nbtransfer.jobs.run import Run
-from nbtransfer.store import runs
-from nbtransfer.store.journal import JournalWriter
+from tests.runs import carried_out
 
 
 @pytest.fixture
@@ -20,9 +16,4 @@ def lp_ft(images):
         task=task, backbone="shufflenet_v2_x0_5", weights=None, strategy="lp_ft", freeze=nt.FreezePlan.all().thaw("conv5"),
         epochs=3, batch_size=8, image_size=40, device="cpu", precision="fp32", threads=1,
     )  # fmt: skip
-    paths = runs.create(recipe)
-    journal = JournalWriter(paths.events, 1)
-    for event in [ev.Starting(1, "h", "3"), *carry_out(recipe, paths, lambda: False)]:
-        journal.append(event)
-    journal.close()
-    return Run(paths)
+    return carried_out(recipe)

@@ -8,14 +8,10 @@ import re
 import pytest
 
 import nbtransfer as nt
-from nbtransfer.core import events as ev
-from nbtransfer.engine.training import carry_out
-from nbtransfer.jobs.run import Run
-from nbtransfer.store import runs
-from nbtransfer.store.journal import JournalWriter
 from nbtransfer.ui.figures import curves, svg
 from nbtransfer.ui.progress import watch
 from nbtransfer.ui.report import Report
+from tests.runs import carried_out
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -30,12 +26,7 @@ def run(images):
         task=task, backbone="shufflenet_v2_x0_5", weights=None, strategy="ft", freeze=plan, epochs=2, batch_size=8,
         image_size=40, device="cpu", threads=1,
     )  # fmt: skip
-    paths = runs.create(recipe)
-    journal = JournalWriter(paths.events, 1)
-    for event in [ev.Starting(1, "h", "3"), *carry_out(recipe, paths, lambda: False)]:
-        journal.append(event)
-    journal.close()
-    return Run(paths)
+    return carried_out(recipe)
 
 
 class Terminal(io.StringIO):
