@@ -13,6 +13,7 @@ import platform
 import signal
 import socket
 import sys
+import time
 import traceback
 from pathlib import Path
 from types import FrameType
@@ -82,11 +83,13 @@ def main(folder: str, attempt: int) -> int:
 
 
 def carry_out(paths: RunPaths, journal: JournalWriter, desk: Desk) -> None:
-    """Write every event of the run into its journal."""
+    """Write every event of the run into its journal, and into the log all that a person might look for there."""
     from nbtransfer.engine.training import carry_out as events  # loads torch: seconds
 
     for event in events(runs.read_recipe(paths), paths, desk.stopping):
         journal.append(event, sync=not isinstance(event, UNSYNCED))
+        if not isinstance(event, ev.Step):
+            print(time.strftime("%H:%M:%S"), event)
 
 
 def explained(error: BaseException) -> str:

@@ -28,14 +28,16 @@ MOST_CELLS = 20
 class RunPart(traitlets.HasTraits):
     """What a widget that shows a run synchronises.
 
-    run      where the run is, empty without one
-    log      the last lines its worker wrote
-    result   scores and mistakes, once it has ended
+    run        what seldom changes about it: recipe, status, phases, best epoch, notes; empty without a run
+    progress   what changes all the time: epoch, share done, seconds left of the phase
+    log        the last lines its worker wrote
+    result     scores and mistakes, once it has ended
 
     Curves travel as custom messages that carry only what is new: `{kind: "curves", generation, from, points, rows_from, rows}`.
     """
 
     run = traitlets.Dict().tag(sync=True)
+    progress = traitlets.Dict().tag(sync=True)
     log = traitlets.Unicode().tag(sync=True)
     result = traitlets.Dict().tag(sync=True)
 
@@ -46,7 +48,7 @@ class RunPart(traitlets.HasTraits):
         self._log_stamp: float | None = None
         self._told: tuple[int, int, tuple[HistoryRow, ...]] = (0, 0, ())
         self._seen: tuple[int, str] | None = None
-        self.log, self.result, self.run = "", {}, {}
+        self.log, self.result, self.run, self.progress = "", {}, {}, {}
         self.look()
 
     def look(self) -> None:
@@ -57,7 +59,7 @@ class RunPart(traitlets.HasTraits):
         if (state.seq, state.status) != self._seen:
             self._seen = (state.seq, state.status)
             self._series.read()
-            self.run = described(self._run, state)
+            self.run, self.progress = described(self._run, state), progress_of(state)
             self._send_curves(state)
         self._read_log()
         if state.ended and not self.result and state.evaluations:
@@ -159,7 +161,7 @@ class Ending:
 
 
 def described(run: Run, state: RunState) -> dict[str, Any]:
-    """A run at one moment, as plain data for the browser."""
+    """What seldom changes about a run, as plain data for the browser."""
     p, best = state.prepared, state.best
     return {
         "id": run.id,
@@ -171,13 +173,20 @@ def described(run: Run, state: RunState) -> dict[str, Any]:
         "phases": [asdict(phase) for phase in p.phases] if p else [],
         "total": p.total if p else 0,
         "device": f"{p.device} ({p.device_name}), {p.precision}, {counted(p.threads, 'thread')}" if p else "",
-        "epoch": state.progress.epoch if state.progress else len(state.history),
         "epochs": state.epochs,
-        "fraction": round(state.fraction, 4),
-        "left": state.phase_seconds_left,
-        "seconds": state.seconds,
+        "seconds": state.seconds if state.ended else None,
         "best": as_row(best) if best else None,
         "notes": [*state.warnings, *(f"left out {s.source} ({s.split}): {s.reason}" for s in state.skipped), *_commands(state)],
+    }
+
+
+def progress_of(state: RunState) -> dict[str, Any]:
+    """What changes with every step."""
+    left = state.phase_seconds_left
+    return {
+        "epoch": state.progress.epoch if state.progress else len(state.history),
+        "fraction": round(state.fraction, 4),
+        "left": None if left is None else round(left),
     }
 
 

@@ -14,8 +14,9 @@ ROW = {
 RUN = {
     "id": "20260101-000000-abcdef", "status": "running", "ended": False, "message": "", "recipe": f"{HOSTILE} · resnet18 · ft",
     "phase": "ft", "phases": [{"name": "ft", "epochs": 4, "lr": 0.001, "trainable": 1000, "summary": ""}], "total": 2000,
-    "device": "cpu", "epoch": 2, "epochs": 4, "fraction": 0.3, "left": 75.0, "seconds": 3.0, "best": ROW, "notes": [HOSTILE],
+    "device": "cpu", "epochs": 4, "seconds": None, "best": ROW, "notes": [HOSTILE],
 }  # fmt: skip
+PROGRESS = {"epoch": 2, "fraction": 0.3, "left": 75}
 RESULT = {
     "scores": [{"split": "val", "accuracy": 0.5, "interval": [0.3, 0.7], "correct": 5, "examples": 10}], "split": "val",
     "classes": [HOSTILE, "b"], "confusion": [[3, 2], [3, 2]], "header": ["class"], "rows": [[HOSTILE], ["b"]],
@@ -54,7 +55,7 @@ def test_names_are_text_never_markup(render, board):
 def test_a_live_run_shows_where_it_is_and_its_curves(render, board):
     page = render(board)
     assert not page.get_by_role("heading", name="Run", exact=True).is_visible()
-    change(page, run=RUN)
+    change(page, progress=PROGRESS, run=RUN)
     assert page.get_by_text("Epoch 2 of 4; ft, about 1 min 15 s left.").is_visible()
     curves = {"kind": "curves", "generation": 0, "from": 0, "points": [[0.25, 1.3], [0.5, 1.2]], "rows_from": 0, "rows": [ROW]}
     page.evaluate("(message) => window.hear(message)", curves)

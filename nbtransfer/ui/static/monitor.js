@@ -39,20 +39,20 @@ const SENTENCES = {
   stopping: "Stopping after the present step.",
 };
 
-function where(run) {
+function where(run, { epoch, left }) {
   const phase = run.phases.find((one) => one.name === run.phase);
-  if (run.ended) return [run.message, `It took ${duration(run.seconds)}.`].filter(Boolean).join(". ");
+  if (run.ended) return [run.message, run.seconds === null ? "" : `It took ${duration(run.seconds)}.`].filter(Boolean).join(". ");
   if (run.status !== "running" || !phase) return SENTENCES[run.status] ?? "";
-  const left = run.left === null ? "" : `, about ${duration(run.left)} left`;
+  const rest = left === null ? "" : `, about ${duration(left)} left`;
   const number = run.phases.length > 1 ? ` (phase ${run.phases.indexOf(phase) + 1} of ${run.phases.length})` : "";
-  return `Epoch ${run.epoch} of ${run.epochs}; ${run.phase}${number}${left}.`;
+  return `Epoch ${epoch} of ${run.epochs}; ${run.phase}${number}${rest}.`;
 }
 
 export function monitor(view) {
   const { model, link } = view;
   const status = h("strong.nbt-status");
   const bar = h("progress", { max: 1, "aria-label": "Progress of the run" });
-  const place = h("p", { role: "status", "aria-live": "polite" });
+  const place = h("p"); // changes all the time; each epoch is announced by the curves
   const facts = h("p.nbt-soft");
   const notes = h("ul.nbt-notes");
   const failure = h("p.nbt-problem", { role: "alert" });
@@ -76,9 +76,8 @@ export function monitor(view) {
     if (!run.id) return;
     status.textContent = run.status;
     status.dataset.status = run.status;
-    bar.value = run.fraction;
     bar.hidden = run.ended;
-    place.textContent = where(run);
+    move();
     stop.hidden = !isLive(run);
     stop.disabled = run.status === "stopping";
     const learning = run.phases.map((phase) => `${phase.name}: ${scaled(phase.trainable)} of ${scaled(run.total)} parameters learn`);
@@ -86,8 +85,15 @@ export function monitor(view) {
     fill(notes, run.notes.map((note) => h("li", {}, note)));
   }
 
+  function move() {
+    const progress = model.get("progress");
+    bar.value = progress.fraction ?? 0;
+    place.textContent = model.get("run").id ? where(model.get("run"), progress) : "";
+  }
+
   const whole = section("Run", h("div.nbt-bar", {}, status, bar, stop), place, failure, curves(view), facts, notes, logged);
   view.watch("run", draw);
+  view.watch("progress", move);
   view.watch("log", () => {
     const text = model.get("log");
     logged.hidden = !text;
