@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import itertools
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +12,7 @@ import traitlets
 from nbtransfer.errors import InputError, RunError
 from nbtransfer.jobs import moments
 from nbtransfer.jobs.run import Run
-from nbtransfer.ui.explainer import Explainer
+from nbtransfer.ui import explainer
 from nbtransfer.ui.pictures import worst_first
 
 MOST_IMAGES, KEPT_PICTURES = 200, 3
@@ -23,11 +22,9 @@ class ComparePart(traitlets.HasTraits):
     """What a widget needs that compares shared and task-specific layers before and after a run."""
 
     _run: Run | None
-    _explainer: Explainer | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._one_at_a_time = threading.Lock()
         self.pictures: list[tuple[bytes, str]] = []
 
     def moments(self) -> dict[str, Any]:
@@ -48,19 +45,11 @@ class ComparePart(traitlets.HasTraits):
     def explain(self, **asked: Any) -> Mapping[str, Any]:
         """Compare; the picture comes as base64 text of a PNG."""
         run = self._ended_run()
-        with self._one_at_a_time:
-            self._explainer = self._explainer or Explainer()
-            reply = self._explainer.ask({"run": run.id, **asked})
+        reply = explainer.shared().ask({"run": run.id, **asked})
         if not reply["ok"]:
             raise InputError(reply["error"])
         self.pictures = [*self.pictures, (base64.b64decode(reply["png"]), asked.get("ink", "black"))][-KEPT_PICTURES:]
         return reply
-
-    def close_explainer(self) -> None:
-        """End the process, if there is one."""
-        if self._explainer is not None:
-            self._explainer.close()
-            self._explainer = None
 
     def _ended_run(self) -> Run:
         if self._run is None:

@@ -23,9 +23,10 @@ from nbtransfer.jobs.run import Run, attach
 from nbtransfer.pretrained import listing
 from nbtransfer.tasks.task import Task
 from nbtransfer.ui.compare_part import ComparePart
+from nbtransfer.ui.ending import Ending
 from nbtransfer.ui.layer_tree import TreePart
 from nbtransfer.ui.pictures import data_url
-from nbtransfer.ui.run_monitor import Ending, RunPart, report_of
+from nbtransfer.ui.run_monitor import RunPart, report_of
 from nbtransfer.ui.widget import Panel, module
 
 FIELDS = ("strategy", "epochs", "lr", "batch_size", "image_size", "crop", "augment", "seed", "device")
@@ -144,15 +145,11 @@ class Dashboard(TreePart, RunPart, ComparePart, Panel):
             except NbTransferError as error:
                 self.problem = str(error)
 
-    def close(self) -> None:
-        self.close_explainer()
-        super().close()
-
     def as_html(self) -> str:
         return report_of(self._run, self.pictures)
 
     def _ipython_display_(self) -> None:
-        self._ending.shown.show(self._repr_mimebundle_()[0])
+        self._ending.show(self._repr_mimebundle_()[0])
 
     def __repr__(self) -> str:
         return f"Dashboard({self._run!r})" if self._run else f"Dashboard({self.draft!r})"

@@ -1,6 +1,7 @@
 """Explanations from a process of their own: a notebook's kernel should neither load torch nor compete with a worker.
 
-One JSON object a line in each direction. The child ends when its input is closed; the next question starts another.
+One JSON object a line in each direction. The child ends when its input is closed, or after ten minutes without a question;
+the next question starts another. All views of a kernel share one.
 
     {"run": id, "samples": [["val", 3], …], "target": name or null, "before": moment, run id or null, "after": moment or null,
      "ink": "black"}
@@ -12,8 +13,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import json
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 KEPT_MODELS = 3
 NICENESS = 5
 PATIENCE = 10.0
+IDLE_SECONDS = 600.0
 
 
 class Explainer:
@@ -52,16 +56,21 @@ class Explainer:
         with self._asking:
             # Where runs are is decided here and now: the child was started earlier, perhaps in another folder.
             line = json.dumps({**request, "home": str(home()), "folder": str(Path.cwd())})
-            child = self._child if self._child is not None and self._child.poll() is None else self._start()
-            try:
-                print(line, file=child.stdin, flush=True)
-                answer = child.stdout.readline() if child.stdout else ""
-            except (BrokenPipeError, ValueError):
-                answer = ""
+            answer, child = self._answer(line)
+            if not answer and _reap(child) == os.EX_OK:  # it went home at this very moment, having had nothing to do
+                answer, child = self._answer(line)
             if answer:
                 reply: dict[str, Any] = json.loads(answer)
                 return reply
             return {"ok": False, "error": self._how_it_ended(child)}
+
+    def _answer(self, line: str) -> tuple[str, subprocess.Popen[str]]:
+        child = self._child if self._child is not None and self._child.poll() is None else self._start()
+        try:
+            print(line, file=child.stdin, flush=True)
+            return (child.stdout.readline() if child.stdout else ""), child
+        except (BrokenPipeError, ValueError):
+            return "", child
 
     def close(self) -> None:
         """End the process, if there is one. A question being answered gets an error."""
@@ -111,6 +120,12 @@ def _reap(child: subprocess.Popen[str]) -> int:
     except subprocess.TimeoutExpired:
         child.kill()
         return child.wait()
+
+
+@functools.cache
+def shared() -> Explainer:
+    """The one of this kernel: a process with a framework and models in it is not for every view anew."""
+    return Explainer()
 
 
 class Desk:
@@ -172,11 +187,15 @@ def _reply(comparison: Comparison, ink: str) -> dict[str, Any]:
     }
 
 
-def main(questions: IO[str], answers: IO[str]) -> None:
-    """Answer until there are no more questions."""
+def main(questions: IO[str], answers: IO[str], idle: float = IDLE_SECONDS) -> None:
+    """Answer until there are no more questions, or none for a while."""
     os.nice(NICENESS)
     desk = Desk()
-    for line in questions:
+    # Whoever asks waits for the answer, so that no second line is ever hidden in a buffer.
+    while select.select([questions], [], [], idle)[0]:
+        line = questions.readline()
+        if not line:
+            break
         print(json.dumps(desk.answer(json.loads(line))), file=answers, flush=True)
 
 

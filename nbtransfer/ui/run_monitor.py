@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import time
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import traitlets
 
-from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.state import HistoryRow, RunState
-from nbtransfer.core.text import counted
 from nbtransfer.errors import InputError
 from nbtransfer.jobs.run import Run
-from nbtransfer.ui.pictures import data_url, worst_first
+from nbtransfer.ui.ending import Ending
 from nbtransfer.ui.report import Report
+from nbtransfer.ui.run_facts import as_row, described, outcome, progress_of
 from nbtransfer.ui.series import Series
-from nbtransfer.ui.widget import Panel, Shown, module
+from nbtransfer.ui.widget import Panel, module
 
-LOG_LINES, MISTAKES = 30, 8
-MOST_CELLS = 20
-"""Classes beyond which a confusion matrix cannot be read; per-class scores are shown alone then."""
+LOG_LINES = 30
 
 
 class RunPart(traitlets.HasTraits):
@@ -41,8 +37,16 @@ class RunPart(traitlets.HasTraits):
     log = traitlets.Unicode().tag(sync=True)
     result = traitlets.Dict().tag(sync=True)
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._looking = threading.RLock()  # the pump looks, a request may bring another run, a new view wants all curves
+
     def watch_run(self, run: Run | None) -> None:
         """Show this run from now on."""
+        with self._looking:
+            self._watch(run)
+
+    def _watch(self, run: Run | None) -> None:
         self._run = run
         self._series = Series(run.paths) if run else None
         self._log_stamp: float | None = None
@@ -53,6 +57,10 @@ class RunPart(traitlets.HasTraits):
 
     def look(self) -> None:
         """Tell the browser what is new about the run."""
+        with self._looking:
+            self._look()
+
+    def _look(self) -> None:
         if self._run is None or self._series is None:
             return
         state = self._run.state
@@ -67,9 +75,10 @@ class RunPart(traitlets.HasTraits):
 
     def curves_from_start(self) -> None:
         """A new view has none of the curves yet."""
-        self._told = (0, 0, ())
-        if self._run is not None:
-            self._send_curves(self._run.state)
+        with self._looking:
+            self._told = (0, 0, ())
+            if self._run is not None:
+                self._send_curves(self._run.state)
 
     def _send_curves(self, state: RunState) -> None:
         assert self._series is not None
@@ -129,117 +138,10 @@ class RunMonitor(RunPart, Panel):
         return report_of(self._run)
 
     def _ipython_display_(self) -> None:
-        self._ending.shown.show(self._repr_mimebundle_()[0])
+        self._ending.show(self._repr_mimebundle_()[0])
 
     def __repr__(self) -> str:
         return f"RunMonitor({self._run!r})"
-
-
-class Ending:
-    """Turns a widget into a static report, some time after its run has ended and the last touch.
-
-    A saved notebook keeps no live widget: reopened, it would show an error in its place.
-    """
-
-    def __init__(self, after: float | None) -> None:
-        self.shown = Shown()
-        self._after = after
-        self._since: float | None = None
-
-    def postpone(self) -> None:
-        """Somebody is at it."""
-        self._since = None
-
-    def settle(self, panel: RunMonitor | Any) -> None:
-        """Put the report in the widget's place when it is time."""
-        if self._after is None or not panel.run.get("ended"):
-            self._since = None
-        elif self._since is None:
-            self._since = time.monotonic()
-        elif time.monotonic() - self._since >= self._after:
-            self.shown.replace(repr(panel), panel.as_html())
-
-
-def described(run: Run, state: RunState) -> dict[str, Any]:
-    """What seldom changes about a run, as plain data for the browser."""
-    p, best = state.prepared, state.best
-    return {
-        "id": run.id,
-        "status": state.status,
-        "ended": state.ended or state.status == "lost",
-        "message": state.message,
-        "recipe": f"{run.task.name} · {run.recipe.backbone} · {run.recipe.strategy_name}",
-        "phase": state.phase,
-        "phases": [asdict(phase) for phase in p.phases] if p else [],
-        "total": p.total if p else 0,
-        "device": f"{p.device} ({p.device_name}), {p.precision}, {counted(p.threads, 'thread')}" if p else "",
-        "epochs": state.epochs,
-        "seconds": state.seconds if state.ended else None,
-        "best": as_row(best) if best else None,
-        "notes": [*state.warnings, *(f"left out {s.source} ({s.split}): {s.reason}" for s in state.skipped), *_commands(state)],
-    }
-
-
-def progress_of(state: RunState) -> dict[str, Any]:
-    """What changes with every step."""
-    left = state.phase_seconds_left
-    return {
-        "epoch": state.progress.epoch if state.progress else len(state.history),
-        "fraction": round(state.fraction, 4),
-        "left": None if left is None else round(left),
-    }
-
-
-def _commands(state: RunState) -> list[str]:
-    return [f"{c.op or 'junk'} from {c.sender or 'nobody'}: {c.message}" for c in state.commands]
-
-
-def as_row(row: HistoryRow) -> dict[str, Any]:
-    """One epoch for a chart; figures as they are read, not as they are stored."""
-    plain = {name: float(f"{v:.4g}") if isinstance(v, float) else v for name, v in asdict(row).items()}
-    return {**plain, "val_interval": [round(v, 4) for v in row.val_interval]}
-
-
-def outcome(run: Run, state: RunState) -> dict[str, Any]:
-    """Scores, confusion matrix and worst mistakes of a run that has ended."""
-    found = run.evaluate()
-    wrong = (judged for judged in worst_first(run, found.split) if not judged.right)
-    mistakes = [
-        {
-            "picture": data_url(run.task, judged.sample, 150),
-            "said": f"is {judged.truth}, said {judged.guess} ({judged.probability:.2f})",
-            "source": judged.sample.source,
-        }
-        for judged in itertools.islice(wrong, MISTAKES)
-    ]
-    return {
-        "scores": [_score(evaluation) for evaluation in state.evaluations],
-        "split": found.split,
-        "classes": found.classes,
-        "confusion": found.confusion if len(found.classes) <= MOST_CELLS else None,
-        "header": found.HEADER,
-        "rows": [[str(cell) for cell in row] for row in found.rows()],
-        "mistakes": mistakes,
-        "wrong": found.examples - found.correct,
-        "receipt": _receipt(state),
-    }
-
-
-def _score(evaluation: Evaluation) -> dict[str, Any]:
-    return {
-        "split": evaluation.split,
-        "accuracy": round(evaluation.accuracy, 4),
-        "interval": [round(v, 4) for v in evaluation.interval],
-        "correct": evaluation.correct,
-        "examples": evaluation.examples,
-    }
-
-
-def _receipt(state: RunState) -> str:
-    if state.receipt is None or not state.receipt.frozen:
-        return "no shared layer was frozen in this run"
-    checked = f"{state.receipt.unchanged} of {counted(state.receipt.frozen, 'frozen layer')}"
-    return f"{checked} did not change while frozen: parameters and buffers, compared bit for bit"
 
 
 def report_of(run: Run | None, pictures: Sequence[tuple[bytes, str]] = ()) -> str:

@@ -13,7 +13,6 @@ from importlib import resources
 from typing import Any, ClassVar
 
 import anywidget
-from IPython import display as ipython
 
 from nbtransfer.errors import InputError, NbTransferError
 from nbtransfer.ui import pump
@@ -107,23 +106,3 @@ class Panel(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         data, metadata = super()._repr_mimebundle_() or ({}, {})
         return {**data, "text/plain": repr(self), "text/html": self.as_html()}, metadata
-
-
-class Shown:
-    """Places in notebooks where a widget is displayed, so that they can be turned into something that lasts."""
-
-    def __init__(self) -> None:
-        self._handles: list[Any] = []
-
-    def show(self, bundle: Mapping[str, Any]) -> None:
-        """Display a bundle of forms in the present cell."""
-        handle = ipython.display(dict(bundle), raw=True, display_id=True)  # type: ignore[no-untyped-call]
-        if handle is not None:  # there is none outside of IPython
-            self._handles.append(handle)
-
-    def replace(self, text: str, html: str) -> bool:
-        """Put a static form everywhere it is displayed; returns whether there was such a place."""
-        for handle in self._handles:
-            handle.update({"text/plain": text, "text/html": html}, raw=True)
-        found, self._handles = bool(self._handles), []
-        return found

@@ -15,7 +15,7 @@ from nbtransfer.store import runs
 from nbtransfer.store.journal import JournalWriter
 from nbtransfer.ui import pump
 from nbtransfer.ui.dashboard import dashboard
-from nbtransfer.ui.run_monitor import Ending
+from nbtransfer.ui.ending import Ending
 from tests.jobs.test_runs import PATIENCE, recipe, until
 
 
@@ -169,7 +169,7 @@ def test_a_view_turns_into_a_report_once_nobody_looks(images, told):
     run = nt.start(recipe(images, epochs=1))
     run.wait(PATIENCE)
     monitor, place = nt.RunMonitor(run, report_after=0), Place()
-    monitor._ending.shown._handles.append(place)
+    monitor._ending._places.append(place)
     monitor.tick()
     monitor.touch()
     monitor.tick()  # somebody was there: wait anew
@@ -186,7 +186,7 @@ def test_a_live_run_keeps_its_view():
         run = {"ended": False}  # noqa: RUF012
 
     ending, place = Ending(0), Place()
-    ending.shown._handles.append(place)
+    ending._places.append(place)
     for _ in range(3):
         ending.settle(Panel())
     assert place.bundles == []

@@ -1,0 +1,99 @@
+"""A run as plain data for the browser: what it is, where it is, what came out."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import asdict
+from typing import Any
+
+from nbtransfer.core.evaluation import Evaluation
+from nbtransfer.core.state import HistoryRow, RunState
+from nbtransfer.core.text import counted
+from nbtransfer.jobs.run import Run
+from nbtransfer.ui.pictures import data_url, worst_first
+
+MISTAKES = 8
+MOST_CELLS = 20
+"""Classes beyond which a confusion matrix cannot be read; per-class scores are shown alone then."""
+
+
+def described(run: Run, state: RunState) -> dict[str, Any]:
+    """What seldom changes about a run, as plain data for the browser."""
+    p, best = state.prepared, state.best
+    return {
+        "id": run.id,
+        "status": state.status,
+        "ended": state.ended or state.status == "lost",
+        "message": state.message,
+        "recipe": f"{run.task.name} · {run.recipe.backbone} · {run.recipe.strategy_name}",
+        "phase": state.phase,
+        "phases": [asdict(phase) for phase in p.phases] if p else [],
+        "total": p.total if p else 0,
+        "device": f"{p.device} ({p.device_name}), {p.precision}, {counted(p.threads, 'thread')}" if p else "",
+        "epochs": state.epochs,
+        "seconds": state.seconds if state.ended else None,
+        "best": as_row(best) if best else None,
+        "notes": [*state.warnings, *(f"left out {s.source} ({s.split}): {s.reason}" for s in state.skipped), *_commands(state)],
+    }
+
+
+def progress_of(state: RunState) -> dict[str, Any]:
+    """What changes with every step."""
+    left = state.phase_seconds_left
+    return {
+        "epoch": state.progress.epoch if state.progress else len(state.history),
+        "fraction": round(state.fraction, 4),
+        "left": None if left is None else round(left),
+    }
+
+
+def _commands(state: RunState) -> list[str]:
+    return [f"{c.op or 'junk'} from {c.sender or 'nobody'}: {c.message}" for c in state.commands]
+
+
+def as_row(row: HistoryRow) -> dict[str, Any]:
+    """One epoch for a chart; figures as they are read, not as they are stored."""
+    plain = {name: float(f"{v:.4g}") if isinstance(v, float) else v for name, v in asdict(row).items()}
+    return {**plain, "val_interval": [round(v, 4) for v in row.val_interval]}
+
+
+def outcome(run: Run, state: RunState) -> dict[str, Any]:
+    """Scores, confusion matrix and worst mistakes of a run that has ended."""
+    found = run.evaluate()
+    wrong = (judged for judged in worst_first(run, found.split) if not judged.right)
+    mistakes = [
+        {
+            "picture": data_url(run.task, judged.sample, 150),
+            "said": f"is {judged.truth}, said {judged.guess} ({judged.probability:.2f})",
+            "source": judged.sample.source,
+        }
+        for judged in itertools.islice(wrong, MISTAKES)
+    ]
+    return {
+        "scores": [_score(evaluation) for evaluation in state.evaluations],
+        "split": found.split,
+        "classes": found.classes,
+        "confusion": found.confusion if len(found.classes) <= MOST_CELLS else None,
+        "header": found.HEADER,
+        "rows": [[str(cell) for cell in row] for row in found.rows()],
+        "mistakes": mistakes,
+        "wrong": found.examples - found.correct,
+        "receipt": _receipt(state),
+    }
+
+
+def _score(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "split": evaluation.split,
+        "accuracy": round(evaluation.accuracy, 4),
+        "interval": [round(v, 4) for v in evaluation.interval],
+        "correct": evaluation.correct,
+        "examples": evaluation.examples,
+    }
+
+
+def _receipt(state: RunState) -> str:
+    if state.receipt is None or not state.receipt.frozen:
+        return "no shared layer was frozen in this run"
+    checked = f"{state.receipt.unchanged} of {counted(state.receipt.frozen, 'frozen layer')}"
+    return f"{checked} did not change while frozen: parameters and buffers, compared bit for bit"
