@@ -110,7 +110,7 @@ def explain(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument("--target", metavar="CLASS", help="the class to explain (default: the one predicted)")
     p.add_argument("--before", metavar="RUN_OR_MOMENT", help="another run, or a moment of this one (default: its linear probe)")
-    given(p, "--baseline", help="what an image is compared with: blur, mean or black (default: blur)")
+    given(p, "--baseline", help="what an image is compared with: mean, blur or black (default: mean)")
 
 
 def text(p: argparse.ArgumentParser) -> None:

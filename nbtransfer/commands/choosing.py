@@ -10,22 +10,10 @@ from typing import Any
 from nbtransfer.commands.parsing import Here, Outcome, UsageError
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe
-from nbtransfer.errors import TaskError
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.tasks.task import Task
 
-_OF_FOLDERS = {"per_class", "unreadable", "duplicates"}
 _FIELDS = {f.name for f in fields(Recipe)} - {"task", "freeze"}
-
-
-def task_from(words: str, **options: Any) -> Task:
-    """The task that a folder or `demo:NAME` stands for. Options are those of Task.from_folder."""
-    if words == "demo:digits" and options.keys() & _OF_FOLDERS:
-        raise TaskError("a limit for each class and skipping bad files are for folders of images; demo:digits is none")
-    try:
-        return Task.named(words, **options)
-    except (OSError, ValueError) as error:  # names that no file can have, folders one may not look into
-        raise TaskError(f"{words!r} cannot be read: {error}") from error
 
 
 def task_of(args: argparse.Namespace) -> Task:
@@ -33,7 +21,7 @@ def task_of(args: argparse.Namespace) -> Task:
     options = {name: getattr(args, name) for name in ("holdout", "test", "seed", "per_class") if name in args}
     if args.skip_bad:
         options |= {"unreadable": "skip", "duplicates": "skip"}
-    return task_from(args.task, **options)
+    return Task.named(args.task, **options)
 
 
 def options_of(args: argparse.Namespace) -> dict[str, Any]:
@@ -64,8 +52,9 @@ def data(args: argparse.Namespace, here: Here) -> Outcome:
 
 
 def backbone(args: argparse.Namespace, here: Here) -> Outcome:
-    """Choose the shared layers. Weights chosen for other layers do not follow."""
-    here.draft.choose(backbone=args.backbone, weights=getattr(args, "weights", "default"))
+    """Choose the shared layers."""
+    weights = {"weights": args.weights} if "weights" in args else {}
+    here.draft.choose(backbone=args.backbone, **weights)
     return _chosen(here)
 
 

@@ -130,4 +130,7 @@ def parse(root: Parser, words: list[str]) -> argparse.Namespace:
     if unknown[0].startswith("-"):
         known = nearest(unknown[0].lstrip("-"), [o[2:] for o in branch.options() if o.startswith("--")])
         raise UsageError(f"{branch.prog} has no option {unknown[0]!r}; {known}")
-    raise UsageError(f"{branch.prog} does not know what to do with {unknown[0]!r}; see {branch.prog} --help")
+    raise UsageError(
+        f"{branch.prog} does not know what to do with {unknown[0]!r}; "
+        f"put quotes around words with blanks, or see {branch.prog} --help"
+    )

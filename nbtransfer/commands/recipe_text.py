@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 from nbtransfer.commands import plain_yaml
 from nbtransfer.commands.arguments import weights_named
-from nbtransfer.commands.choosing import task_from
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.codec import from_plain
 from nbtransfer.core.freeze import FreezePlan
@@ -105,7 +104,7 @@ def _value(key: str, value: Any, shared: Any) -> Any:
 
 def _task(value: Any) -> Task:
     if isinstance(value, str):
-        return task_from(value)
+        return Task.named(value)
     if not isinstance(value, Mapping):
         raise RecipeError("task should be a folder, demo:textile, or a mapping with path or demo")
     _check_keys(value, [field.name for field in fields(TaskText)])
@@ -113,7 +112,7 @@ def _task(value: Any) -> Task:
     path, demo = options.pop("path", None), options.pop("demo", None)
     if (path is None) == (demo is None):
         raise RecipeError("task needs either path, a folder, or demo, such as textile")
-    return task_from(path if demo is None else DEMO_PREFIX + demo, **options)
+    return Task.named(path if demo is None else DEMO_PREFIX + demo, **options)
 
 
 def _plan(value: Any, shared: Any) -> FreezePlan:

@@ -61,6 +61,11 @@ class RunState:
         return self.status in ENDED
 
     @property
+    def over(self) -> bool:
+        """Nothing more will come: it has ended, or its worker is gone."""
+        return self.ended or self.status == "lost"
+
+    @property
     def epochs(self) -> int:
         """Epochs planned, all phases together; 0 before the run is prepared."""
         return sum(phase.epochs for phase in self.prepared.phases) if self.prepared else 0

@@ -43,10 +43,12 @@ class Draft:
     def choose(self, **changes: Any) -> None:
         """Change some choices: `task`, `backbone`, `freeze`, or any other field of a Recipe; all of them or none.
 
-        Another backbone or strategy brings its own freeze plan along; between strategies that freeze the same, what was
-        frozen by hand still holds. Raises an InputError when a choice cannot work.
+        Another backbone brings its own weights and freeze plan along, another strategy its own plan; between strategies
+        that freeze the same, what was frozen by hand still holds. Raises an InputError when a choice cannot work.
         """
         with self._changing:
+            if "backbone" in changes:
+                changes = {"weights": "default", **changes}  # weights chosen for other layers do not follow
             fixed = {name: changes.pop(name) for name in ("task", "backbone", "freeze") if name in changes}
             chosen = replace(self.choices, settings={**self.choices.settings, **changes}, **fixed)
             if "freeze" not in fixed and ("backbone" in fixed or _own_plan(chosen) != _own_plan(self.choices)):

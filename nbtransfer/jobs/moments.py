@@ -64,7 +64,11 @@ def names_before(run: Run, after: str = BEST) -> tuple[str, ...]:
 
 
 def moment(run: Run, name: str) -> Moment:
-    """One moment of a run; raises InputError that lists what there is."""
+    """One moment of a run; raises InputError that lists what there is, RunError when it has no model yet."""
+    if name == BEST and name not in names(run):
+        raise RunError(
+            f"run {run.id} is {run.state.status} and has no model yet; wait for its first epoch to end, or see its log"
+        )
     if name not in names(run):
         raise InputError(f"run {run.id} has no moment {name!r}; {nearest(name, names(run))}")
     return Moment(run, name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import keyword
 import re
 import shlex
-import sys
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -35,13 +34,10 @@ def load(shell: InteractiveShell) -> None:
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Take the magics and their completion away, and end the thread that keeps widgets up to date."""
+    """Take the magics and their completion away. Runs and views stay as they are."""
     for registered in shell.magics_manager.magics.values():
         registered.pop(NAME, None)
     completion.remove(shell)
-    pump = sys.modules.get("nbtransfer.ui.pump")
-    if pump:
-        pump.close()
 
 
 class Magics:

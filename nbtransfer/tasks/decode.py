@@ -29,9 +29,14 @@ def check_header(path: Path) -> tuple[int, int]:
         return image.size
 
 
-def load_rgb(path: Path) -> Image.Image:
-    """The image as 8-bit RGB, upright; raises UndecodableError with the reason."""
+def load_rgb(path: Path, about: int | None = None) -> Image.Image:
+    """The image as 8-bit RGB, upright; raises UndecodableError with the reason.
+
+    `about` pixels on the shorter side are enough: formats that can be decoded smaller (JPEG) then are, many times faster.
+    """
     with _opened(path) as image:
+        if about is not None:
+            image.draft("RGB", (about, about))
         return to_rgb(image)
 
 

@@ -20,13 +20,16 @@ class ImageSource:
         self._task = task
         self._root = Path(task.root)
 
-    def image(self, sample: Sample) -> Image.Image:
-        """The example as 8-bit RGB; raises UndecodableError when it cannot be decoded or is not the file it was."""
+    def image(self, sample: Sample, about: int | None = None) -> Image.Image:
+        """The example as 8-bit RGB; raises UndecodableError when it cannot be decoded or is not the file it was.
+
+        `about` pixels on the shorter side are enough, see `load_rgb`.
+        """
         if self._task.kind == "arrays":
             return self._from_array(int(sample.source))
         path = self._root / sample.source
         self._check_unchanged(path, sample)
-        return load_rgb(path)
+        return load_rgb(path, about)
 
     @staticmethod
     def _check_unchanged(path: Path, sample: Sample) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import os
 import random
 import typing
@@ -116,14 +117,27 @@ class Task(TaskCard):
 
     @classmethod
     def named(cls, source: str, **options: Any) -> Task:
-        """A task by what people type: a folder of images, or `demo:NAME`."""
-        if source.startswith(DEMO_PREFIX):
-            return cls.demo(source.removeprefix(DEMO_PREFIX), **options)
-        return cls.from_folder(source, **options)
+        """A task by what people type: a folder of images, or `demo:NAME`. Options are those of from_folder."""
+        if source == DEMO_PREFIX + "digits" and options.keys() & {"per_class", "unreadable", "duplicates"}:
+            raise TaskError("a limit for each class and skipping bad files are for folders of images; demo:digits is none")
+        try:
+            if source.startswith(DEMO_PREFIX):
+                return cls.demo(source.removeprefix(DEMO_PREFIX), **options)
+            return cls.from_folder(source, **options)
+        except (OSError, ValueError) as error:  # names that no file can have, folders one may not look into
+            raise TaskError(f"{source!r} cannot be read: {error}") from error
 
-    def image(self, sample: Sample) -> Image.Image:
-        """One example as an RGB image; raises UndecodableError when its file cannot be decoded."""
-        return ImageSource(self).image(sample)
+    def some(self, name: str, count: int) -> list[Sample]:
+        """The first training examples of a class."""
+        label = self.classes.index(name)
+        return list(itertools.islice((s for s in self.samples if s.label == label and s.split == "train"), count))
+
+    def image(self, sample: Sample, about: int | None = None) -> Image.Image:
+        """One example as an RGB image; raises UndecodableError when its file cannot be decoded.
+
+        With `about`, so many pixels on the shorter side are enough: large photographs are then decoded faster.
+        """
+        return ImageSource(self).image(sample, about)
 
     def _repr_html_(self) -> str:
         used = [name for name in SPLITS if self.sizes[name]]

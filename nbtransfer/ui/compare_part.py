@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,9 @@ class ComparePart(traitlets.HasTraits):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._asked = itertools.count(1)
+        self._newest = 0
+        self._answering = threading.Lock()
         self.pictures: list[tuple[bytes, str]] = []
 
     def moments(self) -> dict[str, Any]:
@@ -33,8 +37,8 @@ class ComparePart(traitlets.HasTraits):
         split = run.evaluate().split
         judged = itertools.islice(worst_first(run, split), MOST_IMAGES)
         return {
-            "before": [_named(name) for name in moments.names_before(run) if name != moments.BEST],
-            "after": [_named(name) for name in moments.names(run) if name != moments.START],
+            "before": [_named(run, name) for name in moments.names_before(run) if name != moments.BEST],
+            "after": [_named(run, name) for name in moments.names(run) if name != moments.START],
             "classes": run.task.classes,
             "images": [
                 {"sample": [split, j.number], "text": f"{j.sample.source}: is {j.truth}, said {j.guess}", "right": j.right}
@@ -43,12 +47,17 @@ class ComparePart(traitlets.HasTraits):
         }
 
     def explain(self, **asked: Any) -> Mapping[str, Any]:
-        """Compare; the picture comes as base64 text of a PNG."""
+        """Compare; the picture comes as base64 text of a PNG. Of questions that wait only the newest is answered."""
         run = self._ended_run()
-        reply = explainer.shared().ask({"run": run.id, **asked})
+        self._newest = mine = next(self._asked)
+        with self._answering:
+            if mine != self._newest:
+                raise InputError("another picture was asked for meanwhile")
+            reply = explainer.shared().ask({"run": run.id, **asked})
         if not reply["ok"]:
             raise InputError(reply["error"])
-        self.pictures = [*self.pictures, (base64.b64decode(reply["png"]), asked.get("ink", "black"))][-KEPT_PICTURES:]
+        if run is self._run:
+            self.pictures = [*self.pictures, (base64.b64decode(reply["png"]), asked.get("ink", "black"))][-KEPT_PICTURES:]
         return reply
 
     def _ended_run(self) -> Run:
@@ -57,10 +66,9 @@ class ComparePart(traitlets.HasTraits):
         return self._run
 
 
-def _named(name: str) -> tuple[str, str]:
-    """A moment and what it is called for people."""
+def _named(run: Run, name: str) -> tuple[str, str]:
+    """A moment of a run, or the id of a probe, and what it is called for people."""
     words = {moments.START: "start: pretrained layers, a head of zeros", moments.BEST: "the model of this run"}
     if name in words:
         return name, words[name]
-    number, _, phase = name.partition("-")
-    return name, f"after phase {phase}" if len(number) < 8 else f"linear probe {name}"
+    return name, f"after phase {name.partition('-')[2]}" if name in moments.names(run) else f"linear probe {name}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Mapping
 from typing import Any, cast
@@ -16,7 +15,7 @@ from nbtransfer.core.strategy import STRATEGIES
 from nbtransfer.core.task import SPLITS
 from nbtransfer.core.text import scaled
 from nbtransfer.core.tree import frozen_in
-from nbtransfer.errors import NbTransferError
+from nbtransfer.errors import NbTransferError, RunError
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.jobs.launcher import start
 from nbtransfer.jobs.run import Run, attach
@@ -50,7 +49,6 @@ class Dashboard(TreePart, RunPart, ComparePart, Panel):
     options = traitlets.Dict().tag(sync=True)
     phases: traitlets.List[Any] = traitlets.List().tag(sync=True)
     task = traitlets.Dict().tag(sync=True)
-    problem = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, draft: Draft, run: Run | None = None, *, report_after: float | None = 120.0) -> None:
         super().__init__()
@@ -90,9 +88,13 @@ class Dashboard(TreePart, RunPart, ComparePart, Panel):
 
     def start(self) -> str:
         """Start what has been chosen; returns the id of the run."""
-        run = start(self.draft.recipe())
-        self._ending.postpone()
-        self.watch_run(run)
+        with self._looking:  # two views of one dashboard may press Start at the same time
+            if self._run is not None and not self._run.state.over:
+                raise RunError(f"run {self._run.id} is still going on; stop it first, or wait for its end")
+            run = start(self.draft.recipe())
+            self._ending.postpone()
+            self.pictures = []
+            self.watch_run(run)
         return run.id
 
     def touch(self) -> None:
@@ -112,18 +114,19 @@ class Dashboard(TreePart, RunPart, ComparePart, Panel):
         with self._refreshing:
             if self._shown_revision == self.draft.revision:
                 return
-            self._shown_revision = self.draft.revision
-            choices, card = self.draft.choices, self.draft.card
+            revision, choices, card = self.draft.revision, self.draft.choices, self.draft.card
             if choices.task is not self._described:
                 self._described = choices.task
                 self.task = described(choices.task) if choices.task else {}
             with self.hold_sync():
                 if self.card.get("name") != card.name or self.frozen_layers != frozen_in(card, self.draft.plan):
                     self.show_layers(card, self.draft.plan)
-                self.card = _card(card)
-                self.settings = {name: choices.settings.get(name, _DEFAULTS[name]) for name in FIELDS}
+                self.card = _card(card, choices.settings.get("weights", "default"))
+                given = {name: choices.settings.get(name, _DEFAULTS[name]) for name in FIELDS}
+                self.settings = {**given, "strategy": self.draft.strategy.name}
                 self.phases = self._phases(card)
                 self.problem = ""
+            self._shown_revision = revision
 
     def _phases(self, card: BackboneCard) -> list[dict[str, Any]]:
         optimiser = self.draft.choices.settings.get("optimiser", _DEFAULTS["optimiser"])
@@ -186,14 +189,13 @@ def described(task: Task) -> dict[str, Any]:
         "summary": repr(task),
         "splits": [split for split in SPLITS if task.sizes[split]],
         "counts": {name: cast("dict[str, int]", counts) for name, counts in task.class_counts.items()},
-        "pictures": {name: _pictures(task, label) for label, name in enumerate(task.classes[:MOST_CLASSES])},
+        "pictures": {name: _pictures(task, name) for name in task.classes[:MOST_CLASSES]},
         "notes": list(task.notes),
     }
 
 
-def _pictures(task: Task, label: int) -> list[str]:
-    samples = (sample for sample in task.samples if sample.label == label and sample.split == "train")
-    found = (data_url(task, sample, 72) for sample in itertools.islice(samples, PICTURES))
+def _pictures(task: Task, name: str) -> list[str]:
+    found = (data_url(task, sample, 72) for sample in task.some(name, PICTURES))
     return [url for url in found if url is not None]
 
 
@@ -208,13 +210,14 @@ def _row(card: BackboneCard) -> list[Any]:
     ]
 
 
-def _card(card: BackboneCard) -> dict[str, Any]:
-    weights = card.weights[0] if card.weights else None
+def _card(card: BackboneCard, weights: str | None) -> dict[str, Any]:
+    """The shared layers chosen, and what they start from."""
+    own = weights is None or weights not in ("default", *(entry.name for entry in card.weights))
+    published = None if own or not weights else card.weights_named(weights)
     return {
         "name": card.name,
         "params": card.params,
         "width": card.width,
         "size": card.input.size,
-        "weights": f"{weights.name}, {weights.licence}" if weights else "no pretrained weights",
-        "source": weights.source if weights else "",
+        "weights": f"{published.name}, {published.licence}" if published else weights or "random weights",
     }

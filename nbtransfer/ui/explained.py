@@ -162,7 +162,12 @@ def _completeness(found: InputMap) -> str:
 
 
 def _numbers(value: Any) -> dict[str, Any]:
-    return dict(vars(value))
+    return {name: _finite(entry) for name, entry in vars(value).items()}
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no way to write what is no number."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _rounded(values: Array) -> list[list[float]]:
@@ -178,4 +183,4 @@ def _evidence_dict(evidence: Evidence) -> dict[str, Any]:
 
 
 def _input_dict(found: InputMap) -> dict[str, Any]:
-    return {"map": _rounded(found.map), "difference": found.difference, "error": found.error, "steps": found.steps}
+    return {"map": _rounded(found.map), "difference": found.difference, "error": _finite(found.error), "steps": found.steps}

@@ -64,11 +64,12 @@ class Explainer:
                 return reply
             return {"ok": False, "error": self._how_it_ended(child)}
 
-    def _answer(self, line: str) -> tuple[str, subprocess.Popen[str]]:
+    def _answer(self, question: str) -> tuple[str, subprocess.Popen[str]]:
         child = self._child if self._child is not None and self._child.poll() is None else self._start()
         try:
-            print(line, file=child.stdin, flush=True)
-            return (child.stdout.readline() if child.stdout else ""), child
+            print(question, file=child.stdin, flush=True)
+            line = child.stdout.readline() if child.stdout else ""
+            return (line if line.endswith("\n") else ""), child  # half a line is the last of a child that was killed
         except (BrokenPipeError, ValueError):
             return "", child
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import traitlets
@@ -62,10 +61,6 @@ class LayerTree(TreePart, Panel):
     @plan.setter
     def plan(self, plan: FreezePlan) -> None:
         self.show_layers(self._card, plan)
-
-    def as_html(self) -> str:
-        rows = "".join(f"<li>{escape(stage)}</li>" for stage in self._card.stages)
-        return f"<p>{escape(repr(self))}</p><ol>{rows}</ol>"
 
     def __repr__(self) -> str:
         return f"LayerTree({self._card.name!r}, {self.plan.summary(self._card)})"

@@ -18,7 +18,7 @@ from nbtransfer.tasks.task import Task
 def data_url(task: Task, sample: Sample, size: int) -> str | None:
     """The image of an example, at most `size` pixels wide and high, as a data URL; None when it is gone or damaged."""
     try:
-        image = task.image(sample)
+        image = task.image(sample, about=size)
     except UndecodableError:
         return None
     image.thumbnail((size, size), Image.Resampling.LANCZOS)

@@ -36,13 +36,6 @@ def remove(owner: object) -> None:
     _wake.set()
 
 
-def close() -> None:
-    """Forget all of them; the thread ends."""
-    with _changing:
-        _ticks.clear()
-    _wake.set()
-
-
 def _go_round() -> None:
     global _thread  # noqa: PLW0603
     while True:

@@ -18,8 +18,9 @@ from nbtransfer.tasks.task import Task
 from nbtransfer.ui.comparison import Comparison
 from nbtransfer.ui.figures import curves, svg
 from nbtransfer.ui.pictures import Judged, data_url, worst_first
+from nbtransfer.ui.run_facts import MOST_CELLS
 
-THUMBNAILS, MISTAKES = 6, 8
+THUMBNAILS, MISTAKES, MOST_CLASSES = 6, 8, 12
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,9 @@ class Report:
         used = [split for split in SPLITS if self.task.sizes[split]]
         rows = [(name, *(counts[s] for s in used)) for name, counts in self.task.class_counts.items()]
         strips = []
-        for label, name in enumerate(self.task.classes):
-            chosen = [s for s in self.task.samples if s.label == label and s.split == "train"][:THUMBNAILS]
-            strips.append(f"<p class=note>{escape(name)}</p><div class=images>{''.join(map(self._thumbnail, chosen))}</div>")
+        for name in self.task.classes[:MOST_CLASSES]:
+            chosen = map(self._thumbnail, self.task.some(name, THUMBNAILS))
+            strips.append(f"<p class=note>{escape(name)}</p><div class=images>{''.join(chosen)}</div>")
         notes = "".join(f"<p class=note>{escape(note)}</p>" for note in self.task.notes)
         return html_table(("class", *used), rows) + notes + "".join(strips)
 
@@ -152,13 +153,15 @@ def _fineprint(runs: Mapping[str, Run]) -> str:
 
 def _confusion(name: str, run: Run) -> str:
     found = run.evaluate()
+    scores = html_table(found.HEADER, found.rows())
+    if len(found.classes) > MOST_CELLS:
+        return f"<div><p class=note>{escape(name)}: {len(found.classes)} classes, too many for a matrix</p>{scores}</div>"
     head = "".join(f"<th>{escape(c)}</th>" for c in found.classes)
     rows = []
     for label, row in zip(found.classes, found.confusion, strict=True):
         cells = "".join(f'<td class=cell style="--share:{n / max(sum(row), 1):.3f}">{n}</td>' for n in row)
         rows.append(f"<tr><th>{escape(label)}</th>{cells}</tr>")
     caption = f"<p class=note>{escape(name)}: rows are the true classes, columns the answers, {found.split} images</p>"
-    scores = html_table(found.HEADER, found.rows())
     return f"<div>{caption}<table class=confusion><tr><th></th>{head}</tr>{''.join(rows)}</table>{scores}</div>"
 
 

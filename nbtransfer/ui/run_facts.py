@@ -11,6 +11,7 @@ from nbtransfer.core.state import HistoryRow, RunState
 from nbtransfer.core.text import counted
 from nbtransfer.jobs.run import Run
 from nbtransfer.ui.pictures import data_url, worst_first
+from nbtransfer.ui.series import figures
 
 MISTAKES = 8
 MOST_CELLS = 20
@@ -23,7 +24,7 @@ def described(run: Run, state: RunState) -> dict[str, Any]:
     return {
         "id": run.id,
         "status": state.status,
-        "ended": state.ended or state.status == "lost",
+        "ended": state.over,
         "message": state.message,
         "recipe": f"{run.task.name} · {run.recipe.backbone} · {run.recipe.strategy_name}",
         "phase": state.phase,
@@ -53,7 +54,7 @@ def _commands(state: RunState) -> list[str]:
 
 def as_row(row: HistoryRow) -> dict[str, Any]:
     """One epoch for a chart; figures as they are read, not as they are stored."""
-    plain = {name: float(f"{v:.4g}") if isinstance(v, float) else v for name, v in asdict(row).items()}
+    plain = {name: figures(v) if isinstance(v, float) else v for name, v in asdict(row).items()}
     return {**plain, "val_interval": [round(v, 4) for v in row.val_interval]}
 
 

@@ -147,5 +147,5 @@ class RunMonitor(RunPart, Panel):
 def report_of(run: Run | None, pictures: Sequence[tuple[bytes, str]] = ()) -> str:
     """A run as static HTML, with pictures (PNG, and whether it was drawn in "black" or "white" ink)."""
     if run is None:
-        return "<p>A live view; run this cell to open it.</p>"
+        return "<p>No run was started here.</p>"
     return Report(run.task, {run.recipe.strategy_name: run}).fragment(run, pictures)

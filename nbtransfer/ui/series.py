@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from nbtransfer.core import events as ev
@@ -13,7 +14,7 @@ MOST_POINTS = 2000
 
 
 class Series:
-    """Points of the training loss between epochs. `points` holds [epoch as a fraction, loss], at most 2,000 of them.
+    """Points of the training loss between epochs. `points` holds [epoch as a fraction, loss or None], at most 2,000.
 
     When there are too many, every second one is dropped: `generation` counts how often, so that a chart that was told
     the old ones starts over.
@@ -21,7 +22,7 @@ class Series:
 
     def __init__(self, paths: RunPaths) -> None:
         self._reader = JournalReader(paths.events)
-        self.points: list[tuple[float, float]] = []
+        self.points: list[tuple[float, float | None]] = []
         self.generation = 0
         self._every, self._seen = 1, 0
 
@@ -41,12 +42,12 @@ class Series:
                 self.generation += 1
             self._seen += 1
             if self._seen % self._every == 0:
-                self.points.append((round(x, 4), _figures(step.loss)))
+                self.points.append((round(x, 4), figures(step.loss)))
             if len(self.points) > MOST_POINTS:
                 self.points, self._every = self.points[1::2], self._every * 2
                 self.generation += 1
 
 
-def _figures(value: float) -> float:
-    """Four figures are more than a chart can show."""
-    return float(f"{value:.4g}")
+def figures(value: float) -> float | None:
+    """Four figures are more than a chart can show; what is no number is None, since JSON knows no other way to say it."""
+    return float(f"{value:.4g}") if math.isfinite(value) else None

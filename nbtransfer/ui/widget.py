@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import threading
 import time
@@ -13,6 +12,7 @@ from importlib import resources
 from typing import Any, ClassVar
 
 import anywidget
+import traitlets
 
 from nbtransfer.errors import InputError, NbTransferError
 from nbtransfer.ui import pump
@@ -42,6 +42,7 @@ class Panel(anywidget.AnyWidget):
     """
 
     _css: ClassVar[str] = style("nbtransfer")
+    problem = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)
@@ -71,23 +72,21 @@ class Panel(anywidget.AnyWidget):
         """Tell a new view what it cannot know from the traits alone."""
 
     def _tick(self) -> None:
-        with contextlib.suppress(Exception):  # a broken widget must not take the others with it; it shows its last state
-            self.tick()
         if time.monotonic() - self._last_beat >= BEAT_SECONDS:
             self._last_beat = time.monotonic()
             self.send({"kind": "beat"})
+        try:
+            self.tick()
+        except Exception as error:  # noqa: BLE001 - a broken widget must not take the others with it, nor be silent
+            self.problem = _said(error)
 
     def _answer(self, message: Mapping[str, Any]) -> None:
         reply: dict[str, Any] = {"kind": "reply", "id": message.get("id")}
         try:
             value = self._carry_out(str(message.get("op")), message.get("args") or {})
             self.send({**reply, "ok": True, "value": value})
-        except NbTransferError as error:
-            self.send({**reply, "ok": False, "error": str(error)})
         except Exception as error:  # noqa: BLE001 - whatever it is, a browser is waiting
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            said = f"{type(error).__name__}: {error} ({where.name}, line {where.lineno}); please report it"
-            self.send({**reply, "ok": False, "error": said})
+            self.send({**reply, "ok": False, "error": _said(error)})
 
     def _carry_out(self, op: str, args: Mapping[str, Any]) -> Any:
         if op not in self._ops:
@@ -100,9 +99,18 @@ class Panel(anywidget.AnyWidget):
         super().close()
 
     def as_html(self) -> str:
-        """What is shown where no widget can be: an exported or reopened notebook."""
+        """What stays where no widget can be any more: a reopened notebook."""
         return f"<pre>{escape(repr(self))}</pre>"
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         data, metadata = super()._repr_mimebundle_() or ({}, {})
-        return {**data, "text/plain": repr(self), "text/html": self.as_html()}, metadata
+        words = f"<p>{escape(repr(self))}</p><p>This is a live view; run its cell to open it.</p>"
+        return {**data, "text/plain": repr(self), "text/html": words}, metadata
+
+
+def _said(error: Exception) -> str:
+    """One sentence for the page."""
+    if isinstance(error, NbTransferError):
+        return str(error)
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({where.name}, line {where.lineno}); please report it"

@@ -112,6 +112,9 @@ def test_a_session_at_the_notebook(notebook):
         for key in ("a", "b", "x", "d", "d", "ArrowDown", "ArrowUp", "m", "y"):
             page.keyboard.press(key)
     assert notebook.cells() == cells
+    page.locator(".nbt-dashboard [role=treeitem]").first.focus()
+    page.keyboard.press("Control+s")  # this one is meant for the notebook
+    page.wait_for_function("!window.jupyterapp.shell.currentWidget.context.model.dirty")
     notebook.run_to_end("plan")
     expect(notebook.cell("plan").locator(".jp-OutputArea-output")).to_contain_text("shared parameters learn: stage1, stage2")
 

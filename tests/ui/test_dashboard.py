@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -13,10 +14,10 @@ from nbtransfer.core import events as ev
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.store import runs
 from nbtransfer.store.journal import JournalWriter
-from nbtransfer.ui import pump
 from nbtransfer.ui.dashboard import dashboard
 from nbtransfer.ui.ending import Ending
 from tests.jobs.test_runs import PATIENCE, recipe, until
+from tests.runs import carried_out
 
 
 @pytest.fixture
@@ -31,8 +32,8 @@ def told(monkeypatch):
 def made(told, images):
     board = dashboard(nt.Task.from_folder(images, holdout=0.25))
     yield board
+    json.dumps(board.get_state(), allow_nan=False)  # whatever happened, a browser could still be told
     board.close()
-    pump.close()
 
 
 def ask(panel, told, op, **args):
@@ -75,7 +76,8 @@ def test_a_wrong_choice_is_one_sentence_and_changes_nothing(made, told):
 def test_every_request_is_answered(made, told):
     assert "knows no 'nonsense'" in ask(made, told, "nonsense")["error"]
     assert "there is no run" in ask(made, told, "stop")["error"]
-    assert "please report" in ask(made, told, "data", wrong=1)["error"]
+    assert "are for folders of images" in ask(made, told, "data", source="demo:digits", per_class=5)["error"]
+    assert "please report" in ask(made, told, "touch", wrong=1)["error"]
 
 
 def test_other_images_can_be_chosen(made, told, images):
@@ -125,7 +127,6 @@ def test_a_new_view_is_told_everything(images, told):
     assert board.draft.recipe() == run.recipe  # what the run was is what the next one begins with
     board._receive(board, {"kind": "bye", "view": "1"}, None)
     board.close()
-    pump.close()
 
 
 def run_with_epochs(images, count):
@@ -216,3 +217,95 @@ def test_what_is_wrong_with_images_is_said_by_name(made, told, images):
     reply = ask(made, told, "data", source=str(images))
     assert "red/00.png" in reply["error"]
     assert made.task["counts"]["red"]["train"] == 9
+
+
+def small(board):
+    board.draft.choose(
+        backbone="shufflenet_v2_x0_5",
+        weights=None,
+        strategy="ft",
+        epochs=1,
+        image_size=32,
+        batch_size=8,
+        threads=1,
+        device="cpu",
+    )
+
+
+def test_a_second_run_takes_the_place_of_the_first(made, told):
+    small(made)
+    first = nt.attach(ask(made, told, "start")["value"])
+    assert "still going on" in ask(made, told, "start")["error"]  # another view may press Start too
+    first.wait(PATIENCE)
+    made.tick()
+    made.pictures.append((b"png", "black"))
+    assert made.result["scores"]
+    second = nt.attach(ask(made, told, "start")["value"])
+    assert (made.run["id"], made.result, made.pictures) == (second.id, {}, [])
+    second.wait(PATIENCE)
+    made.tick()
+    assert made.result["scores"]
+
+
+def test_a_strategy_and_weights_of_ones_own_are_named(made, tmp_path):
+    plan = nt.FreezePlan.all()
+    made.draft.choose(strategy=nt.Strategy("mine", (nt.Phase("probe", plan, 2),)))
+    made.tick()
+    assert made.settings["strategy"] == "mine"
+    made.draft.choose(weights=None)
+    made.tick()
+    assert made.card["weights"] == "random weights"
+    made.choose(backbone="resnet34")  # weights chosen for other layers do not follow
+    assert "IMAGENET1K_V1" in made.card["weights"]
+
+
+def test_of_questions_that_wait_only_the_newest_is_answered(made, told, images, monkeypatch):
+    class Slow:
+        def __init__(self):
+            self.asked, self.go = [], threading.Event()
+
+        def ask(self, request):
+            self.asked.append(request["target"])
+            self.go.wait(10)
+            return {"ok": True, "png": "", "caption": request["target"]}
+
+    slow = Slow()
+    monkeypatch.setattr("nbtransfer.ui.explainer.shared", lambda: slow)
+    made.watch_run(run_with_epochs(images, 1))
+    for number in range(5):
+        waiting = made._newest
+        made._receive(made, {"kind": "request", "id": number, "op": "explain", "args": {"target": str(number)}}, None)
+        while made._newest == waiting or not slow.asked:
+            threading.Event().wait(0.01)
+    slow.go.set()
+    while sum(m["kind"] == "reply" for m in told) < 5:
+        threading.Event().wait(0.01)
+    assert slow.asked == ["0", "4"]
+    assert {m["id"] for m in told if m["kind"] == "reply" and m["ok"]} == {0, 4}
+
+
+def test_an_error_while_looking_is_said_and_does_not_end_the_view(made, told, monkeypatch):
+    monkeypatch.setattr(made, "look", lambda: 1 / 0)
+    made._tick()
+    assert "ZeroDivisionError" in made.problem
+    assert told[-1] == {"kind": "beat"}
+
+
+def test_many_classes_stay_small(told):
+    import numpy as np
+
+    images = np.random.default_rng(0).integers(0, 255, (200, 8, 8, 1), dtype=np.uint8)
+    task = nt.Task.from_arrays(images, np.arange(200) % 50, holdout=0.25)
+    run = carried_out(
+        nt.Recipe(
+            task=task, backbone="shufflenet_v2_x0_5", weights=None, strategy="lp", epochs=1, image_size=32, threads=1,
+            device="cpu",
+        )
+    )  # fmt: skip
+    board = nt.dashboard(run=run)
+    assert board.result["confusion"] is None
+    assert len(board.task["pictures"]) == 12
+    assert "50 classes, too many for a matrix" in board.as_html()
+    assert len(board.as_html()) < 1_000_000
+    assert len(board._repr_mimebundle_()[0]["text/html"]) < 1000
+    board.close()

@@ -35,11 +35,10 @@ def test_all_are_called_by_one_thread_until_removed():
     wait_for_end()
 
 
-def test_it_can_be_used_again_after_it_was_closed():
-    pump.close()
-    wait_for_end()
-    called = threading.Event()
-    pump.add("again", called.set)
-    assert called.wait(10)
-    pump.close()
-    wait_for_end()
+def test_it_can_be_used_again_after_its_end():
+    for _ in range(2):
+        wait_for_end()
+        called = threading.Event()
+        pump.add("again", called.set)
+        assert called.wait(10)
+        pump.remove("again")

@@ -17,7 +17,17 @@ export function ticks(low, high, count = 4) {
   return values;
 }
 
-const path = (points, x, y) => points.map(([a, b], i) => `${i ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("");
+/** A line through points; where a value is no number there is a gap. */
+function path(points, x, y) {
+  let pen = "M";
+  return points
+    .map(([a, b]) => {
+      const step = b === null ? "" : `${pen}${x(a).toFixed(1)} ${y(b).toFixed(1)}`;
+      pen = b === null ? "M" : "L";
+      return step;
+    })
+    .join("");
+}
 
 /** One chart. `lines` are {name, kind, points, marks}, `band` is [[x, low, high]] around the first. */
 function axes(title, lines, band, range, epochs) {
@@ -31,7 +41,7 @@ function axes(title, lines, band, range, epochs) {
   const text = (at, props) => h("svg:text", props, String(at));
   const drawn = lines.flatMap((line) => [
     h(`svg:path.nbt-line.nbt-${line.kind}`, { d: path(line.points, x, y) }),
-    ...(line.marks ?? []).map((point) => h(`svg:circle.nbt-mark.nbt-${line.kind}`, { cx: x(point[0]), cy: y(point[1]), r: point[2] ? 4 : 2.2 })),
+    ...(line.marks ?? []).filter((point) => point[1] !== null).map((point) => h(`svg:circle.nbt-mark.nbt-${line.kind}`, { cx: x(point[0]), cy: y(point[1]), r: point[2] ? 4 : 2.2 })),
   ]);
   const area = band.length > 1 ? path([...band.map((b) => [b[0], b[2]]), ...band.map((b) => [b[0], b[1]]).reverse()], x, y) + "Z" : "";
   return h(
@@ -60,7 +70,7 @@ export function inWords(rows) {
   const best = rows.findLast((row) => row.best);
   const [low, high] = best.val_interval.map((value) => value.toFixed(3));
   return (
-    `Epoch ${last.epoch}: loss ${last.loss}, validation accuracy ${last.val_accuracy.toFixed(3)}. ` +
+    `Epoch ${last.epoch}: loss ${last.loss ?? "no number"}, validation accuracy ${last.val_accuracy.toFixed(3)}. ` +
     `Best: ${best.val_accuracy.toFixed(3)} (95 % ${low}–${high}) in epoch ${best.epoch}.`
   );
 }
@@ -97,7 +107,7 @@ export function curves(view) {
         epochs.map((row) => [row.epoch, ...row.val_interval]), [0, 1], planned,
       ),
     );
-    const f = (value) => (Number.isFinite(value) ? value.toFixed(3) : String(value));
+    const f = (value) => (value === null ? "–" : value.toFixed(3));
     const cells = (row) => [
       row.phase, row.epoch, f(row.loss), f(row.accuracy), f(row.val_loss),
       `${f(row.val_accuracy)} (${row.val_interval.map(f).join("–")})`, row.lr, row.best ? "best" : "",

@@ -5,15 +5,14 @@ import { layerTree } from "./tree.js";
 // Shared layers, what of them may learn, and how.
 
 /** Sends one change; the kernel checks it at once and says in one sentence what is wrong with it. */
-function chooser(view, problem) {
+function chooser(view, problem, redraw) {
   return async (changes) => {
     try {
       await view.link.request("choose", changes);
       problem.textContent = "";
-      return true;
     } catch (error) {
       problem.textContent = error.message;
-      return false;
+      redraw(); // what was refused does not stay on show
     }
   };
 }
@@ -21,7 +20,7 @@ function chooser(view, problem) {
 export function sharedLayers(view) {
   const { model } = view;
   const problem = h("p.nbt-problem", { role: "alert" });
-  const choose = chooser(view, problem);
+  const choose = chooser(view, problem, draw);
   const search = h("input", { type: "search", placeholder: "Find, or type timm/NAME and Enter", "aria-label": "Find a backbone", oninput: draw, onkeydown: enter });
   const list = h("select", { size: 6, "aria-label": "Backbones", onchange: () => choose({ backbone: list.value }) });
   const facts = h("p.nbt-soft");
@@ -58,15 +57,13 @@ export function layers(view) {
     const classes = Object.keys(model.get("task").counts ?? {}).length;
     return classes * (model.get("card").width + 1);
   };
-  const tree = layerTree(view, { head });
+  const tree = layerTree(view, { head, beside: ["task", "card"] });
   const title = h("p.nbt-soft");
-  const problem = h("p.nbt-problem", { role: "alert" });
   view.watch("phases", () => {
     const phases = model.get("phases");
     title.textContent = phases.length > 1 ? `Ticked layers learn in the last phase, ${phases.at(-1).name}.` : "Ticked layers learn.";
   });
-  view.watch("problem", () => (problem.textContent = model.get("problem")));
-  return section("What may learn", title, tree, problem);
+  return section("What may learn", title, tree);
 }
 
 const NAMES = {
@@ -81,7 +78,7 @@ const MEANINGS = {
 export function training(view) {
   const { model, link } = view;
   const problem = h("p.nbt-problem", { role: "alert" });
-  const choose = chooser(view, problem);
+  const choose = chooser(view, problem, draw);
   const phases = h("p.nbt-soft", { role: "status" });
   const hint = h("span.nbt-soft");
   const start = h("button.nbt-start", { type: "button", onclick: press }, "Start");
@@ -101,9 +98,13 @@ export function training(view) {
 
   function changed(event) {
     const { name } = event.target.dataset;
+    if (event.target.validity.badInput) {
+      problem.textContent = `${NAMES[name]} is no number; write one such as 10 or 0.001.`;
+      return;
+    }
     const text = event.target.value.trim();
     const value = text === "" ? null : event.target.type === "number" ? Number(text) : text;
-    choose({ [name]: value }).then((fits) => fits || draw());
+    choose({ [name]: value });
   }
 
   function augmented() {
@@ -129,7 +130,8 @@ export function training(view) {
 
   function draw() {
     const settings = model.get("settings");
-    if (!model.get("options").strategy.includes(settings.strategy)) return;
+    const known = [...strategy.options].some((option) => option.value === settings.strategy);
+    if (!known) strategy.append(h("option", { value: settings.strategy }, `${settings.strategy}: your own`));
     strategy.value = settings.strategy;
     for (const input of inputs) input.value = settings[input.dataset.name] ?? "";
     for (const box of augment) box.checked = settings.augment.includes(box.value);

@@ -18,15 +18,19 @@ export function compare(view) {
   let asked = 0;
 
   async function prepare() {
+    const mine = ++asked;
     open.disabled = true;
     problem.textContent = "";
+    let found;
     try {
-      choices = await link.request("moments");
+      found = await link.request("moments");
     } catch (error) {
       problem.textContent = error.message;
       open.disabled = false;
       return;
     }
+    if (mine !== asked) return; // another run is shown by now
+    choices = found;
     const options = (values) => values.map(([value, text]) => h("option", { value }, text));
     fill(image, options(choices.images.map((one, i) => [i, one.text])));
     fill(target, options([["", BY_MODEL], ...choices.classes.map((name) => [name, name])]));
@@ -52,7 +56,9 @@ export function compare(view) {
       });
       if (mine === asked) draw(found);
     } catch (error) {
-      if (mine === asked) problem.textContent = error.message;
+      if (mine !== asked) return;
+      problem.textContent = error.message;
+      fill(picture);
     }
     if (mine === asked) busy.textContent = "";
   }
@@ -71,10 +77,11 @@ export function compare(view) {
     whole.hidden = !(run.ended && run.best);
     if (whole.dataset.run === run.id) return;
     whole.dataset.run = run.id ?? "";
+    asked++; // what is still on its way belongs to the run before
     choices = null;
-    open.hidden = open.disabled = controls.hidden = false;
+    open.hidden = open.disabled = false;
     controls.hidden = true;
-    problem.textContent = "";
+    problem.textContent = busy.textContent = "";
     fill(picture);
   });
   return whole;

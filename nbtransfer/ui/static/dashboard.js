@@ -3,7 +3,7 @@ import { compare } from "./compare.js";
 import { data } from "./data.js";
 import { h } from "./dom.js";
 import { viewOf } from "./link.js";
-import { monitor, silence } from "./monitor.js";
+import { monitor, silence, trouble } from "./monitor.js";
 import { result } from "./result.js";
 
 export default {
@@ -11,6 +11,7 @@ export default {
     const view = viewOf(model, el);
     el.append(
       silence(view),
+      trouble(view),
       h(
         "div.nbt-dashboard",
         {},

@@ -4,6 +4,7 @@ const links = new WeakMap();
 let lastView = 0;
 
 const SILENCE = 10_000; // the kernel beats every 2 s; five missed beats mean that something is wrong
+const KEEP_KEYS = "data-lm-suppress-shortcuts";
 const PATIENCE = 3_000; // a request is taken at once where the kernel can take it
 
 /** The link of a widget's model; views of one model share it. */
@@ -77,18 +78,25 @@ function makeLink(model) {
   /** Call `listener` with "curves" or "silence" until the function returned is called. */
   link.listen = (listener) => {
     listeners.add(listener);
-    return () => listeners.delete(listener);
+    watch ??= setInterval(notice, 1000);
+    return () => {
+      listeners.delete(listener);
+      if (!listeners.size) watch = clearInterval(watch);
+    };
   };
 
-  setInterval(() => {
-    if (!link.silent && listeners.size && Date.now() - link.heard > SILENCE) {
-      link.silent = true;
-      tell("silence");
-    }
-  }, 1000);
-  document.addEventListener("visibilitychange", () => {
-    link.heard = Date.now(); // timers sleep in a hidden page; that is no silence of the kernel
-  });
+  let watch;
+  let looked = Date.now();
+
+  function notice() {
+    const now = Date.now();
+    if (now - looked > 5000) link.heard = now; // timers sleep in a hidden page; that is no silence of the kernel
+    looked = now;
+    if (link.silent || now - link.heard < SILENCE) return;
+    link.silent = true;
+    tell("silence");
+  }
+
   return link;
 }
 
@@ -119,8 +127,15 @@ export function viewOf(model, el) {
   el.classList.add("nbt");
   // Without these, keys pressed in the widget act on the notebook: `d d` would delete the cell. JupyterLab listens where a
   // key bubbles up to. Notebook 7 listens before, and lets alone what carries this mark itself: an ancestor's does not count.
-  el.addEventListener("keydown", (event) => event.stopPropagation());
-  el.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true"));
+  // Keys with Ctrl or Cmd are let through: they save the notebook, or run the cell.
+  const mark = (element, on) => (on ? element.setAttribute(KEEP_KEYS, "true") : element.removeAttribute(KEEP_KEYS));
+  const command = (event) => event.ctrlKey || event.metaKey;
+  el.addEventListener("focusin", (event) => mark(event.target, true));
+  el.addEventListener("keyup", (event) => mark(event.target, !command(event)));
+  el.addEventListener("keydown", (event) => {
+    mark(event.target, !command(event));
+    if (!command(event)) event.stopPropagation();
+  });
   for (const kind of ["pointerdown", "pointermove", "keydown"]) el.addEventListener(kind, view.touch);
   link.heard = Date.now();
   model.send({ kind: "hello", view: id });
@@ -137,6 +152,6 @@ function touches(link) {
   return () => {
     if (!link.ended || Date.now() - last < 10_000) return;
     last = Date.now();
-    link.request("touch");
+    link.request("touch").catch(() => {}); // the report comes earlier then, which is no harm
   };
 }

@@ -33,6 +33,13 @@ export function silence(view) {
   return said;
 }
 
+/** Says what is wrong with the view itself. */
+export function trouble(view) {
+  const said = h("p.nbt-problem", { role: "alert" });
+  view.watch("problem", () => (said.textContent = view.model.get("problem")));
+  return said;
+}
+
 const SENTENCES = {
   created: "The worker is being started.",
   starting: "The worker loads its framework, the weights and the images.",

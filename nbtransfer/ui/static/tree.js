@@ -35,7 +35,8 @@ export function checked(node, leaves) {
   return frozen === 0 ? "true" : frozen === node.leaves.length ? "false" : "mixed";
 }
 
-export function layerTree(view, { head = () => 0 } = {}) {
+/** `head` counts parameters that learn besides, and `beside` names the traits it depends on. */
+export function layerTree(view, { head = () => 0, beside = [] } = {}) {
   const { model } = view;
   let nodes = [];
   let leaves = new Set();
@@ -184,7 +185,7 @@ export function layerTree(view, { head = () => 0 } = {}) {
 
   const stages = () => nodes.filter((node) => !node.parent);
   view.watch("nodes", build);
-  view.watch("frozen", update);
+  view.watch(["frozen", ...beside], update);
   return h(
     "div.nbt-layers",
     {},
