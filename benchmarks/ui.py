@@ -230,7 +230,7 @@ def live_run(opened: Callable[[Sequence[str]], Notebook], images: Path) -> dict[
     received = [m for m in heard if m.kind == "comm_msg" and not m.sent]
     groups = {
         "kernel to browser": received,
-        "of these, curves": [m for m in received if m.comm == "curves"],
+        "of these, news": [m for m in received if m.comm == "news"],
         "of these, traits": [m for m in received if m.comm in ("update", "echo_update")],
         "of these, beats": [m for m in received if m.comm == "beat"],
         "browser to kernel": [m for m in heard if m.kind == "comm_msg" and m.sent],

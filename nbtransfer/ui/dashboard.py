@@ -102,7 +102,7 @@ class Dashboard(TreePart, RunPart, ComparePart, Panel):
         self._ending.postpone()
 
     def greet(self, message: Mapping[str, Any]) -> None:  # noqa: ARG002 - all views are told the same
-        self.curves_from_start()
+        self.news_from_start()
 
     def tick(self) -> None:
         self._refresh()

@@ -20,7 +20,7 @@ MOST_CELLS = 20
 
 def described(run: Run, state: RunState) -> dict[str, Any]:
     """What seldom changes about a run, as plain data for the browser."""
-    p, best = state.prepared, state.best
+    p = state.prepared
     return {
         "id": run.id,
         "status": state.status,
@@ -33,7 +33,7 @@ def described(run: Run, state: RunState) -> dict[str, Any]:
         "device": f"{p.device} ({p.device_name}), {p.precision}, {counted(p.threads, 'thread')}" if p else "",
         "epochs": state.epochs,
         "seconds": state.seconds if state.ended else None,
-        "best": as_row(best) if best else None,
+        "best": state.best is not None,
         "notes": [*state.warnings, *(f"left out {s.source} ({s.split}): {s.reason}" for s in state.skipped), *_commands(state)],
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,22 +19,21 @@ from nbtransfer.ui.run_facts import as_row, described, outcome, progress_of
 from nbtransfer.ui.series import Series
 from nbtransfer.ui.widget import Panel, module
 
-LOG_LINES = 30
+LOG_LINES, LOG_SECONDS = 30, 1.0
 
 
 class RunPart(traitlets.HasTraits):
     """What a widget that shows a run synchronises.
 
-    run        what seldom changes about it: recipe, status, phases, best epoch, notes; empty without a run
-    progress   what changes all the time: epoch, share done, seconds left of the phase
-    log        the last lines its worker wrote
-    result     scores and mistakes, once it has ended
+    run      what seldom changes about it: recipe, status, phases, notes; empty without a run
+    log      the last lines its worker wrote
+    result   scores and mistakes, once it has ended
 
-    Curves travel as custom messages that carry only what is new: `{kind: "curves", generation, from, points, rows_from, rows}`.
+    What changes all the time travels as one message of its own, at most one a tick: `{kind: "news", progress, from, points,
+    rows_from, rows}`. Points of the curves and epochs before `from` and `rows_from` stay as they are.
     """
 
     run = traitlets.Dict().tag(sync=True)
-    progress = traitlets.Dict().tag(sync=True)
     log = traitlets.Unicode().tag(sync=True)
     result = traitlets.Dict().tag(sync=True)
 
@@ -50,9 +50,10 @@ class RunPart(traitlets.HasTraits):
         self._run = run
         self._series = Series(run.paths) if run else None
         self._log_stamp: float | None = None
+        self._log_read = -LOG_SECONDS
         self._told: tuple[int, int, tuple[HistoryRow, ...]] = (0, 0, ())
         self._seen: tuple[int, str] | None = None
-        self.log, self.result, self.run, self.progress = "", {}, {}, {}
+        self.log, self.result, self.run = "", {}, {}
         self.look()
 
     def look(self) -> None:
@@ -67,20 +68,22 @@ class RunPart(traitlets.HasTraits):
         if (state.seq, state.status) != self._seen:
             self._seen = (state.seq, state.status)
             self._series.read()
-            self.run, self.progress = described(self._run, state), progress_of(state)
-            self._send_curves(state)
-        self._read_log()
+            self.run = described(self._run, state)
+            self._send_news(state)
+        if state.ended or time.monotonic() - self._log_read >= LOG_SECONDS:
+            self._log_read = time.monotonic()
+            self._read_log()
         if state.ended and not self.result and state.evaluations:
             self.result = outcome(self._run, state)
 
-    def curves_from_start(self) -> None:
+    def news_from_start(self) -> None:
         """A new view has none of the curves yet."""
         with self._looking:
             self._told = (0, 0, ())
             if self._run is not None:
-                self._send_curves(self._run.state)
+                self._send_news(self._run.state)
 
-    def _send_curves(self, state: RunState) -> None:
+    def _send_news(self, state: RunState) -> None:
         assert self._series is not None
         generation, sent, rows = self._told
         if generation != self._series.generation:
@@ -88,9 +91,8 @@ class RunPart(traitlets.HasTraits):
         same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(rows, state.history, strict=False)))
         new_points, new_rows = self._series.points[sent:], state.history[same:]
         self._told = (self._series.generation, len(self._series.points), state.history)
-        if new_points or new_rows or len(rows) > len(state.history) or not sent:
-            news = {"generation": self._series.generation, "from": sent, "points": new_points}
-            self.send({"kind": "curves", **news, "rows_from": same, "rows": [as_row(row) for row in new_rows]})  # type: ignore[attr-defined]
+        news = {"progress": progress_of(state), "from": sent, "points": new_points}
+        self.send({"kind": "news", **news, "rows_from": same, "rows": [as_row(row) for row in new_rows]})  # type: ignore[attr-defined]
 
     def _read_log(self) -> None:
         assert self._run is not None
@@ -124,7 +126,7 @@ class RunMonitor(RunPart, Panel):
         self.watch_run(run)
 
     def greet(self, message: Mapping[str, Any]) -> None:  # noqa: ARG002 - all views are told the same
-        self.curves_from_start()
+        self.news_from_start()
 
     def touch(self) -> None:
         """Somebody is looking."""

@@ -14,7 +14,7 @@ ROW = {
 RUN = {
     "id": "20260101-000000-abcdef", "status": "running", "ended": False, "message": "", "recipe": f"{HOSTILE} · resnet18 · ft",
     "phase": "ft", "phases": [{"name": "ft", "epochs": 4, "lr": 0.001, "trainable": 1000, "summary": ""}], "total": 2000,
-    "device": "cpu", "epochs": 4, "seconds": None, "best": ROW, "notes": [HOSTILE],
+    "device": "cpu", "epochs": 4, "seconds": None, "best": True, "notes": [HOSTILE],
 }  # fmt: skip
 PROGRESS = {"epoch": 2, "fraction": 0.3, "left": 75}
 RESULT = {
@@ -55,16 +55,16 @@ def test_names_are_text_never_markup(render, board):
 def test_a_live_run_shows_where_it_is_and_its_curves(render, board):
     page = render(board)
     assert not page.get_by_role("heading", name="Run", exact=True).is_visible()
-    change(page, progress=PROGRESS, run=RUN)
+    change(page, run=RUN)
+    news = {"kind": "news", "progress": PROGRESS, "from": 0, "points": [[0.25, 1.3], [0.5, 1.2]], "rows_from": 0, "rows": [ROW]}
+    page.evaluate("(message) => window.hear(message)", news)
     assert page.get_by_text("Epoch 2 of 4; ft, about 1 min 15 s left.").is_visible()
-    curves = {"kind": "curves", "generation": 0, "from": 0, "points": [[0.25, 1.3], [0.5, 1.2]], "rows_from": 0, "rows": [ROW]}
-    page.evaluate("(message) => window.hear(message)", curves)
     assert page.get_by_role("img", name="Loss (nats) by epoch").is_visible()
     assert page.get_by_text("Best: 0.500 (95 % 0.300–0.700) in epoch 1.").is_visible()
     lengths = "[...document.querySelectorAll('path.nbt-train')].map((path) => path.getAttribute('d').length)"
     before = page.evaluate(lengths)[0]
     page.evaluate(
-        "(message) => window.hear(message)", {**curves, "from": 2, "points": [[0.75, 1.1]], "rows_from": 1, "rows": []}
+        "(message) => window.hear(message)", {**news, "from": 2, "points": [[0.75, 1.1]], "rows_from": 1, "rows": []}
     )
     assert page.evaluate(lengths)[0] > before
     page.get_by_text("Figures as a table").click()

@@ -102,12 +102,12 @@ def test_a_run_from_start_to_stop(made, told):
     until(run, lambda state: len(state.history) >= 2)
     made.tick()
     assert (made.run["id"], made.run["status"], made.run["epochs"]) == (run.id, "running", 5000)
-    first = [m for m in told if m["kind"] == "curves"][-1]
+    first = [m for m in told if m["kind"] == "news"][-1]
     assert (first["from"], first["rows_from"]) == (0, 0)
     rows = len(first["rows"])
     until(run, lambda state: len(state.history) >= rows + 2)
     made.tick()
-    second = [m for m in told if m["kind"] == "curves"][-1]
+    second = [m for m in told if m["kind"] == "news"][-1]
     assert second["rows_from"] == rows  # only what is new
     assert ask(made, told, "stop")["ok"]
     assert run.wait(PATIENCE).status == "stopped"
@@ -122,8 +122,8 @@ def test_a_new_view_is_told_everything(images, told):
     board = dashboard(run=run)
     told.clear()
     board._receive(board, {"kind": "hello", "view": "1"}, None)
-    curves = told[0]
-    assert (curves["from"], len(curves["rows"])) == (0, 3)
+    news = told[0]
+    assert (news["from"], len(news["rows"])) == (0, 3)
     assert board.draft.recipe() == run.recipe  # what the run was is what the next one begins with
     board._receive(board, {"kind": "bye", "view": "1"}, None)
     board.close()

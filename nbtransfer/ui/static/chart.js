@@ -83,7 +83,7 @@ export function curves(view) {
   const details = h("details", {}, h("summary", {}, "Figures as a table"), rows);
 
   function draw() {
-    const { points, rows: epochs } = link.curves;
+    const { points, rows: epochs } = link.news;
     const planned = Math.max(model.get("run").epochs ?? 0, epochs.length);
     words.textContent = inWords(epochs);
     if (!points.length && !epochs.length) return void fill(charts);
@@ -115,6 +115,6 @@ export function curves(view) {
     fill(rows, table(["phase", "epoch", "loss", "accuracy", "val. loss", "val. accuracy (95 %)", "lr", ""], epochs.map(cells)));
   }
 
-  view.listen("curves", draw);
+  view.listen("news", draw);
   return h("div", {}, charts, words, details);
 }

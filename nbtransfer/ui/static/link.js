@@ -16,7 +16,7 @@ export function linkOf(model) {
 function makeLink(model) {
   const waiting = new Map();
   const listeners = new Set();
-  const link = { curves: { generation: 0, points: [], rows: [] }, heard: Date.now(), silent: false, late: false };
+  const link = { news: { progress: {}, points: [], rows: [] }, heard: Date.now(), silent: false, late: false };
   let lastRequest = 0;
 
   const tell = (what) => listeners.forEach((listener) => listener(what));
@@ -50,14 +50,14 @@ function makeLink(model) {
       if (message.ok) resolve?.(message.value);
       else reject?.(new Error(message.error));
     },
-    curves(message) {
-      const { points, rows } = link.curves;
-      link.curves = {
-        generation: message.generation,
+    news(message) {
+      const { points, rows } = link.news;
+      link.news = {
+        progress: message.progress,
         points: points.slice(0, message.from).concat(message.points),
         rows: rows.slice(0, message.rows_from).concat(message.rows),
       };
-      tell("curves");
+      tell("news");
     },
   };
 
@@ -75,7 +75,7 @@ function makeLink(model) {
       model.send({ kind: "request", id, op, args });
     });
 
-  /** Call `listener` with "curves" or "silence" until the function returned is called. */
+  /** Call `listener` with "news" or "silence" until the function returned is called. */
   link.listen = (listener) => {
     listeners.add(listener);
     watch ??= setInterval(notice, 1000);

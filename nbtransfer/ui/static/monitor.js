@@ -50,7 +50,7 @@ function where(run, { epoch, left }) {
   const phase = run.phases.find((one) => one.name === run.phase);
   if (run.ended) return [run.message, run.seconds === null ? "" : `It took ${duration(run.seconds)}.`].filter(Boolean).join(". ");
   if (run.status !== "running" || !phase) return SENTENCES[run.status] ?? "";
-  const rest = left === null ? "" : `, about ${duration(left)} left`;
+  const rest = left == null ? "" : `, about ${duration(left)} left`;
   const number = run.phases.length > 1 ? ` (phase ${run.phases.indexOf(phase) + 1} of ${run.phases.length})` : "";
   return `Epoch ${epoch} of ${run.epochs}; ${run.phase}${number}${rest}.`;
 }
@@ -93,14 +93,14 @@ export function monitor(view) {
   }
 
   function move() {
-    const progress = model.get("progress");
-    bar.value = progress.fraction ?? 0;
-    place.textContent = model.get("run").id ? where(model.get("run"), progress) : "";
+    const run = model.get("run");
+    bar.value = link.news.progress.fraction ?? 0;
+    place.textContent = run.id ? where(run, link.news.progress) : "";
   }
 
   const whole = section("Run", h("div.nbt-bar", {}, status, bar, stop), place, failure, curves(view), facts, notes, logged);
   view.watch("run", draw);
-  view.watch("progress", move);
+  view.listen("news", move);
   view.watch("log", () => {
     const text = model.get("log");
     logged.hidden = !text;
