@@ -63,9 +63,7 @@ def test_a_live_run_shows_where_it_is_and_its_curves(render, board):
     assert page.get_by_text("Best: 0.500 (95 % 0.300–0.700) in epoch 1.").is_visible()
     lengths = "[...document.querySelectorAll('path.nbt-train')].map((path) => path.getAttribute('d').length)"
     before = page.evaluate(lengths)[0]
-    page.evaluate(
-        "(message) => window.hear(message)", {**news, "from": 2, "points": [[0.75, 1.1]], "rows_from": 1, "rows": []}
-    )
+    page.evaluate("(message) => window.hear(message)", {**news, "from": 2, "points": [[0.75, 1.1]], "rows_from": 1, "rows": []})
     assert page.evaluate(lengths)[0] > before
     page.get_by_text("Figures as a table").click()
     assert page.get_by_role("cell", name="0.500 (0.300–0.700)").is_visible()

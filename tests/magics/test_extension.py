@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
@@ -243,6 +245,10 @@ class TestHelp:
         assert set(commands.tree("notebook")) <= set(everything.split())
         assert cell("%transfer --help").out == everything
         assert "usage: %%transfer [-h] [-o NAME] [--wait]" in cell("%%transfer --help\nx").out
+
+    def test_defaults_said_are_those_that_hold(self, cell):
+        default = inspect.signature(nt.explain).parameters["baseline"].default
+        assert f"(default: {default})" in " ".join(cell("%transfer explain --help").out.split())
 
     def test_question_mark(self, shell, cell):
         doc = shell.object_inspect("%transfer")["docstring"]
