@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from nbtransfer.jobs.run import list_runs as runs  # noqa: F401
     from nbtransfer.pretrained.listing import backbone as backbone
     from nbtransfer.pretrained.listing import backbones as backbones
+    from nbtransfer.store.caches import caches as caches
+    from nbtransfer.store.caches import clear as clear_caches  # noqa: F401
     from nbtransfer.tasks.task import Task as Task
     from nbtransfer.ui.comparison import explain as explain
     from nbtransfer.ui.dashboard import dashboard as dashboard
@@ -51,6 +53,8 @@ _HOMES = {
     "attach": "jobs.run:attach",
     "backbone": "pretrained.listing:backbone",
     "backbones": "pretrained.listing:backbones",
+    "caches": "store.caches:caches",
+    "clear_caches": "store.caches:clear",
     "explain": "ui.comparison:explain",
     "dashboard": "ui.dashboard:dashboard",
     "load_model": "engine.export:load",

@@ -26,6 +26,9 @@ RECIPE_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("seed", int, "of every random choice"),
     ("device", str, "auto, cpu, cuda, cuda:N or mps"),
     ("precision", str, "auto, fp32, bf16 or fp16"),
+    ("probe", str, "how a head on frozen layers is found: auto, logistic, ridge or sgd"),
+    ("cache", str, "whether what leaves the frozen layers is kept: auto, on or off"),
+    ("views", int, "draws of crop and colour for each image, so that they can be kept"),
     ("threads", int, "of the worker"),
     ("title", str, "text of your own"),
 )
@@ -116,6 +119,13 @@ def explain(p: argparse.ArgumentParser) -> None:
 def text(p: argparse.ArgumentParser) -> None:
     """What to look for."""
     p.add_argument("text", nargs="?", default="", help='part of a name; "timm/…" searches timm')
+
+
+def caches(p: argparse.ArgumentParser) -> None:
+    """Whether to keep them."""
+    p.add_argument(
+        "--clear", nargs="*", metavar="KEY", help="remove these, or all when none is named; runs can make them again"
+    )
 
 
 def report(p: argparse.ArgumentParser) -> None:

@@ -13,10 +13,11 @@ from nbtransfer.commands import recipe_text
 from nbtransfer.commands import tree as commands
 from nbtransfer.commands.parsing import Here
 from nbtransfer.core import catalog
-from nbtransfer.core.recipe import AUGMENTATIONS, Optimiser, Precision
+from nbtransfer.core.recipe import AUGMENTATIONS, Cache, Optimiser, Precision, Probe
 from nbtransfer.core.strategy import STRATEGIES, Schedule
 from nbtransfer.jobs.run import Run
 from nbtransfer.store import runs
+from nbtransfer.store.caches import caches
 from nbtransfer.tasks import demo
 from nbtransfer.tasks.task import DEMO_PREFIX
 
@@ -124,6 +125,9 @@ _SOURCES: dict[str, Callable[[str, Here], Iterable[str]]] = {
     "optimiser": _always(*typing.get_args(Optimiser)),
     "schedule": _always(*typing.get_args(Schedule)),
     "precision": _always(*typing.get_args(Precision)),
+    "probe": _always(*typing.get_args(Probe)),
+    "cache": _always(*typing.get_args(Cache)),
+    "clear": lambda _word, _here: [cache.key[:8] for cache in caches()],
     "device": _always("auto", "cpu", "cuda", "mps"),
     "task": _tasks,
     "run": _runs,

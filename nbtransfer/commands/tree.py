@@ -18,11 +18,12 @@ from nbtransfer.commands.parsing import Command, HelpShown, Here, Outcome, Parse
 from nbtransfer.commands.parsing import parser as parser_of
 from nbtransfer.core.codec import dumps
 from nbtransfer.core.recipe import Recipe
-from nbtransfer.core.text import counted, nearest
+from nbtransfer.core.text import counted, in_bytes, nearest
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.jobs.launcher import start as start_run
 from nbtransfer.jobs.run import Run, list_runs
 from nbtransfer.pretrained.listing import backbone, backbones
+from nbtransfer.store.caches import caches, clear
 from nbtransfer.ui.progress import ending, watch
 
 __all__ = ["COMMANDS", "HelpShown", "Here", "Outcome", "UsageError", "as_json", "execute", "parser", "tree"]
@@ -89,6 +90,16 @@ def show_runs(args: argparse.Namespace, here: Here) -> Outcome:
     return Outcome(found, repr(found), [_run_facts(run) for run in found])
 
 
+def show_caches(args: argparse.Namespace, here: Here) -> Outcome:
+    """What was computed once and is kept for the next run."""
+    if args.clear is not None:
+        freed = clear(*args.clear)
+        return Outcome(freed, f"{in_bytes(freed)} freed", {"bytes": freed})
+    found = caches()
+    plain = [{"key": c.key, **{k: c.facts[k] for k in ("task", "backbone", "layer")}, "bytes": c.bytes} for c in found]
+    return Outcome(found, repr(found), plain)
+
+
 def status(args: argparse.Namespace, here: Here) -> Outcome:
     """One run: where it is, its epochs, its scores."""
     run = named_run(args.run, here)
@@ -98,6 +109,7 @@ def status(args: argparse.Namespace, here: Here) -> Outcome:
         p = state.prepared
         parts.append(f"{p.device} ({p.device_name}), {p.precision}, {counted(p.threads, 'thread')}, {state.fraction:.0%} done")
     parts += [repr(run.history()), *map(repr, state.evaluations)]
+    parts += [f"{d.subject}: {d.choice} ({d.reason})" for d in state.decisions]
     parts += [f"warning: {message}" for message in state.warnings]
     parts += [f"left out {s.source} ({s.split}): {s.reason}" for s in state.skipped]
     if state.receipt and state.receipt.frozen:
@@ -236,6 +248,7 @@ TREE: tuple[Command, ...] = (
     Command("log", log, "the last lines of a run's log", (arguments.run, arguments.lines), gives="text"),
     Command("explain", explaining.explain, "where in its images a run found its answers", (arguments.explain,)),
     Command("export", export, "write the best model of a run to a folder", (arguments.folder, arguments.run)),
+    Command("caches", show_caches, "what was computed once and is kept for the next run", (arguments.caches,)),
     Command("demo", demo, "linear probe against fine-tuning on real images", (arguments.report,)),
     Command("doctor", doctor, "check this environment", gives="text"),
     Command("help", show_help, "what there is, or one command in full", (arguments.topic,)),

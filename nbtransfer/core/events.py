@@ -11,6 +11,7 @@ from typing import Any
 
 from nbtransfer.core.codec import from_plain, to_plain
 from nbtransfer.core.evaluation import Evaluation
+from nbtransfer.core.text import counted
 from nbtransfer.errors import InputError
 
 
@@ -30,13 +31,21 @@ class Starting(Event):
 
 @dataclass(frozen=True)
 class PhasePlan:
-    """One phase as it will be carried out."""
+    """One phase as it will be carried out. A head that is solved for has a `solver` and no learning rate."""
 
     name: str
     epochs: int
     lr: float
     trainable: int
     summary: str
+    solver: str | None = None
+
+    @property
+    def how(self) -> str:
+        """How the phase learns, in words."""
+        if self.solver:
+            return f"solved by {self.solver} regression"
+        return f"{counted(self.epochs, 'epoch')} at learning rate {self.lr:g}"
 
 
 @dataclass(frozen=True)
@@ -57,11 +66,47 @@ class Prepared(Event):
 
 
 @dataclass(frozen=True)
+class Decided(Event):
+    """Something the worker chose by itself, and why.
+
+    Where it is about time: the seconds that the phase is expected to take, and those it would have taken `otherwise`.
+    """
+
+    subject: str
+    choice: str
+    reason: str
+    seconds: float | None = None
+    otherwise: float | None = None
+
+
+@dataclass(frozen=True)
 class PhaseStarted(Event):
     """`index` counts phases from 0."""
 
     phase: str
     index: int
+
+
+@dataclass(frozen=True)
+class Computing(Event):
+    """What leaves the frozen layers is being computed, once: `done` of `of` images in all their views."""
+
+    layer: str
+    done: int
+    of: int
+    images_per_second: float
+
+
+@dataclass(frozen=True)
+class Solved(Event):
+    """A head was solved for: validation losses along the path of strengths of the penalty, and the strength chosen."""
+
+    solver: str
+    strengths: tuple[float, ...]
+    losses: tuple[float, ...]
+    chosen: float
+    converged: bool
+    seconds: float
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ import math
 import os
 import re
 import typing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from nbtransfer.core import strategy as strategies
 from nbtransfer.core.backbone import BackboneCard, InputSpec
 from nbtransfer.core.freeze import FreezePlan
-from nbtransfer.core.strategy import Schedule, Strategy
+from nbtransfer.core.strategy import Phase, Schedule, Strategy
 from nbtransfer.core.task import TaskCard
 from nbtransfer.core.text import nearest
 from nbtransfer.errors import RecipeError
@@ -20,7 +20,12 @@ from nbtransfer.errors import RecipeError
 Optimiser = Literal["adamw", "adam", "sgd"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 BadImage = Literal["skip", "fail"]
-AUGMENTATIONS = ("flip", "flip_vertical", "crop", "colour")
+Probe = Literal["auto", "logistic", "ridge", "sgd"]
+Cache = Literal["auto", "on", "off"]
+CacheDtype = Literal["fp32", "bf16", "fp16"]
+Solver = Literal["logistic", "ridge"]
+MIRRORS = ("flip", "flip_vertical")
+AUGMENTATIONS = (*MIRRORS, "crop", "colour")
 WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth")
 
 
@@ -48,9 +53,18 @@ class Recipe:
     on_bad_image    an image that only fails when it is decoded: "skip" it with an event, or "fail"
     seed            of every random choice
     device          "auto", "cpu", "cuda", "cuda:1", "mps"
-    precision       "auto" (bf16 where the device computes in it natively, else fp32), "fp32", "bf16" or "fp16"
+    precision       "fp32", "bf16", "fp16", or "auto": bf16 where that is measured to be faster, and close to fp32
     threads         of the worker; None takes every core this process may use
     loader_workers  processes that decode images; None decides by device
+    probe           how a head on frozen layers is found: solved by "logistic" regression or "ridge" regression, trained
+                    by "sgd", or "auto": solved unless `lr` or `schedule` say how to train
+    cache           whether what leaves the frozen layers is computed once and kept: "auto" where that pays, "on", "off"
+    cache_dtype     what is kept is stored as "fp32", "bf16" or "fp16"; None stores it exactly as it was computed
+    cache_budget    bytes that all that is kept may take on the disk; None is 20 GiB or half of what is free
+    views           ways a training image can look under "crop" and "colour": so many draws are made once and seen again.
+                    None draws anew every epoch, which cannot be kept. Mirrored images need none: all ways are known
+    fold            frozen normalisation layers are folded into the convolutions before them while features are computed
+    compile         compile the model (torch.compile); pays off in long runs on a GPU
     title           text of your own
     """
 
@@ -77,6 +91,13 @@ class Recipe:
     precision: Precision = "auto"
     threads: int | None = None
     loader_workers: int | None = None
+    probe: Probe = "auto"
+    cache: Cache = "auto"
+    cache_dtype: CacheDtype | None = None
+    cache_budget: int | None = None
+    views: int | None = None
+    fold: bool = True
+    compile: bool = False
     title: str = ""
 
     def __post_init__(self) -> None:
@@ -98,7 +119,7 @@ class Recipe:
             object.__setattr__(self, "weights", os.fspath(weights))
         kinds: dict[str, tuple[type, ...]] = {
             "backbone": (str,), "weights": (str, type(None)), "strategy": (str, Strategy), "freeze": (FreezePlan, type(None)),
-            "device": (str,), "title": (str,),
+            "device": (str,), "title": (str,), "fold": (bool,), "compile": (bool,),
         }  # fmt: skip
         for name, allowed in kinds.items():
             value = getattr(self, name)
@@ -107,7 +128,10 @@ class Recipe:
                 raise RecipeError(f"{name} should be {expected}, not {value!r}")
 
     def _check_numbers(self) -> None:
-        whole = {"epochs": 1, "batch_size": 2, "image_size": 8, "patience": 1, "seed": 0, "threads": 1, "loader_workers": 0}
+        whole = {
+            "epochs": 1, "batch_size": 2, "image_size": 8, "patience": 1, "seed": 0, "threads": 1, "loader_workers": 0,
+            "cache_budget": 0, "views": 2,
+        }  # fmt: skip
         may_be_none = {field.name for field in fields(self) if field.default is None}
         for name, least in whole.items():
             value = getattr(self, name)
@@ -137,9 +161,12 @@ class Recipe:
             ("precision", Precision),
             ("on_bad_image", BadImage),
             ("schedule", Schedule),
+            ("probe", Probe),
+            ("cache", Cache),
+            ("cache_dtype", CacheDtype),
         ):
             value, choices = getattr(self, name), typing.get_args(kind)
-            if value not in choices and not (value is None and name == "schedule"):
+            if value not in choices and not (value is None and name in ("schedule", "cache_dtype")):
                 raise RecipeError(f"{name} is {value!r}; use one of {', '.join(map(repr, choices))}")
         for name in self.augment:
             if name not in AUGMENTATIONS:
@@ -155,8 +182,36 @@ class Recipe:
 
     def resolved(self, card: BackboneCard) -> Strategy:
         """The strategy's phases for this backbone, with the recipe's own settings in the last one."""
-        named = strategies.build(self.strategy, card, self.epochs) if isinstance(self.strategy, str) else self.strategy
-        return strategies.with_overrides(named, lr=self.lr, schedule=self.schedule, plan=self.freeze)
+        if isinstance(self.strategy, Strategy):
+            named = self.strategy
+        else:
+            probe = Phase("lp", FreezePlan.all(), 1)
+            named = strategies.build(self.strategy, card, self.epochs, solved=self.solver(probe, card) is not None)
+        whole = strategies.with_overrides(named, lr=self.lr, schedule=self.schedule, plan=self.freeze)
+        phases = (replace(p, epochs=1) if self.solver(p, card) else p for p in whole.phases)
+        return replace(whole, phases=tuple(phases))
+
+    def solver(self, phase: Phase, card: BackboneCard) -> Solver | None:
+        """How the head of a phase is solved for; None where it is trained step by step.
+
+        Only a head on shared layers that are all frozen can be solved for. It takes all features at once, so there must be
+        a known number of them, and room.
+        """
+        if self.probe == "sgd" or self.cache == "off" or self.all_views is None:
+            return None
+        if self.probe == "auto" and (phase.lr is not None or phase.schedule != "one_cycle"):
+            return None
+        features = self.task.sizes["train"] * self.all_views + self.task.sizes["val"]
+        fits = self.cache_budget is None or 4 * card.width * features <= self.cache_budget
+        if phase.plan.boundary(card) < len(card.stages) or not fits:
+            return None
+        return "logistic" if self.probe == "auto" else self.probe
+
+    @property
+    def all_views(self) -> int | None:
+        """In how many ways a training image can look: 1 without augmentation, None when it is drawn anew every time."""
+        mirrors = [name for name in self.augment if name in MIRRORS]
+        return 2 ** len(mirrors) if len(mirrors) == len(self.augment) else self.views
 
     def weights_input(self, card: BackboneCard) -> InputSpec:
         """The preprocessing that the weights chosen were trained with."""

@@ -47,6 +47,8 @@ class RunState:
     history: tuple[HistoryRow, ...] = ()
     skipped: tuple[ev.ImageSkipped, ...] = ()
     warnings: tuple[str, ...] = ()
+    decisions: tuple[ev.Decided, ...] = ()
+    computing: ev.Computing | None = None
     commands: tuple[ev.CommandDone, ...] = ()
     receipt: ev.ReceiptIssued | None = None
     evaluations: tuple[Evaluation, ...] = ()
@@ -71,6 +73,11 @@ class RunState:
         return sum(phase.epochs for phase in self.prepared.phases) if self.prepared else 0
 
     @property
+    def plan(self) -> ev.PhasePlan | None:
+        """The phase at work, as it was planned."""
+        return next((p for p in self.prepared.phases if p.name == self.phase), None) if self.prepared else None
+
+    @property
     def fraction(self) -> float:
         """Share of the planned training that is done, 0 to 1."""
         if self.status == "finished":
@@ -80,12 +87,17 @@ class RunState:
         done = float(len(self.history))
         if self.progress and self.progress.epoch > len(self.history):
             done = self.progress.epoch - 1 + self.progress.step / self.progress.of
+        elif self.computing and self.plan and self.plan.solver:
+            done += self.computing.done / self.computing.of  # once the features are there, solving takes no time
         return min(done / self.epochs, 1.0)
 
     @property
     def phase_seconds_left(self) -> float | None:
         """Seconds until the present phase ends, should it go on as it has so far; None while nothing can be said."""
-        plan = next((p for p in self.prepared.phases if p.name == self.phase), None) if self.prepared else None
+        plan = self.plan
+        if self.computing:
+            rest = (self.computing.of - self.computing.done) / max(self.computing.images_per_second, 1e-9)
+            return rest if plan and plan.solver else None
         rows = [row.seconds for row in self.history if row.phase == self.phase]
         if plan is None or self.prepared is None or self.progress is None or self.progress.images_per_second <= 0:
             return None
@@ -123,11 +135,15 @@ def _changes(state: RunState, record: Record) -> dict[str, Any]:  # noqa: C901, 
         case ev.Prepared() as prepared:
             return {"prepared": prepared}
         case ev.PhaseStarted(phase=phase):
-            return {"status": "running", "phase": phase}
+            return {"status": "running", "phase": phase, "computing": None}
+        case ev.Decided() as decision:
+            return {"decisions": (*state.decisions, decision)}
+        case ev.Computing() as computing:
+            return {"computing": computing}
         case ev.Step() as step:
-            return {"progress": step}
+            return {"progress": step, "computing": None}
         case ev.EpochEnded() as epoch:
-            return {"history": (*_kept(state.history, epoch), _row(epoch))}
+            return {"computing": None, "history": (*_kept(state.history, epoch), _row(epoch))}
         case ev.ImageSkipped() as skipped:
             return {"skipped": (*state.skipped, skipped)}
         case ev.Warned(message=message):

@@ -52,23 +52,23 @@ class Strategy:
         return sum(phase.epochs for phase in self.phases)
 
 
-def _lp(_card: BackboneCard, epochs: int) -> tuple[Phase, ...]:
+def _lp(_card: BackboneCard, epochs: int, _solved: bool) -> tuple[Phase, ...]:
     return (Phase("lp", FreezePlan.all(), epochs),)
 
 
-def _last_stage(card: BackboneCard, epochs: int) -> tuple[Phase, ...]:
+def _last_stage(card: BackboneCard, epochs: int, _solved: bool) -> tuple[Phase, ...]:
     return (Phase("last_stage", FreezePlan.all().thaw(*_tail(card)), epochs),)
 
 
-def _ft(_card: BackboneCard, epochs: int) -> tuple[Phase, ...]:
+def _ft(_card: BackboneCard, epochs: int, _solved: bool) -> tuple[Phase, ...]:
     return (Phase("ft", FreezePlan.none(), epochs),)
 
 
-def _lp_ft(card: BackboneCard, epochs: int) -> tuple[Phase, ...]:
+def _lp_ft(card: BackboneCard, epochs: int, solved: bool) -> tuple[Phase, ...]:
     if epochs < 2:
         raise PlanError("strategy 'lp_ft' has two phases and needs at least 2 epochs; give more or use 'ft'")
-    probe = max(1, round(epochs * 0.3))
-    return (*_lp(card, probe), *_ft(card, epochs - probe))
+    probe = 1 if solved else max(1, round(epochs * 0.3))
+    return (*_lp(card, probe, solved), *_ft(card, epochs - probe, solved))
 
 
 def _tail(card: BackboneCard) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ def _tail(card: BackboneCard) -> tuple[str, ...]:
     return card.stages
 
 
-STRATEGIES: dict[str, Callable[[BackboneCard, int], tuple[Phase, ...]]] = {
+STRATEGIES: dict[str, Callable[[BackboneCard, int, bool], tuple[Phase, ...]]] = {
     "lp": _lp,
     "last_stage": _last_stage,
     "lp_ft": _lp_ft,
@@ -101,10 +101,10 @@ def check_name(name: str) -> None:
         raise PlanError(f"there is no strategy {name!r}; {nearest(name, STRATEGIES)}")
 
 
-def build(name: str, card: BackboneCard, epochs: int) -> Strategy:
-    """The named strategy for a backbone, `epochs` long in all."""
+def build(name: str, card: BackboneCard, epochs: int, *, solved: bool = False) -> Strategy:
+    """The named strategy for a backbone, `epochs` long in all. A head that is `solved` for takes a single one of them."""
     check_name(name)
-    return Strategy(name, STRATEGIES[name](card, epochs))
+    return Strategy(name, STRATEGIES[name](card, epochs, solved))
 
 
 def default_lr(optimiser: str, plan: FreezePlan, card: BackboneCard) -> float:

@@ -40,6 +40,11 @@ def scaled(number: float) -> str:
     return f"{number:.3g}"
 
 
+def in_bytes(number: float) -> str:
+    """`12 bytes`, `3.1 MB`, `20 GB`; decimal units."""
+    return counted(round(number), "byte") if number < 1000 else f"{scaled(number)}B"
+
+
 def duration(seconds: float) -> str:
     """`8 s`, `3 min 20 s`, `2 h 05 min`."""
     whole = round(seconds)

@@ -1,14 +1,10 @@
-"""Batches of images, in an order and with random changes that depend on seed, epoch and image alone.
-
-Nothing here keeps random state: the n-th image of an epoch looks the same whether it is loaded by this process or by
-a helper, in a fresh run or in one that goes on in the middle.
-"""
+"""Batches of images, in an order and with random changes that depend on seed, epoch and image alone."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -16,23 +12,23 @@ from torch.utils.data import DataLoader, Dataset
 from nbtransfer.core.backbone import InputSpec
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.task import Sample, Split, TaskCard
+from nbtransfer.engine.draws import Drawn, Order, Sweep
 from nbtransfer.engine.preprocess import Augment, shape
 from nbtransfer.tasks.decode import UndecodableError
 from nbtransfer.tasks.source import ImageSource
 
 MEMORY_FOR_IMAGES = 2 * 2**30
-Drawn = tuple[int, int]
-"""An epoch and the number of an image in its split."""
 
 
 @dataclass(slots=True)
 class Batch:
-    """`pixels` uint8 (N, 3, size, size), `labels` (N,), `numbers` the images' places in their split.
+    """`inputs` (N, …): uint8 pixels (N, 3, size, size), or what enters a later stage of the shared layers.
 
+    `labels` (N,), `numbers` the images' places in their split.
     `failed` names images that could not be decoded, with the reason; they are not in the batch.
     """
 
-    pixels: torch.Tensor
+    inputs: torch.Tensor
     labels: torch.Tensor
     numbers: list[int]
     failed: list[tuple[int, str]]
@@ -42,37 +38,54 @@ class Batch:
 
     def pin_memory(self) -> Batch:
         """Called by the loader where a GPU copies from pinned memory."""
-        return Batch(self.pixels.pin_memory(), self.labels.pin_memory(), self.numbers, self.failed)
+        return Batch(self.inputs.pin_memory(), self.labels.pin_memory(), self.numbers, self.failed)
 
 
 class Images(Dataset[tuple[int, torch.Tensor | str]]):
     """The images of one split; kept in memory once decoded where they fit and are always shaped alike."""
 
-    def __init__(self, task: TaskCard, split: Split, spec: InputSpec, augment: Augment | None, seed: int, keep: bool) -> None:
+    def __init__(self, task: TaskCard, split: Split, spec: InputSpec, augment: Augment | None, keep: bool) -> None:
         self.samples: list[Sample] = list(task.split(split))
-        self._source, self._spec, self._augment, self._seed = ImageSource(task), spec, augment, seed
+        self._source, self._spec, self.augment = ImageSource(task), spec, augment
         fits = len(self.samples) * 3 * spec.size**2 <= MEMORY_FOR_IMAGES
         self._kept: dict[int, torch.Tensor] | None = {} if keep and fits and not (augment and augment.crops) else None
 
     def __len__(self) -> int:
         return len(self.samples)
 
+    @property
+    def kept(self) -> bool:
+        """Whether an image is decoded once and then kept."""
+        return self._kept is not None
+
+    @property
+    def views(self) -> int | None:
+        """In how many ways an image can look; None if it is drawn anew every time."""
+        return self.augment.views if self.augment else 1
+
     def __getitem__(self, drawn: Drawn) -> tuple[int, torch.Tensor | str]:
-        epoch, number = drawn
+        view, number = drawn
         try:
-            if self._augment is None:
+            if self.augment is None:
                 return number, self._shaped(number)
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(image_seed(self._seed, epoch, number))
-                return number, self._augment.change(self._shaped(number))
+            if self.augment.crops:
+                return number, self.augment.cropped(self._source.image(self.samples[number]), view, number)
+            return number, self.augment.change(self._shaped(number), view, number)
         except UndecodableError as error:
             return number, str(error)
+
+    def problem(self, number: int) -> str | None:
+        """Why an image can no longer be used although it was seen before: its file is gone or another one."""
+        try:
+            self._source.check(self.samples[number])
+        except UndecodableError as error:
+            return str(error)
+        return None
 
     def _shaped(self, number: int) -> torch.Tensor:
         if self._kept is not None and number in self._kept:
             return self._kept[number]
-        image = self._source.image(self.samples[number])
-        pixels = self._augment.shape(image) if self._augment else shape(image, self._spec)
+        pixels = shape(self._source.image(self.samples[number]), self._spec)
         if self._kept is not None:
             self._kept[number] = pixels
         return pixels
@@ -86,34 +99,29 @@ class Images(Dataset[tuple[int, torch.Tensor | str]]):
         return Batch(pixels, labels, [n for n, _ in good], failed)
 
 
-class Order:
-    """Which images make which batch of an epoch: shuffled by seed and epoch, or in manifest order.
+class Batches(Protocol):
+    """The batches of one split, epoch after epoch.
 
-    A last batch of a single image, which normalisation layers cannot learn from, joins the one before.
+    What they hold enters the shared layers at stage number `start`: 0 for pixels, the number of stages for features.
     """
 
-    def __init__(self, count: int, batch_size: int, seed: int | None) -> None:
-        self._count, self._batch_size, self._seed = count, batch_size, seed
-        self.epoch = 0
+    images: Images
+    start: int
+    workers: int
 
-    def __len__(self) -> int:
-        batches, rest = divmod(self._count, self._batch_size)
-        return max(1, batches + (rest > 1 or (rest == 1 and self._seed is None)))
+    def __len__(self) -> int: ...
 
-    def __iter__(self) -> Iterator[list[Drawn]]:
-        numbers = range(self._count) if self._seed is None else _shuffled(self._count, image_seed(self._seed, self.epoch, -1))
-        drawn = [(self.epoch, number) for number in numbers]
-        for batch in range(len(self)):
-            last = batch == len(self) - 1
-            start = batch * self._batch_size
-            yield drawn[start:] if last else drawn[start : start + self._batch_size]
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of epoch `number`."""
 
 
-class Batches:
-    """The batches of one split, epoch after epoch."""
+class PixelBatches:
+    """Batches of images, decoded here or by helpers."""
 
-    def __init__(self, images: Images, order: Order, workers: int, pin: bool) -> None:
-        self.images = images
+    start = 0
+
+    def __init__(self, images: Images, order: Order | Sweep, workers: int, pin: bool) -> None:
+        self.images, self.workers, self.pin = images, workers, pin
         self._order = order
         self._loader = DataLoader(
             images,
@@ -130,7 +138,6 @@ class Batches:
         return len(self._order)
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        """The batches of epoch `number`."""
         self._order.epoch = number
         return iter(self._loader)
 
@@ -149,22 +156,16 @@ def prepare(recipe: Recipe, spec: InputSpec, device: torch.device) -> TaskData:
     workers = recipe.loader_workers
     if workers is None:
         workers = 4 if device.type == "cuda" else 0
-    pin = device.type == "cuda"
 
-    def batches(split: Split) -> Batches:
-        augment = Augment(recipe.augment, spec) if split == "train" and recipe.augment else None
-        images = Images(recipe.task, split, spec, augment, recipe.seed, keep=workers == 0)
-        order = Order(len(images), recipe.batch_size, recipe.seed if split == "train" else None)
-        return Batches(images, order, workers, pin)
+    def batches(split: Split) -> PixelBatches:
+        augment = Augment(recipe.augment, spec, recipe.all_views, recipe.seed) if split == "train" and recipe.augment else None
+        images = Images(recipe.task, split, spec, augment, keep=workers == 0)
+        return PixelBatches(images, order(recipe, images, split), workers, pin=device.type == "cuda")
 
     return TaskData(batches("train"), batches("val"), batches("test") if recipe.task.sizes["test"] else None)
 
 
-def image_seed(seed: int, epoch: int, number: int) -> int:
-    """A seed of 63 bits that depends on all three."""
-    digest = hashlib.blake2b(f"{seed}/{epoch}/{number}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
-
-
-def _shuffled(count: int, seed: int) -> list[int]:
-    return torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tolist()
+def order(recipe: Recipe, images: Images, split: Split) -> Order:
+    """Training images are shuffled, all others come in the order of the manifest."""
+    view = images.augment.view if images.augment else None
+    return Order(len(images), recipe.batch_size, recipe.seed if split == "train" else None, view)

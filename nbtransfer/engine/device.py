@@ -40,7 +40,7 @@ class Device:
 
 
 def choose(name: str, precision: Precision) -> Device:
-    """The device called `name`; raises RecipeError when this machine has none."""
+    """The device called `name`, in fp32 where precision is "auto"; raises RecipeError when this machine has none."""
     device = torch.device(_best() if name == "auto" else name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise RecipeError(f"device is {name!r}, but torch sees {torch.cuda.device_count()} CUDA devices; use device='auto'")
@@ -48,7 +48,7 @@ def choose(name: str, precision: Precision) -> Device:
         raise RecipeError("device is 'mps', but torch sees no such device; use device='auto'")
     if precision == "fp16" and device.type == "cpu":
         raise RecipeError("precision is 'fp16', which needs a GPU; use 'bf16' or 'fp32' on the CPU")
-    return Device(device, ("bf16" if computes_bf16(device) else "fp32") if precision == "auto" else precision)
+    return Device(device, "fp32" if precision == "auto" else precision)
 
 
 def computes_bf16(device: torch.device) -> bool:
@@ -58,6 +58,15 @@ def computes_bf16(device: torch.device) -> bool:
     if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):  # torch 2.11 and newer
         return any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
     return False
+
+
+def available_memory() -> int:
+    """Bytes of main memory that may be taken without pushing others out; 0 where the system does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:  # noqa: PTH123 - a device, not a file
+            return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return 0
 
 
 def use_threads(wanted: int | None) -> int:

@@ -63,7 +63,7 @@ def predict(model: TransferModel, batches: Batches, device: Device) -> Iterator[
             found.failed += batch.failed
             if len(batch):
                 with device.autocast():
-                    logits = model(normalise(batch.pixels)).float().cpu()
+                    logits = model(normalise(batch.inputs), batches.start).float().cpu()
                 found.loss_sum += F.cross_entropy(logits, batch.labels, reduction="sum").item()
                 found.numbers += batch.numbers
                 found.labels += batch.labels.tolist()

@@ -47,16 +47,31 @@ class Progress:
         self.phase_best_epoch, self.phase_best_score = self.epoch, WORST
 
     def judge(self, val: Predictions) -> None:
-        """Note the validation of the epoch that has just ended."""
+        """An epoch has ended with this validation."""
+        self.epoch += 1
         score = (val.correct, -val.loss)
         if score > self.phase_best_score:
             self.phase_best_epoch, self.phase_best_score = self.epoch, score
         if score > self.best_score:
             self.best_epoch, self.best_score = self.epoch, score
 
-    @property
-    def is_best(self) -> bool:
-        return self.best_epoch == self.epoch
+    def epoch_ended(
+        self, phase: str, loss: float, accuracy: float, val: Predictions, lr: float, seconds: float
+    ) -> ev.EpochEnded:
+        """What there is to say about the epoch judged last."""
+        return ev.EpochEnded(
+            phase=phase,
+            epoch=self.epoch,
+            step=self.step,
+            train_loss=loss,
+            train_accuracy=accuracy,
+            val_loss=val.loss,
+            val_correct=val.correct,
+            val_examples=len(val.labels),
+            lr=lr,
+            seconds=seconds,
+            best=self.best_epoch == self.epoch,
+        )
 
 
 @dataclass
@@ -133,9 +148,9 @@ class Loop:
             val = yield from self._validate()
             if val is None or self._diverged(val.loss, lr):
                 return
-            progress.epoch = epoch + 1
             progress.judge(val)
-            yield self._epoch_ended(meter, val, lr, time.monotonic() - started)
+            loss, accuracy = meter.loss.item() / meter.images, meter.correct.item() / meter.images
+            yield progress.epoch_ended(self.phase.name, loss, accuracy, val, lr, time.monotonic() - started)
             yield from self.save()
             if self.recipe.patience and progress.epoch - progress.phase_best_epoch >= self.recipe.patience:
                 return
@@ -144,7 +159,7 @@ class Loop:
         """One step of the optimiser."""
         labels = batch.labels.to(self.device.torch, non_blocking=True)
         with self.device.autocast():
-            logits = self.model(self._normalise(batch.pixels)).float()
+            logits = self.model(self._normalise(batch.inputs), self.data.train.start).float()
             loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
         self.optimiser.zero_grad()
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
@@ -182,21 +197,6 @@ class Loop:
         advice = f"start again with a smaller lr, such as {self.lr / 10:.1g}"
         self.progress.failure = f"the loss became {loss} at learning rate {lr:.2g}; {advice}"
         return True
-
-    def _epoch_ended(self, meter: Meter, val: Predictions, lr: float, seconds: float) -> ev.EpochEnded:
-        return ev.EpochEnded(
-            phase=self.phase.name,
-            epoch=self.progress.epoch,
-            step=self.progress.step,
-            train_loss=meter.loss.item() / meter.images,
-            train_accuracy=meter.correct.item() / meter.images,
-            val_loss=val.loss,
-            val_correct=val.correct,
-            val_examples=len(val.labels),
-            lr=lr,
-            seconds=seconds,
-            best=self.progress.is_best,
-        )
 
 
 def failures(

@@ -36,9 +36,21 @@ class TransferModel(nn.Module):
         self._stored = frozenset(self.state_dict())
         self._active = freezing.training_modules(backbone, FreezePlan.none().resolve(card))
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (N, classes) of normalised images (N, 3, size, size)."""
-        return self.head(self.backbone(images))  # type: ignore[no-any-return]
+    def forward(self, x: torch.Tensor, start: int = 0) -> torch.Tensor:
+        """Logits (N, classes) of normalised images (N, 3, size, size), or of what enters stage number `start`.
+
+        What follows the last stage is features (N, width).
+        """
+        return self.head(self.features(x, start))  # type: ignore[no-any-return]
+
+    def features(self, x: torch.Tensor, start: int = 0, end: int | None = None) -> torch.Tensor:
+        """What leaves stage number `end` - 1, given what enters stage number `start`; pooled after the last stage."""
+        stages = len(self.backbone.stages)
+        end = stages if end is None else end
+        if start < stages:
+            x = self.backbone.run(x, start, end)
+            x = self.backbone.pool(x) if end == stages else x
+        return x
 
     def follow(self, plan: Mapping[str, LayerPlan]) -> None:
         """Put a freeze plan in force: gradients now, modes now and after every `train()`."""

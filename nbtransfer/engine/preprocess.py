@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from PIL import Image
@@ -9,6 +12,7 @@ from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional as F
 
 from nbtransfer.core.backbone import InputSpec
+from nbtransfer.engine.draws import seed_of
 
 
 def shape(image: Image.Image, spec: InputSpec) -> torch.Tensor:
@@ -23,7 +27,7 @@ def to_pixels(image: Image.Image) -> torch.Tensor:
 
 
 class Normalise:
-    """uint8 (N, 3, H, W) to normalised floats on the device, in channels-last order."""
+    """uint8 (N, 3, H, W) to normalised floats on the device, in channels-last order. What is not pixels is left as it is."""
 
     def __init__(self, spec: InputSpec, device: torch.device) -> None:
         mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) * 255 for v in (spec.mean, spec.std))
@@ -31,39 +35,62 @@ class Normalise:
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
         pixels = pixels.to(self._device, non_blocking=True)
+        if pixels.dtype != torch.uint8:
+            return pixels
         floats = pixels.to(torch.float32, memory_format=torch.channels_last)
         return floats.sub_(self._mean).mul_(self._scale)
 
 
 class Augment:
-    """Random changes of training images, the same for the same seed.
+    """Random changes of training images.
 
     `crop` takes a random part of 35 to 100 % of the image, `flip` and `flip_vertical` mirror it with probability ½,
     `colour` varies brightness, contrast and saturation by up to 20 % and hue by up to 2 %.
+
+    A view is one way an image can look. Mirrored alone, an image has two views or four, and each epoch shows one of them.
+    Otherwise there are as many as `views` says, each a draw of its own, or with None a new one in every epoch.
     """
 
-    def __init__(self, names: tuple[str, ...], spec: InputSpec) -> None:
-        self._spec = spec
+    def __init__(self, names: tuple[str, ...], spec: InputSpec, views: int | None, seed: int) -> None:
+        self._spec, self._seed, self.views = spec, seed, views
         mode = InterpolationMode(spec.interpolation)
-        known = {
-            "flip": v2.RandomHorizontalFlip(),
-            "flip_vertical": v2.RandomVerticalFlip(),
-            "colour": v2.ColorJitter(0.2, 0.2, 0.2, 0.02),
-        }
+        mirrors = {"flip": v2.RandomHorizontalFlip(), "flip_vertical": v2.RandomVerticalFlip()}
+        known = {**mirrors, "colour": v2.ColorJitter(0.2, 0.2, 0.2, 0.02)}
         self._crop = v2.RandomResizedCrop(spec.size, scale=(0.35, 1.0), interpolation=mode) if "crop" in names else None
         self._pixelwise = [known[name] for name in names if name != "crop"]
+        sides = {"flip": -1, "flip_vertical": -2}
+        self._sides = [sides[name] for name in names] if set(names) <= set(sides) else None
 
     @property
     def crops(self) -> bool:
         """Whether the shaped image depends on the draw."""
         return self._crop is not None
 
-    def shape(self, image: Image.Image) -> torch.Tensor:
-        """A random part of the image, else its centre."""
-        return shape(image, self._spec) if self._crop is None else to_pixels(self._crop(image))
+    def view(self, epoch: int, number: int) -> int:
+        """Which view of an image an epoch shows."""
+        return epoch if self.views is None else seed_of(self._seed, epoch, number) % self.views
 
-    def change(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Mirror and recolour (3, H, W)."""
+    def cropped(self, image: Image.Image, view: int, number: int) -> torch.Tensor:
+        """A view of image `number`, from the original: uint8 (3, size, size)."""
+        assert self._crop is not None
+        with self._drawing(view, number):
+            return self._changed(to_pixels(self._crop(image)))
+
+    def change(self, pixels: torch.Tensor, view: int, number: int) -> torch.Tensor:
+        """A view of image `number`, from its shaped pixels (3, size, size)."""
+        if self._sides is not None:
+            sides = [side for bit, side in enumerate(self._sides) if view >> bit & 1]
+            return pixels.flip(sides) if sides else pixels
+        with self._drawing(view, number):
+            return self._changed(pixels)
+
+    @contextmanager
+    def _drawing(self, view: int, number: int) -> Iterator[None]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_of(self._seed, view, number))
+            yield
+
+    def _changed(self, pixels: torch.Tensor) -> torch.Tensor:
         for transform in self._pixelwise:
             pixels = transform(pixels)
         return pixels

@@ -16,10 +16,13 @@ from nbtransfer.core import strategy as strategies
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.strategy import Phase, Strategy
-from nbtransfer.engine import checkpoint, data, device, model, optim, result
+from nbtransfer.engine import checkpoint, data, device, model, optim, precision, result
+from nbtransfer.engine.activations import CachedBatches
+from nbtransfer.engine.caching import BoundaryCache
 from nbtransfer.engine.evaluate import predict_all
 from nbtransfer.engine.loop import Loop, Progress, failures
 from nbtransfer.engine.model import HEAD, TransferModel
+from nbtransfer.engine.probe import Probe
 from nbtransfer.engine.receipt import Fingerprints, Receipt
 from nbtransfer.pretrained import registry
 from nbtransfer.store.paths import RunPaths
@@ -35,6 +38,7 @@ def carry_out(recipe: Recipe, paths: RunPaths, stopping: Callable[[], bool]) -> 
     recipe.check_against(card)
     session = Session(recipe, card, paths, stopping)
     yield session.prepared()
+    yield from session.decisions
     yield from session.warnings()
     for index, phase in enumerate(session.strategy.phases):
         yield from session.phase(index, phase)
@@ -79,6 +83,11 @@ class Session:
         self.written = list(self.plans[0]) if self.weights is None else self.learned
         self.optimiser = optim.build(self.model, recipe)
         self.data = data.prepare(recipe, self.model.spec, self.device.torch)
+        self.decisions: list[ev.Decided] = []
+        if recipe.precision == "auto":
+            self.device, decision = precision.fastest(self.model, self.data.val.images, self.device)
+            self.decisions.append(decision)
+        self.cache = BoundaryCache(recipe, self.model, self.data, self.device, self.stopping)
 
     def prepared(self) -> ev.Prepared:
         """What is going to happen, and with what."""
@@ -108,22 +117,36 @@ class Session:
 
     def phase(self, index: int, phase: Phase) -> Iterator[ev.Event]:
         """One phase, ending with its best weights in the model and a snapshot of them on the disk."""
+        began = time.monotonic()
         self.model.follow(self.plans[index])
         self.optimiser.state.clear()  # another schedule begins, from weights the old moments do not belong to
         yield ev.PhaseStarted(phase.name, index)
         first = self.progress.epoch
         before = Fingerprints.take(self.model, [n for n, entry in self.plans[index].items() if not entry.learns])
-        loop = Loop(
-            self.model, self.optimiser, self.data, self.recipe, self.device, phase, self.plans[index], self._lr(index),
-            self.progress, self.stopping, lambda: self._save(index),
-        )  # fmt: skip
-        yield from loop.events()
+        inputs = yield from self.cache.inputs(phase)
+        if inputs is not None:
+            yield from self._work(index, phase, inputs, began)
         self.receipt.add(phase.name, before.unchanged(self.model))
         self.stopped = self.stopping()
         yield ev.PhaseEnded(phase.name, index, self.progress.phase_best_epoch, self._reason(first + phase.epochs))
         if self.progress.epoch > first:
             self._restore(self.progress.phase_best_epoch)
             result.save_layers(self.paths.snapshots / f"{index}-{phase.name}", self.model, self.written, self.weights)
+
+    def _work(self, index: int, phase: Phase, inputs: data.TaskData, began: float) -> Iterator[ev.Event]:
+        """Train or solve for what learns in a phase."""
+        solver = self.recipe.solver(phase, self.card)
+        if solver and isinstance(inputs.train, CachedBatches) and isinstance(inputs.val, CachedBatches):
+            probe = Probe(
+                self.model, inputs.train, inputs.val, self.recipe, self.device, phase, solver, self.progress, began,
+                lambda: self._save(index),
+            )  # fmt: skip
+            return probe.events()
+        loop = Loop(
+            self.model, self.optimiser, inputs, self.recipe, self.device, phase, self.plans[index], self._lr(index),
+            self.progress, self.stopping, lambda: self._save(index),
+        )  # fmt: skip
+        return loop.events()
 
     def _restore(self, epoch: int) -> None:
         """Put the weights of an epoch back into the model, where it learned. Nothing else is touched."""
@@ -137,7 +160,7 @@ class Session:
         self._restore(self.progress.best_epoch)
         yield self.receipt.event()
         result.save_model(self.paths, self.model, self.written, self.weights, self.receipt)
-        for split, batches in (("val", self.data.val), ("test", self.data.test)):
+        for split, batches in (("val", self.cache.exact_val()), ("test", self.data.test)):
             if batches is None:
                 continue
             found = predict_all(self.model, batches, self.device.exactly())
@@ -176,7 +199,9 @@ class Session:
         phase, plan = self.strategy.phases[index], self.plans[index]
         head = sum(p.numel() for p in self.model.head.parameters())
         shared = sum(layer.params for layer in self.card.layers if plan[layer.name].learns)
-        return ev.PhasePlan(phase.name, phase.epochs, self._lr(index), head + shared, phase.plan.summary(self.card))
+        solver = self.recipe.solver(phase, self.card)
+        lr = 0.0 if solver else self._lr(index)
+        return ev.PhasePlan(phase.name, phase.epochs, lr, head + shared, phase.plan.summary(self.card), solver)
 
 
 def versions() -> dict[str, str]:

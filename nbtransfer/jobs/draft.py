@@ -8,8 +8,8 @@ from typing import Any
 
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.freeze import FreezePlan
-from nbtransfer.core.recipe import Recipe
-from nbtransfer.core.strategy import Strategy
+from nbtransfer.core.recipe import Recipe, Solver
+from nbtransfer.core.strategy import Phase, Strategy
 from nbtransfer.core.task import TaskCard
 from nbtransfer.errors import TaskError
 from nbtransfer.pretrained.listing import backbone
@@ -70,6 +70,10 @@ class Draft:
     def strategy(self) -> Strategy:
         """The phases as they would be carried out."""
         return _recipe(self.choices, _ANY_TASK).resolved(self.card)
+
+    def solver(self, phase: Phase) -> Solver | None:
+        """How the head of a phase would be solved for; None where it would be trained."""
+        return _recipe(self.choices, self.choices.task or _ANY_TASK).solver(phase, self.card)
 
     @property
     def plan(self) -> FreezePlan:

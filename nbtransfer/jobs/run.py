@@ -47,7 +47,8 @@ class History(tuple[HistoryRow, ...]):
             low, high = r.val_interval
             yield (
                 r.phase, r.epoch, r.step, f"{r.loss:.4f}", f"{r.accuracy:.3f}", f"{r.val_loss:.4f}",
-                f"{r.val_accuracy:.3f} ({low:.3f}–{high:.3f})", f"{r.lr:.2g}", duration(r.seconds), "best" if r.best else "",
+                f"{r.val_accuracy:.3f} ({low:.3f}–{high:.3f})", f"{r.lr:.2g}" if r.lr else "–", duration(r.seconds),
+                "best" if r.best else "",
             )  # fmt: skip
 
     def __repr__(self) -> str:

@@ -17,6 +17,9 @@ class Backbone(nn.Module):
     stage gives is pooled to features of shape (N, width).
     """
 
+    divisible = True
+    """Whether it can be entered and left between its stages."""
+
     def __init__(self, stages: Mapping[str, nn.Module], pool: nn.Module) -> None:
         super().__init__()
         self.stages = tuple(stages)
@@ -56,6 +59,8 @@ class WholeBackbone(Backbone):
 
     `body` gives pooled features; `stage_of_layer` says for each layer which stage it counts to.
     """
+
+    divisible = False
 
     def __init__(self, body: nn.Module, stage_of_layer: Mapping[str, str]) -> None:
         super().__init__({"body": body}, nn.Identity())

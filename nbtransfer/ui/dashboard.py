@@ -131,7 +131,12 @@ class Dashboard(TreePart, RunPart, ComparePart, Panel):
     def _phases(self, card: BackboneCard) -> list[dict[str, Any]]:
         optimiser = self.draft.choices.settings.get("optimiser", _DEFAULTS["optimiser"])
         return [
-            {"name": p.name, "epochs": p.epochs, "lr": p.lr or strategies.default_lr(optimiser, p.plan, card)}
+            {
+                "name": p.name,
+                "epochs": p.epochs,
+                "lr": p.lr or strategies.default_lr(optimiser, p.plan, card),
+                "solver": self.draft.solver(p),
+            }
             for p in self.draft.strategy.phases
         ]
 

@@ -40,7 +40,9 @@ class _Bar:
 
     def show(self, state: RunState) -> None:
         parts = [state.phase or state.status]
-        if state.progress:
+        if state.computing:
+            parts.append(f"computing what leaves {state.computing.layer}")
+        elif state.progress:
             parts.append(f"epoch {state.progress.epoch}/{state.epochs} loss {state.progress.loss:.3f}")
         if state.best:
             parts.append(f"best {state.best.val_accuracy:.3f}")

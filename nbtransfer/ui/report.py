@@ -142,9 +142,7 @@ def _fineprint(runs: Mapping[str, Run]) -> str:
     for name, run in runs.items():
         p = run.state.prepared
         if p:
-            phases = "; ".join(
-                f"{x.name}: {counted(x.epochs, 'epoch')} at learning rate {x.lr:g}, {x.summary}" for x in p.phases
-            )
+            phases = "; ".join(f"{x.name}: {x.how}, {x.summary}" for x in p.phases)
             parts.append(
                 f"{name}: {run.recipe.backbone} on {p.device} in {p.precision}, {counted(p.threads, 'thread')}; {phases}."
             )

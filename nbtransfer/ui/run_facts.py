@@ -6,6 +6,7 @@ import itertools
 from dataclasses import asdict
 from typing import Any
 
+from nbtransfer.core.codec import to_plain
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.state import HistoryRow, RunState
 from nbtransfer.core.text import counted
@@ -34,7 +35,12 @@ def described(run: Run, state: RunState) -> dict[str, Any]:
         "epochs": state.epochs,
         "seconds": state.seconds if state.ended else None,
         "best": state.best is not None,
-        "notes": [*state.warnings, *(f"left out {s.source} ({s.split}): {s.reason}" for s in state.skipped), *_commands(state)],
+        "notes": [
+            *_decisions(state),
+            *state.warnings,
+            *(f"left out {s.source} ({s.split}): {s.reason}" for s in state.skipped),
+            *_commands(state),
+        ],
     }
 
 
@@ -45,7 +51,12 @@ def progress_of(state: RunState) -> dict[str, Any]:
         "epoch": state.progress.epoch if state.progress else len(state.history),
         "fraction": round(state.fraction, 4),
         "left": None if left is None else round(left),
+        "computing": to_plain(state.computing) if state.computing else None,
     }
+
+
+def _decisions(state: RunState) -> list[str]:
+    return [f"{d.subject}: {d.choice}; {d.reason}" for d in state.decisions]
 
 
 def _commands(state: RunState) -> list[str]:

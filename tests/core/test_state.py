@@ -1,6 +1,7 @@
 """Events, and what they add up to."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -44,11 +45,38 @@ STORY = [
 ]
 
 
+SOLVED = [
+    replace(PREPARED, phases=(ev.PhasePlan("lp", 1, 0.0, 10, "", "logistic"), ev.PhasePlan("ft", 3, 0.001, 100, ""))),
+    ev.Decided("precision", "bf16", "it is faster"),
+    ev.PhaseStarted("lp", 0),
+    ev.Decided("cache", "layer4", "it saves time", 12.0, 40.0),
+    ev.Computing("layer4", 4, 16, 30.0),
+    ev.Computing("layer4", 16, 16, 30.0),
+    ev.Solved("logistic", (1.0, 0.1), (0.5, 0.4), 0.1, True, 0.2),
+    epoch(1, 2, True, "lp"),
+    ev.PhaseEnded("lp", 0, 1, "finished"),
+    ev.PhaseStarted("ft", 1),
+    ev.Computing("layer1", 4, 16, 30.0),
+]
+
+
+def test_what_was_decided_and_computed():
+    """Computing features is nearly all of solving for a head, and no part of training."""
+    states = [fold(records(SOLVED[:n])) for n in range(1, len(SOLVED) + 1)]
+    assert [decision.choice for decision in states[-1].decisions] == ["bf16", "layer4"]
+    assert [state.fraction for state in states] == pytest.approx([0, 0, 0, 0, 1 / 16, 1 / 4, 1 / 4, 1 / 4, 1 / 4, 1 / 4, 1 / 4])
+    assert states[4].computing.done == 4
+    assert states[4].phase_seconds_left == pytest.approx(12 / 30)
+    assert states[5].phase_seconds_left == 0
+    assert states[7].computing is None
+    assert states[-1].phase_seconds_left is None
+
+
 def records(events):
     return [Record(i, 1, 1000.0 + i, 10.0 + i, event) for i, event in enumerate(events)]
 
 
-@pytest.mark.parametrize("event", [*STORY, ev.Stopped("why"), ev.Failed("why")], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("event", [*STORY, *SOLVED, ev.Stopped("why"), ev.Failed("why")], ids=lambda e: type(e).__name__)
 def test_every_event_survives_its_journal_line(event):
     line = dumps(Record(3, 1, 5.5, 6.5, event).to_plain())
     back = Record.from_plain(json.loads(line))
@@ -57,7 +85,7 @@ def test_every_event_survives_its_journal_line(event):
 
 
 def test_all_events_are_tried_here():
-    told = {type(event) for event in STORY} | {ev.Stopped, ev.Failed}
+    told = {type(event) for event in (*STORY, *SOLVED)} | {ev.Stopped, ev.Failed}
     assert told == set(ev.Event.__subclasses__())
 
 

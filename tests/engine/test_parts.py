@@ -51,7 +51,7 @@ class TestOrder:
         batches = list(order)
         assert len(batches) == len(order)
         assert sorted(n for batch in batches for _, n in batch) == list(range(count))
-        assert {e for batch in batches for e, _ in batch} == {epoch}
+        assert {view for batch in batches for view, _ in batch} == {0}
         assert count == 1 or min(map(len, batches)) > 1
         assert max(map(len, batches)) <= size + 1
 
@@ -91,27 +91,35 @@ class TestPreprocessing:
 
     def test_draws_depend_on_the_seed(self):
         spec = catalog.card("resnet18").input.at(64)
-        augment = Augment(("crop", "flip", "flip_vertical", "colour"), spec)
 
-        def drawn(seed):
-            torch.manual_seed(seed)
-            return augment.change(augment.shape(self.image))
+        def drawn(seed, view):
+            augment = Augment(("crop", "flip", "flip_vertical", "colour"), spec, None, seed)
+            return augment.cropped(self.image, view, 7)
 
-        assert torch.equal(drawn(1), drawn(1))
-        assert not torch.equal(drawn(1), drawn(2))
-        assert drawn(3).shape == (3, 64, 64)
+        before = torch.random.get_rng_state()
+        assert torch.equal(drawn(1, 0), drawn(1, 0))
+        assert not torch.equal(drawn(1, 0), drawn(2, 0))
+        assert not torch.equal(drawn(1, 0), drawn(1, 1))
+        assert drawn(3, 0).shape == (3, 64, 64)
+        assert torch.equal(torch.random.get_rng_state(), before)
 
     def test_mirroring_only_mirrors(self):
         spec = catalog.card("resnet18").input.at(64)
-        augment = Augment(("flip",), spec)
+        augment = Augment(("flip", "flip_vertical"), spec, 4, 0)
         plain = shape(self.image, spec)
-        seen = []
-        for seed in range(20):
-            torch.manual_seed(seed)
-            changed = augment.change(augment.shape(self.image))
-            seen.append(torch.equal(changed, plain))
-            assert seen[-1] or torch.equal(changed.flip(2), plain)
-        assert {True, False} == set(seen)
+        views = [augment.change(plain, view, 0) for view in range(4)]
+        assert [
+            torch.equal(a, b) for a, b in zip(views, (plain, plain.flip(2), plain.flip(1), plain.flip(1, 2)), strict=True)
+        ] == [True] * 4
+
+    @given(st.integers(1, 8), st.integers(0, 5), st.integers(0, 50))
+    def test_every_view_is_drawn_about_as_often(self, views, seed, number):
+        augment = Augment(("colour",), catalog.card("resnet18").input, views, seed)
+        drawn = [augment.view(epoch, number) for epoch in range(100 * views)]
+        assert set(drawn) == set(range(views))
+        assert max(map(drawn.count, range(views))) < 200
+        endless = Augment(("colour",), catalog.card("resnet18").input, None, seed)
+        assert [endless.view(epoch, number) for epoch in range(3)] == [0, 1, 2]
 
 
 class TestCheckpoints:

@@ -13,8 +13,11 @@ from nbtransfer.core import catalog
 from nbtransfer.core.backbone import InputSpec
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.engine import optim
+from nbtransfer.engine.activations import Layout
+from nbtransfer.engine.device import Device
 from nbtransfer.engine.freezing import digest
 from nbtransfer.engine.model import TransferModel
+from nbtransfer.engine.prefix import Prefix
 from nbtransfer.pretrained import registry, timm_models, torchvision_models
 from nbtransfer.pretrained.catalog import built_in_names, make_card
 from nbtransfer.pretrained.families import CUTS
@@ -183,3 +186,87 @@ def test_original_classifiers_have_as_many_outputs_as_the_card_has_categories():
     for name in ("resnet18", "vgg11", "squeezenet1_1"):
         weights = models.get_model_weights(name).DEFAULT
         assert catalog.card(name).weights[0].categories == len(weights.meta["categories"]) == 1000
+
+
+def boundaries(card):
+    """Every place where the activations can be kept."""
+    return range(1, len(card.stages) + 1) if card.family != "timm" else [len(card.stages)]
+
+
+def test_activations_are_kept_as_they_are_at_every_boundary(member):
+    """From memory they come back with the same numbers in the same strides, so what follows computes the same bits."""
+    _, _, backbone, card, x = member
+    model = TransferModel(backbone, card, SPEC, ("a", "b")).eval()
+    with torch.no_grad():
+        for memory in (torch.contiguous_format, torch.channels_last):
+            given = x.contiguous(memory_format=memory)
+            whole = model.features(given)
+            for boundary in boundaries(card):
+                handed = model.features(given, 0, boundary)
+                layout = Layout.of(handed, None)
+                back = layout.batch(layout.rows(handed)[torch.tensor([0, 1])])
+                assert torch.equal(back, handed)
+                assert torch.equal(model.features(back, boundary), whole)
+                assert torch.equal(layout.batch(layout.rows(handed).flip(0)), handed.flip(0))
+
+
+def test_training_from_kept_activations_gives_the_same_bits(member):
+    """Losses and weights after some steps, for a boundary in the middle and one at the end.
+
+    Some functions of torch compute other last bits for another place in the batch; then results are only close.
+    """
+    _, _, backbone, card, x = member
+    images, labels = torch.cat([x, x.flip(3)]), torch.tensor([0, 1, 1, 0])
+    batches = [torch.tensor(numbers) for numbers in ([0, 3], [2, 1], [1, 0])]
+    for boundary in sorted({boundaries(card)[len(boundaries(card)) // 2], len(card.stages)}):
+        plan = FreezePlan.up_to(card, card.stages[boundary - 1]).resolve(card)
+        results = []
+        for cached in (False, True):
+            torch.manual_seed(1)
+            model = TransferModel(copy.deepcopy(backbone), card, SPEC, ("a", "b"))
+            model.follow(plan)
+            optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01)
+            with torch.no_grad():
+                kept = [model.eval().features(images[start : start + 2], 0, boundary) for start in (0, 2)]
+            layout = Layout.of(kept[0], None)
+            rows = torch.cat([layout.rows(part) for part in kept])
+            model.train()
+            losses = []
+            for numbers in batches:
+                logits = model(layout.batch(rows[numbers]), boundary) if cached else model(images[numbers])
+                loss = nn.functional.cross_entropy(logits, labels[numbers])
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                losses.append(loss.item())
+            results.append((losses, digest(model.state_dict().values())))
+        with torch.no_grad():
+            whole, part = (model.eval().features(images[n], 0, boundary) for n in (batches[0], batches[0].flip(0)))
+        if results[0] != results[1]:
+            assert not torch.equal(whole, part.flip(0)), card.stages[boundary - 1]
+            assert results[0][0] == pytest.approx(results[1][0], abs=1e-5)
+
+
+def test_folding_changes_next_to_nothing(member):
+    """Also with the statistics, weights and biases that normalisation layers have after training."""
+    name, _, backbone, card, x = member
+    model = TransferModel(copy.deepcopy(backbone), card, SPEC, ("a", "b")).eval()
+    generator = torch.Generator().manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor, low, high in (
+                (module.running_mean, -0.1, 0.1),
+                (module.running_var, 0.5, 2),
+                (module.weight, 0.5, 1.5),
+            ):
+                tensor.data.uniform_(low, high, generator=generator)
+    prefix = Prefix(model, 0, len(card.stages), Device(torch.device("cpu"), "fp32"), fold=True)
+    before = digest(model.state_dict().values())
+    with torch.no_grad():
+        expected, found = model.features(x), prefix(x)
+    assert ((found - expected).norm() / expected.norm()).item() <= 1e-4
+    assert digest(model.state_dict().values()) == before
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    before_their_convolution = {"densenet121": 0.4, "maxvit_t": 0.6}
+    assert prefix.folded >= before_their_convolution.get(name, 0.9) * len(norms)
+    assert (prefix.deviation is not None) is bool(norms)

@@ -110,7 +110,7 @@ export function curves(view) {
     const f = (value) => (value === null ? "–" : value.toFixed(3));
     const cells = (row) => [
       row.phase, row.epoch, f(row.loss), f(row.accuracy), f(row.val_loss),
-      `${f(row.val_accuracy)} (${row.val_interval.map(f).join("–")})`, row.lr, row.best ? "best" : "",
+      `${f(row.val_accuracy)} (${row.val_interval.map(f).join("–")})`, row.lr || "–", row.best ? "best" : "",
     ];
     fill(rows, table(["phase", "epoch", "loss", "accuracy", "val. loss", "val. accuracy (95 %)", "lr", ""], epochs.map(cells)));
   }

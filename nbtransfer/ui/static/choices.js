@@ -66,6 +66,9 @@ export function layers(view) {
   return section("What may learn", title, tree);
 }
 
+const how = ({ name, epochs, lr, solver }) =>
+  solver ? `${name}: solved by ${solver} regression` : `${name}: ${epochs} epochs, learning rate up to ${lr}`;
+
 const NAMES = {
   strategy: "Strategy", epochs: "Epochs", lr: "Learning rate", batch_size: "Images in a step", image_size: "Image size (px)",
   crop: "Share of the image kept", seed: "Seed", device: "Device",
@@ -140,7 +143,7 @@ export function training(view) {
   view.watch("settings", draw);
   view.watch(["run", "task"], startable);
   view.watch("phases", () => {
-    const said = model.get("phases").map((phase) => `${phase.name}: ${phase.epochs} epochs, learning rate up to ${phase.lr}`);
+    const said = model.get("phases").map(how);
     phases.textContent = said.join("; then ");
   });
   const labelled = (input) => field(NAMES[input.dataset.name], input);

@@ -46,10 +46,14 @@ const SENTENCES = {
   stopping: "Stopping after the present step.",
 };
 
-function where(run, { epoch, left }) {
+function where(run, { epoch, left, computing }) {
   const phase = run.phases.find((one) => one.name === run.phase);
   if (run.ended) return [run.message, run.seconds === null ? "" : `It took ${duration(run.seconds)}.`].filter(Boolean).join(". ");
   if (run.status !== "running" || !phase) return SENTENCES[run.status] ?? "";
+  if (computing) {
+    const soon = left == null ? "" : `, about ${duration(left)} left`;
+    return `Computing what leaves ${computing.layer}, once: ${computing.done} of ${computing.of} views${soon}.`;
+  }
   const rest = left == null ? "" : `, about ${duration(left)} left`;
   const number = run.phases.length > 1 ? ` (phase ${run.phases.indexOf(phase) + 1} of ${run.phases.length})` : "";
   return `Epoch ${epoch} of ${run.epochs}; ${run.phase}${number}${rest}.`;

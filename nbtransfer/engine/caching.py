@@ -1,0 +1,261 @@
+"""The boundary cache: what leaves the frozen stages is computed once, where that pays, and had again by whoever needs it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nbtransfer.core import events as ev
+from nbtransfer.core.codec import dumps, from_plain, to_plain
+from nbtransfer.core.recipe import Recipe
+from nbtransfer.core.strategy import Phase
+from nbtransfer.core.task import Split
+from nbtransfer.core.text import counted, duration, in_bytes
+from nbtransfer.engine import costs, data
+from nbtransfer.engine.activations import Activations, CachedBatches, Layout, read_rows
+from nbtransfer.engine.ahead import ahead
+from nbtransfer.engine.computing import Computing, Interrupted
+from nbtransfer.engine.data import Batch, Batches, PixelBatches, TaskData
+from nbtransfer.engine.device import DTYPES, Device, available_memory
+from nbtransfer.engine.draws import Sweep
+from nbtransfer.engine.freezing import digest
+from nbtransfer.engine.model import TransferModel
+from nbtransfer.engine.prefix import Prefix
+from nbtransfer.engine.preprocess import Normalise
+from nbtransfer.errors import RunError
+from nbtransfer.store import caches
+
+FORMAT = 1
+BATCH_ON_A_GPU = 256
+SHARE_OF_MEMORY = 0.25
+SPLITS: tuple[Split, ...] = ("train", "val")
+
+Both = dict[Split, Activations]
+
+
+@dataclass
+class BoundaryCache:
+    """Gives each phase its data: pixels, or what leaves the stages that the phase leaves frozen."""
+
+    recipe: Recipe
+    model: TransferModel
+    data: TaskData
+    device: Device
+    stopping: Callable[[], bool]
+    _last: _Place | None = None
+
+    def inputs(self, phase: Phase) -> Generator[ev.Event, None, TaskData | None]:
+        """The data for a phase whose plan is in force, saying what was decided and how it goes; None when stopped."""
+        boundary = phase.plan.boundary(self.model.card)
+        if boundary == 0 or self.recipe.cache == "off":
+            return self.data
+        self._last = place = _Place(self, boundary)
+        decision = self._refused(place) or self._decided(place, phase)
+        yield decision
+        if decision.choice == "no":
+            return self.data
+        try:
+            both = yield from place.had()
+        except Interrupted:
+            return None
+        except (OSError, RunError) as error:
+            if self.recipe.solver(phase, self.model.card):
+                raise RunError(
+                    f"the features need {in_bytes(place.bytes)} ({error}); free space, or use probe='sgd'"
+                ) from error
+            yield ev.Decided("cache", "no", f"what leaves {place.layer} cannot be kept ({error})")
+            return self.data
+        place.used = place.key, both
+        train, val = (place.batches(both, split) for split in SPLITS)
+        return TaskData(train, val, self.data.test)
+
+    def exact_val(self) -> Batches:
+        """Validation as the model that is there now sees it in fp32: from the cache where that holds just this."""
+        place = self._last
+        if place and place.used and self.device.precision == "fp32" and self.recipe.cache_dtype in (None, "fp32"):
+            key, both = place.used
+            if key == _Place(self, place.boundary).key:  # no stage before the boundary has learned meanwhile
+                return place.batches(both, "val")
+        return self.data.val
+
+    def _refused(self, place: _Place) -> ev.Decided | None:
+        if not self.model.backbone.divisible and place.boundary < len(self.model.card.stages):
+            return ev.Decided("cache", "no", "this architecture can be left behind its last stage only")
+        if self.data.train.images.views is None:
+            why = "every epoch draws new views of the images; with views=8, that many are drawn once and kept"
+            return ev.Decided("cache", "no", why)
+        return None
+
+    def _decided(self, place: _Place, phase: Phase) -> ev.Decided:
+        """Whether to keep what leaves a boundary, with the reason and the times that are expected."""
+        measured = place.costs
+        if measured is None:
+            return ev.Decided("cache", "no", "no image to measure on could be decoded")
+        found = caches.find(place.key)
+        wanted, room = place.bytes, caches.room(self.recipe.cache_budget)
+        amount = f"what leaves {place.layer} is {in_bytes(wanted)} for {counted(place.views, 'view')} of each image"
+        solver = self.recipe.solver(phase, self.model.card)
+        if wanted > room and not solver:  # features that are solved on are needed once, and in memory anyway
+            return ev.Decided("cache", "no", f"{amount}, and there is room for {in_bytes(room)}")
+        train, val = (len(place.split(split).images) for split in SPLITS)
+        plain = measured.plain(phase.epochs, train, val)
+        build = 0.0 if found else measured.build(train, val, place.views)
+        cached = build + measured.from_cache(phase.epochs, train, val)
+        said = f"{amount}, {'computed before' if found else 'computed once'}: {duration(cached)} expected"
+        if solver:
+            return ev.Decided("cache", place.layer, said, cached)
+        if cached < plain or self.recipe.cache == "on":
+            return ev.Decided("cache", place.layer, f"{said} instead of {duration(plain)}", cached, plain)
+        larger = measured.layout.bytes > 3 * self.model.spec.size**2
+        why = ", more than the images themselves" if larger else ""
+        said = f"{amount}{why}; keeping it would take {duration(cached)} instead of {duration(plain)}"
+        return ev.Decided("cache", "no", said, plain, cached)
+
+
+class _Place:
+    """One boundary in one run."""
+
+    def __init__(self, owner: BoundaryCache, boundary: int) -> None:
+        self.owner, self.boundary = owner, boundary
+        self.layer = owner.model.card.stages[boundary - 1]
+        self.views = owner.data.train.images.views or 1
+        self.used: tuple[str, Both] | None = None
+
+    def split(self, split: Split) -> Batches:
+        """The images of a split."""
+        return self.owner.data.train if split == "train" else self.owner.data.val
+
+    @functools.cached_property
+    def costs(self) -> costs.Costs | None:
+        owner, train = self.owner, self.owner.data.train
+        stored = DTYPES[owner.recipe.cache_dtype] if owner.recipe.cache_dtype else None
+        return costs.measure(owner.model, train.images, train.workers, self.boundary, owner.device, stored)
+
+    @property
+    def layout(self) -> Layout:
+        assert self.costs is not None
+        return self.costs.layout
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all activations of both splits."""
+        return self.layout.bytes * sum(len(self.split(split).images) * self._views(split) for split in SPLITS)
+
+    @property
+    def key(self) -> str:
+        return self.key_at(self.boundary)
+
+    def key_at(self, boundary: int) -> str:
+        """The digest of everything that what leaves a boundary depends on."""
+        o, r = self.owner, self.owner.recipe
+        facts = {
+            "format": FORMAT, "root": r.task.root, "task": r.task.digest, "input": o.model.spec, "augment": r.augment,
+            "views": self.views, "seed": r.seed if set(r.augment) - {"flip", "flip_vertical"} else None,
+            "backbone": o.model.card.name, "stages": self._digests[:boundary], "dtype": r.cache_dtype, "fold": r.fold,
+            "precision": o.device.precision, "device": o.device.torch.type, "versions": _versions(),
+        }  # fmt: skip
+        return hashlib.sha256(dumps(facts).encode()).hexdigest()[:32]
+
+    @functools.cached_property
+    def _digests(self) -> list[str]:
+        """For each stage, the sha256 of its parameters and buffers as they are now."""
+        model = self.owner.model
+        layers = {stage: [x.name for x in model.card.layers if x.stage == stage] for stage in model.card.stages}
+        return [digest(t for name in layers[stage] for t in model.tensors(name).values()) for stage in model.card.stages]
+
+    def had(self) -> Generator[ev.Event, None, Both]:
+        """From the disk, or computed now; in memory where the disk takes nothing and there is plenty of that."""
+        found = caches.find(self.key)
+        if found is not None:
+            return self.read(found)
+        budget = self.owner.recipe.cache_budget
+        try:
+            caches.make_room(self.bytes, budget)
+            return (yield from self._kept())
+        except (OSError, RunError) as error:
+            if self.bytes > SHARE_OF_MEMORY * available_memory():
+                raise
+            yield ev.Warned(f"what leaves {self.layer} is kept in memory, for this run only: {error}")
+            return (yield from self._computed(None))
+
+    def _kept(self) -> Generator[ev.Event, None, Both]:
+        """Compute it and keep it on the disk, unless another run does so right now: then wait for that."""
+        with caches.alone(self.key, waiting=lambda: not self.owner.stopping()) as mine:
+            found = caches.find(self.key)
+            if found is None and not mine:
+                raise Interrupted
+            if found is None:
+                with caches.draft(self.key) as folder:
+                    both = yield from self._computed(folder)
+                    return self.read(caches.publish(folder, self.key, self._facts(both)))
+        return self.read(found)
+
+    def _computed(self, folder: Path | None) -> Generator[ev.Event, None, Both]:
+        start, source = self._nearest()
+        owner = self.owner
+        prefix = Prefix(owner.model, start, self.boundary, owner.device, fold=owner.recipe.fold)
+        gpu = owner.device.torch.type == "cuda"
+        size = max(owner.recipe.batch_size, BATCH_ON_A_GPU if gpu else 0)
+        normalise = Normalise(owner.model.spec, owner.device.torch)
+        both: Both = {}
+        for split in SPLITS:
+            images, sweep = self.split(split).images, Sweep(len(self.split(split).images), self._views(split), size)
+            swept = CachedBatches(source[split], start, images, sweep).epoch(0) if source else self._pixels(split, sweep)
+            least = size if split == "train" else 0  # validation is computed in the same batches with a cache or without
+            computing = Computing(sweep, swept, least, prefix, self.layout, normalise, self._said(both), owner.stopping)
+            both[split] = yield from computing.into(folder / f"{split}.bin" if folder else None)
+        if prefix.deviation is not None:
+            said = f"{prefix.folded} normalisation layers are folded; features differ by {prefix.deviation:.1e} of their norm"
+            yield ev.Decided("folding", "yes", said)
+        return both
+
+    def _nearest(self) -> tuple[int, Both | None]:
+        """The last boundary before this one whose activations are on the disk, else the images themselves."""
+        for boundary in range(self.boundary - 1, 0, -1) if self.owner.model.backbone.divisible else ():
+            found = caches.find(self.key_at(boundary))
+            if found:
+                return boundary, self.read(found)
+        return 0, None
+
+    def _pixels(self, split: Split, sweep: Sweep) -> Iterator[Batch]:
+        given = self.split(split)
+        swept = PixelBatches(given.images, sweep, given.workers, pin=self.owner.device.torch.type == "cuda").epoch(0)
+        return swept if given.workers else ahead(swept)
+
+    def _said(self, both: Both) -> Callable[[int, float], ev.Computing]:
+        before = sum(len(activations.rows) for activations in both.values())
+        of = sum(len(self.split(split).images) * self._views(split) for split in SPLITS)
+        return lambda done, speed: ev.Computing(self.layer, before + done, of, speed)
+
+    def _facts(self, both: Both) -> dict[str, Any]:
+        splits = {split: {"images": a.images, "views": a.views, "failed": list(a.failed.items())} for split, a in both.items()}
+        about = {"backbone": self.owner.model.card.name, "layer": self.layer, "task": self.owner.recipe.task.name}
+        return {**about, "layout": to_plain(self.layout), "splits": splits}
+
+    def read(self, cache: caches.Cache) -> Both:
+        """The activations in a cache."""
+        caches.use(cache)
+        layout, both = from_plain(Layout, cache.facts["layout"]), Both()
+        for split in SPLITS:
+            facts = cache.facts["splits"][split]
+            rows = read_rows(cache.folder / f"{split}.bin", layout, facts["images"] * facts["views"])
+            both[split] = Activations(layout, rows, facts["images"], dict(facts["failed"]))
+        return both
+
+    def batches(self, both: Both, split: Split) -> CachedBatches:
+        """A split's batches, just as they would be of images."""
+        images, owner = self.split(split).images, self.owner
+        activations = both[split].on(owner.device.torch)
+        return CachedBatches(activations, self.boundary, images, data.order(owner.recipe, images, split))
+
+    def _views(self, split: Split) -> int:
+        return self.views if split == "train" else 1
+
+
+def _versions() -> list[str]:
+    return [importlib.metadata.version(name) for name in ("torch", "torchvision", "pillow")]

@@ -1,0 +1,182 @@
+"""What was computed once and may be used again by any run: `caches/KEY/`, complete or not there.
+
+    facts.json   what the values are, and how many bytes
+    NAME.bin     the values, as they lie in memory
+
+A cache is written beside its place and renamed when it is complete, so a partial one is never read. The key is a digest
+of everything that the values depend on: a cache is never out of date, only out of use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nbtransfer.core.codec import dumps
+from nbtransfer.core.text import html_table, in_bytes, text_table
+from nbtransfer.errors import RunError
+from nbtransfer.store import atomic
+from nbtransfer.store.home import home, private_folder
+from nbtransfer.store.lock import RunLock
+
+FACTS = "facts.json"
+MOST_BYTES = 20 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """One cache: its key, what it holds, its bytes, and when it was last used (seconds since 1970)."""
+
+    key: str
+    folder: Path
+    facts: dict[str, Any]
+    bytes: int
+    used: float
+
+
+class CacheList(tuple[Cache, ...]):
+    """Caches that print as a table."""
+
+    __slots__ = ()
+    _HEADER = ("key", "task", "backbone", "behind", "images", "size", "last used")
+
+    def _rows(self) -> Iterator[tuple[object, ...]]:
+        for cache in self:
+            facts = cache.facts
+            images = sum(split["images"] for split in facts["splits"].values())
+            used = time.strftime("%Y-%m-%d %H:%M", time.localtime(cache.used))
+            yield cache.key[:8], facts["task"], facts["backbone"], facts["layer"], images, in_bytes(cache.bytes), used
+
+    def __repr__(self) -> str:
+        return text_table(self._HEADER, self._rows()) if self else "nothing is kept"
+
+    def _repr_html_(self) -> str:
+        return html_table(self._HEADER, self._rows())
+
+
+def caches() -> CacheList:
+    """What was computed once and is kept for the next run: all caches of the home folder, the one used last first."""
+    try:
+        folders = [p for p in _folder().iterdir() if p.is_dir() and not p.name.startswith(".")]
+    except OSError:
+        return CacheList()
+    found = (find(p.name) for p in folders)
+    return CacheList(sorted((cache for cache in found if cache), key=lambda cache: -cache.used))
+
+
+def find(key: str) -> Cache | None:
+    """The cache with this key, if it is there and whole."""
+    folder = _folder() / key
+    try:
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        sizes = {name: (folder / name).stat().st_size for name in facts["sizes"]}
+        used = (folder / FACTS).stat().st_mtime
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Cache(key, folder, facts, sum(sizes.values()), used) if sizes == facts["sizes"] else None
+
+
+def use(cache: Cache) -> None:
+    """Note that it was used just now."""
+    with contextlib.suppress(OSError):  # somebody else's, or being cleared: it can still be read
+        os.utime(cache.folder / FACTS)
+
+
+def clear(*keys: str) -> int:
+    """Remove the caches whose keys begin like these, without any key all of them; returns the bytes that are free now.
+
+    A run that uses one goes on undisturbed. What another run was killed over while writing it goes as well.
+    """
+    targets = [cache.folder for cache in caches() if not keys or cache.key.startswith(keys)]
+    if not keys and _folder().is_dir():
+        targets += [path for path in _folder().iterdir() if path.is_dir() and path not in targets]
+    freed = sum(_bytes(target) for target in targets)
+    for target in targets:
+        shutil.rmtree(target, ignore_errors=True)
+    return freed
+
+
+def room(budget: int | None) -> int:
+    """Bytes that caches may take all together: the budget, else 20 GiB or half of what is free."""
+    if budget is not None:
+        return budget
+    free = shutil.disk_usage(private_folder(_folder())).free
+    return min(MOST_BYTES, free // 2 + sum(cache.bytes for cache in caches()))
+
+
+def make_room(wanted: int, budget: int | None) -> None:
+    """Remove the caches that were not used for longest until `wanted` bytes more fit into the budget.
+
+    Raises RunError when they can not fit at all.
+    """
+    most, kept = room(budget), list(caches())
+    if wanted > most:
+        raise RunError(f"there is room for {in_bytes(most)} on the disk, not for {in_bytes(wanted)}")
+    while kept and wanted + sum(cache.bytes for cache in kept) > most:
+        clear(kept.pop().key)
+
+
+@contextmanager
+def draft(key: str) -> Iterator[Path]:
+    """A folder to write a cache into; removed unless `publish` was called. Only for who is `alone` with this key."""
+    for abandoned in private_folder(_folder()).glob(f".tmp-*-{key}"):
+        shutil.rmtree(abandoned, ignore_errors=True)
+    folder = atomic.temporary_beside(private_folder(_folder()) / key)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(folder: Path, key: str, facts: dict[str, Any]) -> Cache:
+    """Let a complete draft appear under its key. Another run's, if it was faster, is as good."""
+    sizes = {p.name: p.stat().st_size for p in folder.iterdir()}
+    atomic.write_text(folder / FACTS, dumps({**facts, "sizes": sizes}, indent=1))
+    if find(key) is None:
+        shutil.rmtree(_folder() / key, ignore_errors=True)  # damaged, if there at all
+    with contextlib.suppress(OSError):
+        atomic.publish(folder, _folder() / key)
+    found = find(key)
+    if found is None:
+        raise RunError(f"{_folder() / key} could not be written")
+    return found
+
+
+@contextmanager
+def alone(key: str, waiting: Callable[[], bool]) -> Iterator[bool]:
+    """One process at a time builds a cache. The others wait for as long as `waiting()` says; False when they gave up.
+
+    The right is a lock, which ends with the process that holds it.
+    """
+    path = private_folder(_folder()) / f".{key}.lock"
+    lock = RunLock(path)
+    held = lock.acquire(0.0)
+    while not held and waiting():
+        held = lock.acquire(0.2)
+    try:
+        yield held
+    finally:
+        if held:
+            path.unlink(missing_ok=True)
+        lock.release()
+
+
+def _bytes(folder: Path) -> int:
+    total = 0
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size
+    return total
+
+
+def _folder() -> Path:
+    return home() / "caches"

@@ -1,0 +1,384 @@
+"""The boundary cache: the same results, sooner; never a wrong one."""
+
+from __future__ import annotations
+
+import errno
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+import nbtransfer as nt
+from nbtransfer.core import events as ev
+from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.core.strategy import Phase, Strategy
+from nbtransfer.engine import activations, caching, costs, data, precision
+from nbtransfer.engine.ahead import ahead
+from nbtransfer.engine.costs import Costs
+from nbtransfer.engine.device import Device, choose
+from nbtransfer.engine.freezing import digest
+from nbtransfer.engine.model import build
+from nbtransfer.engine.training import Session
+from nbtransfer.errors import RunError
+from nbtransfer.store import caches, runs
+from tests.engine.test_training import never, of, told, weights
+
+STAGES = nt.backbone("shufflenet_v2_x0_5").stages
+
+
+@pytest.fixture
+def frozen(recipe):
+    """Everything but the last stage is frozen; what leaves the stage before is kept."""
+    return replace(recipe, freeze=FreezePlan.up_to("shufflenet_v2_x0_5", "stage4"), cache="on", fold=False, augment=("flip",))
+
+
+def decided(events, subject="cache"):
+    return [e for e in of(events, ev.Decided) if e.subject == subject]
+
+
+def story(events):
+    """What training came to."""
+    return [(e.train_loss, e.val_loss, e.val_correct) for e in of(events, ev.EpochEnded)]
+
+
+def carried_out(recipe):
+    paths = runs.create(recipe)
+    events = told(recipe, paths)
+    return story(events), weights(paths, recipe), events
+
+
+class TestSameResults:
+    @pytest.mark.parametrize("stage", STAGES)
+    def test_bit_for_bit_at_every_boundary(self, frozen, stage):
+        """27 images in batches of 9: every batch is a full one."""
+        recipe = replace(frozen, freeze=FreezePlan.up_to("shufflenet_v2_x0_5", stage), batch_size=9, probe="sgd")
+        plain, kept = carried_out(replace(recipe, cache="off")), carried_out(recipe)
+        assert plain[:2] == kept[:2]
+        assert decided(plain[2]) == []
+        assert decided(kept[2])[0].choice == stage
+
+    def test_closely_where_batches_are_not_full(self, frozen):
+        plain, kept = carried_out(replace(frozen, cache="off")), carried_out(frozen)
+        for one, other in zip(plain[0], kept[0], strict=True):
+            assert one == pytest.approx(other, abs=1e-5)
+
+    @pytest.mark.parametrize("augment", [("flip", "flip_vertical"), ("crop", "colour")])
+    def test_with_several_views(self, frozen, augment):
+        recipe = replace(frozen, augment=augment, views=3, batch_size=9)
+        plain, kept = carried_out(replace(recipe, cache="off")), carried_out(recipe)
+        assert plain[:2] == kept[:2]
+        assert f"for {3 if 'crop' in augment else 4} views of each image" in decided(kept[2])[0].reason
+
+    def test_helpers_that_load_images(self, frozen):
+        found = [carried_out(replace(frozen, loader_workers=workers))[:2] for workers in (0, 2)]
+        assert found[0] == found[1]
+
+    def test_folding_is_reported(self, frozen):
+        exact, folded = carried_out(frozen), carried_out(replace(frozen, fold=True))
+        for one, other in zip(exact[0], folded[0], strict=True):
+            assert one == pytest.approx(other, abs=1e-4)
+        assert "features differ by" in decided(folded[2], "folding")[0].reason
+
+    @pytest.mark.parametrize(("dtype", "close"), [("fp16", 1e-3), ("bf16", 2e-2)])
+    def test_stored_in_fewer_bytes_on_request(self, frozen, dtype, close):
+        exact, short = carried_out(frozen), carried_out(replace(frozen, cache_dtype=dtype))
+        assert exact[0][0][1] == pytest.approx(short[0][0][1], abs=close)
+        sizes = sorted(cache.bytes for cache in caches.caches())
+        assert sizes[1] == 2 * sizes[0]
+
+
+class TestSharing:
+    def test_the_next_run_computes_nothing(self, frozen, monkeypatch):
+        first = carried_out(frozen)
+        monkeypatch.setattr(caching, "Computing", None)
+        second = carried_out(replace(frozen, epochs=3))
+        assert "computed before" in decided(second[2])[0].reason
+        assert of(second[2], ev.Computing) == []
+        assert of(first[2], ev.Computing)[-1].done == 27 * 2 + 9
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"seed": 1}, {"image_size": 48}, {"crop": 0.5}, {"augment": ()}, {"precision": "bf16"}, {"cache_dtype": "fp16"},
+            {"fold": True}, {"freeze": FreezePlan.up_to("shufflenet_v2_x0_5", "stage3")},
+        ],
+        ids=str,
+    )  # fmt: skip
+    def test_whatever_matters_is_in_the_key(self, frozen, change):
+        """Another seed means other random weights."""
+        carried_out(replace(frozen, epochs=1))
+        events = carried_out(replace(frozen, epochs=1, **change))[2]
+        assert "computed once" in decided(events)[0].reason
+        assert len(caches.caches()) == 2
+
+    def test_what_does_not_matter_is_not(self, frozen):
+        carried_out(frozen)
+        others = {"epochs": 1, "lr": 0.1, "optimiser": "sgd", "title": "x", "weight_decay": 0.3}
+        assert "computed before" in decided(carried_out(replace(frozen, **others))[2])[0].reason
+
+    def test_a_boundary_that_moves_deeper_starts_from_the_last(self, frozen):
+        early, late = (Phase(name, FreezePlan.up_to("shufflenet_v2_x0_5", name), 1) for name in ("stage3", "stage4"))
+        both = replace(frozen, strategy=Strategy("both", (early, late)), freeze=None, batch_size=9)
+        seen = []
+        original = caching._Place._nearest
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(caching._Place, "_nearest", lambda place: seen.append(original(place)) or seen[-1])
+            kept = carried_out(both)
+        # In its first phase stage 4 learned, so its activations are new; those of stage 3 are where they start from.
+        assert [start for start, _ in seen] == [0, STAGES.index("stage3") + 1]
+        assert kept[:2] == carried_out(replace(both, cache="off"))[:2]
+
+    def test_weights_that_changed_on_the_disk(self, frozen, tmp_path):
+        from nbtransfer.pretrained import torchvision_models
+
+        file = tmp_path / "own.pth"
+        state = torchvision_models.build("shufflenet_v2_x0_5", 40).state_dict()
+        torch.save(state, file)
+        recipe = replace(frozen, weights=str(file), epochs=1)
+        carried_out(recipe)
+        torch.save({k: 1.01 * v if v.is_floating_point() else v for k, v in state.items()}, file)
+        assert "computed once" in decided(carried_out(recipe)[2])[0].reason
+
+
+class TestImages:
+    @pytest.mark.parametrize("split", ["train", "val"])
+    def test_one_that_cannot_be_decoded_is_left_out_and_named_once(self, images, frozen, split):
+        sample = next(s for s in frozen.task.samples if s.split == split)
+        (images / sample.source).unlink()
+        plain, kept = carried_out(replace(frozen, cache="off")), carried_out(frozen)
+        again = carried_out(frozen)
+        for one, other in zip(plain[0], kept[0], strict=True):
+            assert one == pytest.approx(other, abs=1e-5)
+        assert kept[:2] == again[:2]
+        for events in (plain[2], kept[2], again[2]):
+            assert of(events, ev.ImageSkipped) == [ev.ImageSkipped(sample.source, split, "it is gone")]
+
+    def test_one_that_changed_after_it_was_cached(self, images, frozen):
+        carried_out(frozen)
+        sample = frozen.task.samples[0]
+        (images / sample.source).write_bytes(b"something else")
+        events = carried_out(frozen)[2]
+        assert of(events, ev.ImageSkipped)[0].reason == "it changed after the task was made"
+        remade = replace(frozen, task=nt.Task.from_folder(images, holdout=0.25, unreadable="skip"))
+        assert "computed once" in decided(carried_out(remade)[2])[0].reason
+
+    def test_none_that_can_be_decoded(self, images, frozen):
+        for sample in frozen.task.split("train"):
+            (images / sample.source).unlink()
+        with pytest.raises(nt.NbTransferError, match="none of the training images"):
+            told(frozen)
+
+
+class TestWhereItDoesNotPay:
+    def test_new_views_in_every_epoch(self, frozen):
+        events = told(replace(frozen, augment=("crop",)))
+        assert decided(events)[0].choice == "no"
+        assert "with views=8" in decided(events)[0].reason
+
+    def test_no_room(self, frozen):
+        plain, events = carried_out(replace(frozen, cache="off")), carried_out(replace(frozen, cache_budget=1000))
+        assert "there is room for 1 kB" in decided(events[2])[0].reason
+        assert plain[:2] == events[:2]
+
+    def test_architectures_without_boundaries(self, recipe):
+        recipe = replace(recipe, backbone="timm/resnet10t", strategy="last_stage", image_size=64, epochs=1)
+        assert "behind its last stage only" in decided(told(recipe))[0].reason
+        assert decided(told(replace(recipe, strategy="lp")))[0].choice == nt.backbone("timm/resnet10t").stages[-1]
+
+    def test_what_saves_no_time(self, frozen, monkeypatch):
+        """The first stage makes more of an image than there was."""
+        layout = activations.Layout((24, 40, 40), (1600, 40, 1), "float32", "float32")
+        monkeypatch.setattr(costs, "measure", lambda *_: Costs(layout, 0, True, 1e-9, 1, 1, 1, 1))
+        decision = decided(told(replace(frozen, cache="auto")))[0]
+        assert decision.choice == "no"
+        assert "more than the images themselves" in decision.reason
+        assert decision.seconds < decision.otherwise
+
+
+class TestDisk:
+    def test_a_folder_that_cannot_be_written(self, frozen, home):
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "caches").write_text("in the way")
+        kept, plain = carried_out(frozen), carried_out(replace(frozen, cache="off"))
+        assert "is kept in memory, for this run only" in of(kept[2], ev.Warned)[-1].message
+        for one, other in zip(plain[0], kept[0], strict=True):
+            assert one == pytest.approx(other, abs=1e-5)
+
+    @pytest.mark.parametrize("memory", [10**12, 0])
+    def test_a_disk_that_is_full(self, frozen, monkeypatch, memory):
+        def full(writer, rows):
+            if writer._file is not None:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            original(writer, rows)
+
+        original = activations.Writer.add
+        monkeypatch.setattr(activations.Writer, "add", full)
+        monkeypatch.setattr(caching, "available_memory", lambda: memory)
+        events = carried_out(frozen)[2]
+        if memory:
+            assert "No space left" in of(events, ev.Warned)[-1].message
+        else:
+            assert "cannot be kept" in decided(events)[-1].reason
+        assert isinstance(events[-1], ev.Finished)
+        assert caches.caches() == []
+
+    def test_a_head_that_is_solved_for_needs_room_somewhere(self, recipe, home, monkeypatch):
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "caches").write_text("in the way")
+        monkeypatch.setattr(caching, "available_memory", lambda: 0)
+        with pytest.raises(RunError, match="use probe='sgd'"):
+            told(replace(recipe, strategy="lp"))
+
+    def test_what_was_left_half_written_is_never_read(self, frozen, home):
+        session = Session(frozen, nt.backbone(frozen.backbone), runs.create(frozen), never)
+        work = session.phase(0, session.strategy.phases[0])
+        while not isinstance(next(work), ev.Computing):
+            pass
+        drafts = list((home / "caches").glob(".tmp-*"))
+        assert len(drafts) == 1
+        assert caches.caches() == []
+        work.close()
+        assert list((home / "caches").glob(".tmp-*")) == []
+
+    def test_abandoned_drafts_go_when_the_key_is_built_again(self, frozen, home):
+        carried_out(frozen)
+        key = caches.caches()[0].key
+        caches.clear()
+        draft = home / "caches" / f".tmp-0123456789ab-{key}"
+        draft.mkdir()
+        (draft / "train.bin").write_bytes(b"half")
+        carried_out(frozen)
+        assert [p.name for p in (home / "caches").iterdir()] == [key]
+
+    def test_stopping_while_it_is_computed(self, frozen):
+        asked = iter(range(10**6))
+        events = list(told(frozen, runs.create(frozen), lambda: next(asked) >= 1))
+        assert isinstance(events[-1], ev.Stopped)
+        assert caches.caches() == []
+
+
+class TestPhases:
+    def test_judging_takes_validation_from_the_cache_only_where_it_holds(self, frozen, paths):
+        session = Session(frozen, nt.backbone(frozen.backbone), paths, never)
+        list(session.phase(0, session.strategy.phases[0]))
+        assert isinstance(session.cache.exact_val(), activations.CachedBatches)
+        with torch.no_grad():
+            session.model.backbone.stem.conv1[0].weight += 1e-6
+        assert session.cache.exact_val() is session.data.val
+
+
+class TestCosts:
+    def test_measuring_leaves_no_trace(self, frozen):
+        session = Session(frozen, nt.backbone(frozen.backbone), runs.create(frozen), never)
+        session.model.follow(session.plans[0])
+        session.model.train()
+        before = digest(session.model.state_dict().values()), torch.random.get_rng_state()
+        found = costs.measure(session.model, session.data.train.images, 0, 4, session.device, None)
+        assert min(found.decode, found.prefix, found.judge, found.learn, found.read, found.write) > 0
+        assert digest(session.model.state_dict().values()) == before[0]
+        assert torch.equal(torch.random.get_rng_state(), before[1])
+        assert session.model.training
+        assert all(p.grad is None for p in session.model.parameters())
+
+    def test_arithmetic(self):
+        made = Costs(activations.Layout((1,), (1,), "float32", "float32"), 1.0, True, 10.0, 2.0, 6.0, 0.5, 0.25)
+        assert made.plain(5, 100, 20) == 120 + 5 * (100 * 16 + 20 * 12)
+        assert made.build(100, 20, 2) == 120 + 220 * 10.25
+        assert made.from_cache(5, 100, 20) == 5 * (100 * 6.5 + 20 * 2.5)
+
+
+class TestPrecision:
+    def test_it_is_measured_and_said(self, recipe):
+        events = told(replace(recipe, precision="auto", epochs=1))
+        found = decided(events, "precision")
+        assert found[0].choice == events[0].precision
+        assert found[0].reason.startswith(("bf16 takes", "cpu here"))
+
+    @pytest.mark.parametrize(("seconds", "choice"), [((1.0, 0.5), "bf16"), ((1.0, 0.95), "fp32")])
+    def test_the_faster_one(self, recipe, monkeypatch, seconds, choice):
+        model, _ = build(recipe, nt.backbone(recipe.backbone))
+        images = data.prepare(recipe, model.spec, torch.device("cpu")).val.images
+        times = iter(seconds)
+        monkeypatch.setattr(precision, "computes_bf16", lambda _: True)
+        monkeypatch.setattr(precision, "seconds", lambda *_, **__: next(times))
+        device, decision = precision.fastest(model, images, Device(torch.device("cpu"), "fp32"))
+        assert (device.precision, decision.choice) == (choice, choice)
+
+    def test_where_the_hardware_cannot(self, recipe, monkeypatch):
+        monkeypatch.setattr(precision, "computes_bf16", lambda _: False)
+        assert told(replace(recipe, precision="auto", epochs=1))[0].precision == "fp32"
+
+    def test_asked_for(self):
+        assert choose("cpu", "bf16").precision == "bf16"
+
+
+class TestProbe:
+    def test_a_linear_probe_is_solved_for(self, recipe, paths):
+        events = told(replace(recipe, strategy="lp"), paths)
+        plan = events[0].phases[0]
+        assert (plan.solver, plan.epochs, plan.lr) == ("logistic", 1, 0.0)
+        solved = of(events, ev.Solved)[0]
+        assert solved.chosen in solved.strengths
+        assert solved.converged
+        assert len(story(events)) == 1
+        assert of(events, ev.Evaluated)[0].evaluation.correct == 9
+        lines = json.loads((paths.result / "receipt.json").read_text())
+        assert set(lines.values()) == {"unchanged, checked"}
+
+    def test_by_ridge_regression(self, recipe):
+        events = told(replace(recipe, strategy="lp", probe="ridge", label_smoothing=0.1))
+        assert of(events, ev.Solved)[0].solver == "ridge"
+        assert of(events, ev.Evaluated)[0].evaluation.correct == 9
+
+    @pytest.mark.parametrize(
+        "settings", [{"probe": "sgd"}, {"lr": 0.01}, {"schedule": "cosine"}, {"cache": "off"}, {"augment": ("crop",)}], ids=str
+    )
+    def test_or_trained_where_that_is_meant(self, recipe, settings):
+        events = told(replace(recipe, strategy="lp", **settings))
+        assert events[0].phases[0].solver is None
+        assert len(story(events)) == recipe.epochs
+
+    def test_before_fine_tuning_it_takes_one_epoch(self, recipe):
+        events = told(replace(recipe, strategy="lp_ft", epochs=3))
+        assert [(p.name, p.epochs, p.solver) for p in events[0].phases] == [("lp", 1, "logistic"), ("ft", 2, None)]
+
+    def test_a_lesser_penalty_is_not_taken_for_a_difference_that_is_noise(self, recipe):
+        solved = of(told(replace(recipe, strategy="lp")), ev.Solved)[0]
+        assert solved.chosen >= solved.strengths[solved.losses.index(min(solved.losses))]
+
+    def test_bad_images_are_left_out(self, images, recipe):
+        gone = [next(s for s in recipe.task.samples if s.split == split) for split in ("train", "val")]
+        for sample in gone:
+            (images / sample.source).unlink()
+        events = told(replace(recipe, strategy="lp"))
+        assert [e.source for e in of(events, ev.ImageSkipped)] == [s.source for s in gone]
+        assert of(events, ev.EpochEnded)[0].val_examples == 8
+
+    @pytest.mark.parametrize("split", ["train", "val"])
+    def test_nothing_left(self, images, recipe, split):
+        for sample in recipe.task.split(split):
+            (images / sample.source).unlink()
+        with pytest.raises(nt.NbTransferError, match="none of the"):
+            told(replace(recipe, strategy="lp"))
+
+
+class TestAhead:
+    def test_the_same_things_in_order(self):
+        assert list(ahead(iter(range(50)))) == list(range(50))
+        assert list(ahead([])) == []
+
+    def test_errors_arrive_where_things_are_used(self):
+        def things():
+            yield 1
+            raise ValueError("two")
+
+        made = ahead(things())
+        assert next(made) == 1
+        with pytest.raises(ValueError, match="two"):
+            next(made)
+
+    def test_it_can_be_left_early(self):
+        made = ahead(iter(range(10**9)))
+        assert next(made) == 0
+        made.close()

@@ -1,0 +1,107 @@
+"""Caches on the disk: complete or not there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import nbtransfer as nt
+from nbtransfer.errors import RunError
+from nbtransfer.store import caches
+
+FACTS = {"task": "cloth", "backbone": "resnet18", "layer": "layer4", "splits": {"train": {"images": 3}, "val": {"images": 2}}}
+
+
+def made(key, content=b"12345", used=None):
+    with caches.draft(key) as folder:
+        (folder / "train.bin").write_bytes(content)
+        cache = caches.publish(folder, key, FACTS)
+    if used is not None:
+        os.utime(cache.folder / caches.FACTS, (used, used))
+    return cache
+
+
+def test_listed_by_their_last_use():
+    assert repr(nt.caches()) == "nothing is kept"
+    made("a" * 8, used=1000)
+    made("b" * 8, used=2000)
+    assert [cache.key for cache in nt.caches()] == ["b" * 8, "a" * 8]
+    caches.use(nt.caches()[1])
+    assert [cache.key for cache in nt.caches()] == ["a" * 8, "b" * 8]
+    assert "cloth" in repr(nt.caches())
+    assert "5 bytes" in nt.caches()._repr_html_()
+
+
+def test_cleared_by_the_beginning_of_their_key_or_all():
+    for key in ("aa", "ab", "b"):
+        made(key)
+    assert nt.clear_caches("aa") >= 5
+    assert {cache.key for cache in nt.caches()} == {"ab", "b"}
+    assert nt.clear_caches("../..", "/") == 0
+    nt.clear_caches()
+    assert nt.caches() == ()
+    assert nt.clear_caches() == 0
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "no facts", "bad facts"])
+def test_what_is_not_whole_is_not_there(damage):
+    folder = made("k").folder
+    if damage == "cut":
+        (folder / "train.bin").write_bytes(b"123")
+    elif damage == "gone":
+        (folder / "train.bin").unlink()
+    else:
+        (folder / caches.FACTS).write_text("" if damage == "no facts" else "{}")
+    assert caches.find("k") is None
+    assert nt.caches() == ()
+    made("k")
+    assert caches.find("k") is not None
+
+
+def test_the_longest_unused_make_room():
+    for number in range(4):
+        made(str(number), bytes(100), used=1000 + number)
+    caches.make_room(150, 400)
+    assert [cache.key for cache in nt.caches()] == ["3", "2"]
+    with pytest.raises(RunError, match="there is room for 400 bytes on the disk, not for 1 kB"):
+        caches.make_room(1000, 400)
+    assert len(nt.caches()) == 2
+
+
+def test_another_runs_is_as_good():
+    with caches.draft("k") as mine:
+        (mine / "train.bin").write_bytes(b"mine!")
+        theirs = caches._folder() / "theirs"
+        theirs.mkdir()
+        (theirs / "train.bin").write_bytes(b"first")
+        caches.publish(theirs, "k", FACTS)
+        caches.publish(mine, "k", FACTS)
+    assert (caches.find("k").folder / "train.bin").read_bytes() == b"first"
+    assert [path.name for path in caches._folder().iterdir()] == ["k"]
+
+
+HOLD = """
+import sys, time
+from nbtransfer.store import caches
+with caches.alone("k", lambda: False) as mine:
+    print(mine, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_one_process_builds_and_the_others_wait_until_it_ends():
+    holder = subprocess.Popen([sys.executable, "-c", HOLD], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "True\n"
+    with caches.alone("k", waiting=lambda: False) as mine:
+        assert not mine
+    threading.Timer(0.5, holder.kill).start()  # killed while it builds: its right ends with it
+    with caches.alone("k", waiting=lambda: True) as mine:
+        assert mine
+    holder.wait()
+    holder.stdout.close()
+    with caches.alone("k", waiting=lambda: False) as mine:
+        assert mine
