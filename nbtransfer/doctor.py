@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from nbtransfer.errors import NbTransferError
-from nbtransfer.jobs.launcher import worker_environment
+from nbtransfer.jobs.environment import worker_environment
 from nbtransfer.store import lock
 from nbtransfer.store.home import home, private_folder
 

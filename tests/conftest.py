@@ -12,6 +12,8 @@ from pathlib import Path
 # Before torch is loaded: threads that spin while they wait make tests and the workers they start a hundred times slower
 # on a machine with few cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Every test has another home folder, so a worker kept ready for the next run would never fit it.
+os.environ["NBTRANSFER_WARM"] = "0"
 
 import numpy as np
 import pytest

@@ -11,7 +11,7 @@ import pytest
 from nbtransfer import doctor
 from nbtransfer.cli import main
 from nbtransfer.commands.tree import COMMANDS, parser
-from nbtransfer.jobs.launcher import worker_environment
+from nbtransfer.jobs.environment import worker_environment
 
 SMALL = [
     *("--backbone", "shufflenet_v2_x0_5", "--weights", "none", "--strategy", "ft"),

@@ -10,6 +10,7 @@ from typing import Any
 from nbtransfer.commands.parsing import Here, Outcome, UsageError
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe
+from nbtransfer.jobs import warm
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.tasks.task import Task
 
@@ -48,6 +49,7 @@ def data(args: argparse.Namespace, here: Here) -> Outcome:
     """Set the target task."""
     task = task_of(args)
     here.draft.choose(task=task)
+    warm.keep()
     return Outcome(task, repr(task), task)
 
 
@@ -71,4 +73,5 @@ def thaw(args: argparse.Namespace, here: Here) -> Outcome:
 
 
 def _chosen(here: Here) -> Outcome:
+    warm.keep()
     return Outcome(here.draft, repr(here.draft), here.draft.plan)

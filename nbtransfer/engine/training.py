@@ -76,6 +76,8 @@ class Session:
         torch.manual_seed(recipe.seed)
         built, self.weights = model.build(recipe, card)
         self.model: TransferModel = built.to(self.device.torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if recipe.compile:
+            self.model.compile()
         self.strategy: Strategy = recipe.resolved(card)
         self.plans = [phase.plan.resolve(card) for phase in self.strategy.phases]
         self.learned = [name for name in self.plans[0] if any(plan[name].learns for plan in self.plans)]

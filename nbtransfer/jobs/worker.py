@@ -1,5 +1,7 @@
 """`python -m nbtransfer.jobs.worker FOLDER ATTEMPT`: hold the lock, carry out the recipe, write what happens.
 
+Without a folder it loads its frameworks first and reads folder and attempt from its standard input: see `jobs.warm`.
+
 The first event is written before torch is loaded, so that a reader knows within a fraction of a second that somebody
 is at work.
 """
@@ -8,11 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import os
 import platform
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -68,7 +72,7 @@ def main(folder: str, attempt: int) -> int:
     desk = Desk(paths, journal)
     signal.signal(signal.SIGTERM, desk.on_signal)
     journal.append(ev.Starting(os.getpid(), socket.gethostname(), platform.python_version()), sync=True)
-    os.nice(NICENESS)
+    be_nice()
     try:
         carry_out(paths, journal, desk)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the journal must say so
@@ -92,6 +96,27 @@ def carry_out(paths: RunPaths, journal: JournalWriter, desk: Desk) -> None:
             print(time.strftime("%H:%M:%S"), event)
 
 
+def be_nice() -> None:
+    """Whoever works in the notebook goes first."""
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
+
+
+def wait_for_work() -> int:
+    """Load what every run needs until there is one; then carry it out. Without one there is nothing to do."""
+    be_nice()
+    # In a thread of its own: a run that comes early says at once that somebody is at work.
+    threading.Thread(target=importlib.import_module, args=("nbtransfer.engine.training",), daemon=True).start()
+    folder, attempt = (sys.stdin.buffer.readline().rstrip(b"\n") for _ in range(2))
+    if not attempt:
+        os._exit(os.EX_OK)  # not waiting for what is still being loaded
+    paths = RunPaths(Path(os.fsdecode(folder)))
+    with paths.log.open("ab") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    os.chdir(paths.root)
+    return main(str(paths.root), int(attempt))
+
+
 def explained(error: BaseException) -> str:
     """One sentence for the user; the traceback goes to the log."""
     if isinstance(error, NbTransferError):
@@ -108,4 +133,4 @@ def explained(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2])))
+    sys.exit(main(sys.argv[1], int(sys.argv[2])) if len(sys.argv) > 1 else wait_for_work())

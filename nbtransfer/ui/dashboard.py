@@ -16,6 +16,7 @@ from nbtransfer.core.task import SPLITS
 from nbtransfer.core.text import scaled
 from nbtransfer.core.tree import frozen_in
 from nbtransfer.errors import NbTransferError, RunError
+from nbtransfer.jobs import warm
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.jobs.launcher import start
 from nbtransfer.jobs.run import Run, attach
@@ -127,6 +128,7 @@ class Dashboard(TreePart, RunPart, ComparePart, Panel):
                 self.phases = self._phases(card)
                 self.problem = ""
             self._shown_revision = revision
+            warm.keep()  # whoever chooses will start a run
 
     def _phases(self, card: BackboneCard) -> list[dict[str, Any]]:
         optimiser = self.draft.choices.settings.get("optimiser", _DEFAULTS["optimiser"])

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from nbtransfer.errors import NbTransferError
-from nbtransfer.jobs.launcher import worker_environment
+from nbtransfer.jobs.environment import worker_environment
 from nbtransfer.jobs.moments import BEST, Moment
 from nbtransfer.jobs.run import attach
 from nbtransfer.store.home import home

@@ -15,7 +15,7 @@ import pytest
 import nbtransfer as nt
 from nbtransfer.errors import InputError, MissingExtraError, RecipeError, RunError, TaskError
 from nbtransfer.jobs import checks
-from nbtransfer.jobs.launcher import worker_environment
+from nbtransfer.jobs.environment import worker_environment
 from nbtransfer.jobs.run import Run
 from nbtransfer.store import inbox, runs
 from nbtransfer.store.lock import is_held

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from nbtransfer.jobs.launcher import worker_environment
+from nbtransfer.jobs.environment import worker_environment
 from nbtransfer.ui.explainer import KEPT_MODELS, Desk, Explainer
 
 
