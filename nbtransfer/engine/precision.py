@@ -45,4 +45,4 @@ def fastest(model: TransferModel, images: Images, device: Device) -> tuple[Devic
 def _timed(model: TransferModel, x: torch.Tensor, device: Device) -> tuple[torch.Tensor, float]:
     with device.autocast():
         features = model.features(x).float()
-        return features, seconds(lambda: model.features(x), device, times=2)
+        return features, seconds(lambda: model.features(x), device, times=1)

@@ -117,7 +117,7 @@ def wait_for_work() -> int:
     return main(str(paths.root), int(attempt))
 
 
-def explained(error: BaseException) -> str:
+def explained(error: BaseException) -> str:  # noqa: PLR0911 - one case an error
     """One sentence for the user; the traceback goes to the log."""
     if isinstance(error, NbTransferError):
         return str(error)
@@ -127,6 +127,10 @@ def explained(error: BaseException) -> str:
         return "the disk is full; free some space and start again, what was saved so far is kept"
     if isinstance(error, ImportError):
         return f"the worker could not load what it needs ({error}); run `nbtransfer doctor` in this environment"
+    if type(error).__module__.startswith(("torch._inductor", "torch._dynamo")):
+        return (
+            "the model could not be compiled; use compile=False, or see the run's log for what is missing (a C++ compiler, say)"
+        )
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     return f"{type(error).__name__}: {error}; the traceback is in the run's log, please report it"

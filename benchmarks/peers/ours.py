@@ -1,0 +1,50 @@
+"""nbtransfer, from the recipe to the scores: python -m benchmarks.peers.ours FOLDER SETTINGS
+
+`SETTINGS` are fields of a Recipe as JSON. Timed from building the model to the last event, final evaluation in fp32 included.
+"""
+
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+
+import nbtransfer as nt
+from nbtransfer.core import events as ev
+from nbtransfer.store import runs
+
+
+def main(folder: str, settings: dict) -> None:
+    from nbtransfer.engine.training import carry_out
+
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["NBTRANSFER_HOME"] = home
+        task = nt.Task.from_folder(folder)
+        recipe = nt.Recipe(task=task, **{"weights": None, "augment": (), "threads": 2, **settings})
+        paths = runs.create(recipe)
+        started = time.perf_counter()
+        marks, told = [], []
+        for event in carry_out(recipe, paths, lambda: False):
+            marks.append(time.perf_counter() - started)
+            told.append(event)
+        seconds = time.perf_counter() - started
+    decided = {event.subject: (event, mark) for event, mark in zip(told, marks, strict=True) if isinstance(event, ev.Decided)}
+    ended = next(mark for event, mark in zip(told, marks, strict=True) if isinstance(event, ev.PhaseEnded))
+    cache, at = decided.get("cache", (None, 0.0))
+    found = {
+        "seconds": seconds,
+        "epochs": sum(isinstance(event, ev.EpochEnded) for event in told),
+        "epoch_seconds": [event.seconds for event in told if isinstance(event, ev.EpochEnded)],
+        "peak": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        "accuracy": next(event.evaluation.accuracy for event in told if isinstance(event, ev.Evaluated)),
+        "precision": told[0].precision,
+        "cache": cache.choice if cache else None,
+        "predicted": cache.seconds if cache else None,
+        "took": ended - at,
+    }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], json.loads(sys.argv[2]))
