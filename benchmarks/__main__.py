@@ -6,19 +6,19 @@ import json
 import time
 from pathlib import Path
 
-from benchmarks import latency, sharing, ui
+from benchmarks import latency, sharing, speed, ui
 
 RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
     RESULTS.mkdir(exist_ok=True)
-    for module in (latency, sharing, ui):
+    for module in (latency, sharing, ui, speed):
         name = module.__name__.rsplit(".", 1)[-1]
         print(f"\n{name}: {module.__doc__.splitlines()[0]}")
         figures = module.measure()
         for what, value in figures.items():
-            print(f"  {what:58} {value:10.3f}")
+            print(f"  {what:80} {value:10.3f}")
         (RESULTS / f"{name}.json").write_text(json.dumps({"time": time.time(), "figures": figures}, indent=1))
 
 

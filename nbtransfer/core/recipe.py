@@ -38,7 +38,7 @@ class Recipe:
     weights         "default", another name from the card, None (random), or a file (.safetensors, .pt, .pth)
     strategy        "lp", "last_stage", "lp_ft", "ft", or a Strategy of your own
     freeze          a freeze plan that replaces the one of the strategy's last phase
-    epochs          length of a named strategy, all phases together
+    epochs          length of a named strategy, all phases together; a head that is solved for takes one of them
     lr              peak learning rate of the last phase; None takes the optimiser's default
     schedule        learning-rate schedule of the last phase
     batch_size      images in a step

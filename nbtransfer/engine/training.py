@@ -87,7 +87,7 @@ class Session:
         self.data = data.prepare(recipe, self.model.spec, self.device.torch)
         self.decisions: list[ev.Decided] = []
         if recipe.precision == "auto":
-            self.device, decision = precision.fastest(self.model, self.data.val.images, self.device)
+            self.device, decision = precision.fastest(self.model, self.data.val.images, self.device, self.plans[-1])
             self.decisions.append(decision)
         self.cache = BoundaryCache(recipe, self.model, self.data, self.device, self.stopping)
 

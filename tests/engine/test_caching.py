@@ -221,7 +221,7 @@ class TestDisk:
         else:
             assert "cannot be kept" in decided(events)[-1].reason
         assert isinstance(events[-1], ev.Finished)
-        assert caches.caches() == []
+        assert caches.caches() == ()
 
     def test_a_head_that_is_solved_for_needs_room_somewhere(self, recipe, home, monkeypatch):
         home.mkdir(parents=True, exist_ok=True)
@@ -237,7 +237,7 @@ class TestDisk:
             pass
         drafts = list((home / "caches").glob(".tmp-*"))
         assert len(drafts) == 1
-        assert caches.caches() == []
+        assert caches.caches() == ()
         work.close()
         assert list((home / "caches").glob(".tmp-*")) == []
 
@@ -255,7 +255,7 @@ class TestDisk:
         asked = iter(range(10**6))
         events = list(told(frozen, runs.create(frozen), lambda: next(asked) >= 1))
         assert isinstance(events[-1], ev.Stopped)
-        assert caches.caches() == []
+        assert caches.caches() == ()
 
 
 class TestPhases:
@@ -297,13 +297,18 @@ class TestPrecision:
 
     @pytest.mark.parametrize(("seconds", "choice"), [((1.0, 0.5), "bf16"), ((1.0, 0.95), "fp32")])
     def test_the_faster_one(self, recipe, monkeypatch, seconds, choice):
-        model, _ = build(recipe, nt.backbone(recipe.backbone))
+        card = nt.backbone(recipe.backbone)
+        model, _ = build(recipe, card)
+        before, plan = digest(model.state_dict().values()), FreezePlan.none().resolve(card)
         images = data.prepare(recipe, model.spec, torch.device("cpu")).val.images
         times = iter(seconds)
         monkeypatch.setattr(precision, "computes_bf16", lambda _: True)
         monkeypatch.setattr(precision, "seconds", lambda *_, **__: next(times))
-        device, decision = precision.fastest(model, images, Device(torch.device("cpu"), "fp32"))
+        device, decision = precision.fastest(model, images, Device(torch.device("cpu"), "fp32"), plan)
         assert (device.precision, decision.choice) == (choice, choice)
+        assert "a step of training" in decision.reason
+        assert digest(model.state_dict().values()) == before
+        assert all(p.grad is None for p in model.parameters())
 
     def test_where_the_hardware_cannot(self, recipe, monkeypatch):
         monkeypatch.setattr(precision, "computes_bf16", lambda _: False)

