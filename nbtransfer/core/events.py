@@ -6,10 +6,11 @@ A journal line is a `Record`: the event with a sequence number, the attempt it b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nbtransfer.core.codec import from_plain, to_plain
+from nbtransfer.core.course import CHANGES, Change
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.text import counted
 from nbtransfer.errors import InputError
@@ -70,6 +71,7 @@ class Decided(Event):
     """Something the worker chose by itself, and why.
 
     Where it is about time: the seconds that the phase is expected to take, and those it would have taken `otherwise`.
+    `moment` names the occasion, so that a worker that goes on later chooses the same again.
     """
 
     subject: str
@@ -77,6 +79,44 @@ class Decided(Event):
     reason: str
     seconds: float | None = None
     otherwise: float | None = None
+    moment: str = ""
+
+
+@dataclass(frozen=True)
+class Resumed(Event):
+    """A worker goes on where an earlier one left off: after `step` steps and `epoch` whole epochs.
+
+    Whatever was said before about later steps is void. `checkpoint` is None when it begins anew. `differences` says why the
+    result may differ in its last bits from that of a run that was never interrupted; without any, it does not.
+    """
+
+    step: int
+    epoch: int
+    checkpoint: str | None
+    differences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Planned(Event):
+    """What is going to happen has changed: the phases as they are now."""
+
+    phases: tuple[PhasePlan, ...]
+
+
+@dataclass(frozen=True)
+class Paused(Event):
+    """Nothing goes on until somebody says so, or until what `reason` names is over.
+
+    Everything is on the disk. `left` means that the worker has ended to free its memory; another one will go on.
+    """
+
+    reason: str
+    left: bool = False
+
+
+@dataclass(frozen=True)
+class Continued(Event):
+    """The pause is over."""
 
 
 @dataclass(frozen=True)
@@ -178,13 +218,25 @@ class CheckpointSaved(Event):
 
 @dataclass(frozen=True)
 class CommandDone(Event):
-    """Answer to one file in the control inbox."""
+    """Answer to one file in the control inbox.
+
+    An accepted change is part of the history from here on: `phase` and `step` say when it was made.
+    """
 
     id: str
     op: str
     sender: str
     accepted: bool
     message: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    phase: int = 0
+    step: int = 0
+
+    @property
+    def change(self) -> Change | None:
+        """What it changed in the course of the run; None if it did not."""
+        changes = self.accepted and self.op in (*CHANGES, "stop")
+        return Change(self.phase, self.step, self.op, self.arguments) if changes else None
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ class Recipe:
     views           ways a training image can look under "crop" and "colour": so many draws are made once and seen again.
                     None draws anew every epoch, which cannot be kept. Mirrored images need none: all ways are known
     fold            frozen normalisation layers are folded into the convolutions before them while features are computed
+    checkpoint_every  steps between checkpoints inside an epoch; None saves after each epoch, and inside one every two minutes
     compile         compile the model (torch.compile); pays off in long runs on a GPU
     title           text of your own
     """
@@ -97,6 +98,7 @@ class Recipe:
     cache_budget: int | None = None
     views: int | None = None
     fold: bool = True
+    checkpoint_every: int | None = None
     compile: bool = False
     title: str = ""
 
@@ -130,7 +132,7 @@ class Recipe:
     def _check_numbers(self) -> None:
         whole = {
             "epochs": 1, "batch_size": 2, "image_size": 8, "patience": 1, "seed": 0, "threads": 1, "loader_workers": 0,
-            "cache_budget": 0, "views": 2,
+            "cache_budget": 0, "views": 2, "checkpoint_every": 1,
         }  # fmt: skip
         may_be_none = {field.name for field in fields(self) if field.default is None}
         for name, least in whole.items():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from nbtransfer.core import events as ev
+from nbtransfer.core.course import Change
 from nbtransfer.core.evaluation import Evaluation, Interval, wilson
 from nbtransfer.core.events import Record
 
@@ -50,11 +51,16 @@ class RunState:
     decisions: tuple[ev.Decided, ...] = ()
     computing: ev.Computing | None = None
     commands: tuple[ev.CommandDone, ...] = ()
+    changes: tuple[Change, ...] = ()
+    resumed: ev.Resumed | None = None
+    waits: ev.Paused | None = None
+    attempt: int = 0
     receipt: ev.ReceiptIssued | None = None
     evaluations: tuple[Evaluation, ...] = ()
     best_epoch: int | None = None
     seq: int = -1
-    started: float | None = None
+    began: float | None = None
+    before: float = 0.0
     seconds: float = 0.0
 
     @property
@@ -124,20 +130,37 @@ def _add(state: RunState, record: Record) -> RunState:
     if record.seq <= state.seq:
         return state
     changes = _changes(state, record)
-    started = state.started if state.started is not None else record.clock
-    return replace(state, **{"seq": record.seq, "started": started, "seconds": max(0.0, record.clock - started), **changes})
+    return replace(state, **{"seq": record.seq, **_time(state, record), **changes})
+
+
+def _time(state: RunState, record: Record) -> dict[str, Any]:
+    """Seconds that workers were at work. Clocks of two attempts have nothing in common: the machine may have restarted."""
+    if state.began is None or record.attempt != state.attempt:
+        return {"attempt": record.attempt, "began": record.clock, "before": state.seconds, "seconds": state.seconds}
+    return {"seconds": state.before + max(0.0, record.clock - state.began)}
 
 
 def _changes(state: RunState, record: Record) -> dict[str, Any]:  # noqa: C901, PLR0911, PLR0912 - one case an event
     match record.event:
         case ev.Starting(pid=pid):
-            return {"status": "starting", "pid": pid}
+            return {"status": "starting", "pid": pid, "message": "", "waits": None}
+        case ev.Resumed() as resumed:
+            return {"resumed": resumed, **_back_at(state, resumed)}
+        case ev.Planned(phases=phases):
+            return {"prepared": replace(state.prepared, phases=phases) if state.prepared else None}
+        case ev.Paused(reason=reason) as paused:
+            return {"status": "paused", "message": reason, "waits": paused}
+        case ev.Continued():
+            return {"status": "running", "message": "", "waits": None}
         case ev.Prepared() as prepared:
             return {"prepared": prepared}
         case ev.PhaseStarted(phase=phase):
-            return {"status": "running", "phase": phase, "computing": None}
+            return {"status": "running", "phase": phase, "computing": None, "message": ""}
         case ev.Decided() as decision:
-            return {"decisions": (*state.decisions, decision)}
+            others = (
+                d for d in state.decisions if not d.moment or (d.subject, d.moment) != (decision.subject, decision.moment)
+            )
+            return {"decisions": (*others, decision)}
         case ev.Computing() as computing:
             return {"computing": computing}
         case ev.Step() as step:
@@ -147,11 +170,9 @@ def _changes(state: RunState, record: Record) -> dict[str, Any]:  # noqa: C901, 
         case ev.ImageSkipped() as skipped:
             return {"skipped": (*state.skipped, skipped)}
         case ev.Warned(message=message):
-            return {"warnings": (*state.warnings, message)}
-        case ev.CommandDone(op="stop", accepted=True) as command:
-            return {"status": "stopping", "commands": (*state.commands, command)}
+            return {} if message in state.warnings else {"warnings": (*state.warnings, message)}
         case ev.CommandDone() as command:
-            return {"commands": (*state.commands, command)}
+            return {"commands": (*state.commands, command), **_commanded(state, command)}
         case ev.ReceiptIssued() as receipt:
             return {"receipt": receipt}
         case ev.Evaluated(evaluation=evaluation):
@@ -165,8 +186,30 @@ def _changes(state: RunState, record: Record) -> dict[str, Any]:  # noqa: C901, 
     return {}
 
 
+def _commanded(state: RunState, command: ev.CommandDone) -> dict[str, Any]:
+    if command.accepted and command.op == "stop":
+        return {"status": "stopping", "changes": (*state.changes, command.change)}
+    if command.accepted and command.op == "resume":
+        return {"changes": _going_on(state.changes), "status": "running" if state.status == "stopping" else state.status}
+    return {"changes": (*state.changes, command.change)} if command.change else {}
+
+
+def _going_on(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+    """A stop that did not last is no part of the history."""
+    return tuple(change for change in changes if change.op != "stop")
+
+
+def _back_at(state: RunState, resumed: ev.Resumed) -> dict[str, Any]:
+    """What holds of all that was said, at an earlier step."""
+    rows = tuple(row for row in state.history if row.step <= resumed.step and row.epoch <= resumed.epoch)
+    said = {"history": rows, "progress": None, "computing": None, "changes": _going_on(state.changes)}
+    return {**said, "evaluations": (), "receipt": None, "best_epoch": None}
+
+
 def _kept(history: tuple[HistoryRow, ...], epoch: ev.EpochEnded) -> tuple[HistoryRow, ...]:
-    """Rows before this epoch: a resumed run may say an epoch again, and a chart must not show it twice."""
+    """Rows before this epoch: a chart must not show one twice."""
+    if not history or history[-1].epoch < epoch.epoch:
+        return history
     return tuple(row for row in history if row.epoch < epoch.epoch)
 
 

@@ -152,9 +152,9 @@ class CachedBatches:
     def __len__(self) -> int:
         return len(self._order)
 
-    def epoch(self, number: int) -> Iterator[Batch]:
-        """The batches of epoch `number`."""
-        self._order.epoch = number
+    def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
+        """The batches of epoch `number`, from batch `first` on."""
+        self._order.epoch, self._order.first = number, first
         for drawn in self._order:
             yield self._batch(drawn)
 

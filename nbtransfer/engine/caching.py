@@ -5,21 +5,21 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nbtransfer.core import events as ev
 from nbtransfer.core.codec import dumps, from_plain, to_plain
-from nbtransfer.core.recipe import Recipe
+from nbtransfer.core.recipe import Recipe, Solver
 from nbtransfer.core.strategy import Phase
 from nbtransfer.core.task import Split
 from nbtransfer.core.text import counted, duration, in_bytes
 from nbtransfer.engine import costs, data
 from nbtransfer.engine.activations import Activations, CachedBatches, Layout, read_rows
 from nbtransfer.engine.ahead import ahead
-from nbtransfer.engine.computing import Computing, Interrupted
+from nbtransfer.engine.computing import Computing
 from nbtransfer.engine.data import Batch, Batches, PixelBatches, TaskData
 from nbtransfer.engine.device import DTYPES, Device, available_memory
 from nbtransfer.engine.draws import Sweep
@@ -36,6 +36,8 @@ SHARE_OF_MEMORY = 0.25
 SPLITS: tuple[Split, ...] = ("train", "val")
 
 Both = dict[Split, Activations]
+T = TypeVar("T")
+Had = Generator[ev.Event | None, None, T]
 
 
 @dataclass
@@ -46,29 +48,35 @@ class BoundaryCache:
     model: TransferModel
     data: TaskData
     device: Device
-    stopping: Callable[[], bool]
+    waiting: Callable[[], bool]
+    chosen: Mapping[tuple[str, str], str]
     _last: _Place | None = None
 
-    def inputs(self, phase: Phase) -> Generator[ev.Event, None, TaskData | None]:
-        """The data for a phase whose plan is in force, saying what was decided and how it goes; None when stopped."""
+    def inputs(self, phase: Phase, solver: Solver | None, moment: str) -> Had[TaskData]:
+        """The data for a phase whose plan is in force, saying what was decided and how it goes.
+
+        What `chosen` says about this `moment` was decided by an earlier attempt, and is done again. Yields None where it can
+        be left because somebody waits.
+        """
         boundary = phase.plan.boundary(self.model.card)
         if boundary == 0 or self.recipe.cache == "off":
             return self.data
         self._last = place = _Place(self, boundary)
-        decision = self._refused(place) or self._decided(place, phase)
-        yield decision
-        if decision.choice == "no":
+        choice = self.chosen.get(("cache", moment))
+        if choice is None or (choice != "no" and place.costs is None):
+            decision = self._refused(place) or self._decided(place, phase, solver)
+            yield replace(decision, moment=moment)
+            choice = decision.choice
+        if choice == "no":
             return self.data
         try:
             both = yield from place.had()
-        except Interrupted:
-            return None
         except (OSError, RunError) as error:
-            if self.recipe.solver(phase, self.model.card):
+            if solver:
                 raise RunError(
                     f"the features need {in_bytes(place.bytes)} ({error}); free space, or use probe='sgd'"
                 ) from error
-            yield ev.Decided("cache", "no", f"what leaves {place.layer} cannot be kept ({error})")
+            yield ev.Decided("cache", "no", f"what leaves {place.layer} cannot be kept ({error})", moment=moment)
             return self.data
         place.used = place.key, both
         train, val = (place.batches(both, split) for split in SPLITS)
@@ -91,7 +99,7 @@ class BoundaryCache:
             return ev.Decided("cache", "no", why)
         return None
 
-    def _decided(self, place: _Place, phase: Phase) -> ev.Decided:
+    def _decided(self, place: _Place, phase: Phase, solver: Solver | None) -> ev.Decided:
         """Whether to keep what leaves a boundary, with the reason and the times that are expected."""
         measured = place.costs
         if measured is None:
@@ -99,7 +107,6 @@ class BoundaryCache:
         found = caches.find(place.key)
         wanted, room = place.bytes, caches.room(self.recipe.cache_budget)
         amount = f"what leaves {place.layer} is {in_bytes(wanted)} for {counted(place.views, 'view')} of each image"
-        solver = self.recipe.solver(phase, self.model.card)
         if wanted > room and not solver:  # features that are solved on are needed once, and in memory anyway
             return ev.Decided("cache", "no", f"{amount}, and there is room for {in_bytes(room)}")
         train, val = (len(place.split(split).images) for split in SPLITS)
@@ -168,7 +175,7 @@ class _Place:
         layers = {stage: [x.name for x in model.card.layers if x.stage == stage] for stage in model.card.stages}
         return [digest(t for name in layers[stage] for t in model.tensors(name).values()) for stage in model.card.stages]
 
-    def had(self) -> Generator[ev.Event, None, Both]:
+    def had(self) -> Had[Both]:
         """From the disk, or computed now; in memory where the disk takes nothing and there is plenty of that."""
         found = caches.find(self.key)
         if found is not None:
@@ -183,19 +190,20 @@ class _Place:
             yield ev.Warned(f"what leaves {self.layer} is kept in memory, for this run only: {error}")
             return (yield from self._computed(None))
 
-    def _kept(self) -> Generator[ev.Event, None, Both]:
+    def _kept(self) -> Had[Both]:
         """Compute it and keep it on the disk, unless another run does so right now: then wait for that."""
-        with caches.alone(self.key, waiting=lambda: not self.owner.stopping()) as mine:
-            found = caches.find(self.key)
-            if found is None and not mine:
-                raise Interrupted
-            if found is None:
-                with caches.draft(self.key) as folder:
-                    both = yield from self._computed(folder)
-                    return self.read(caches.publish(folder, self.key, self._facts(both)))
-        return self.read(found)
+        while True:
+            with caches.alone(self.key, waiting=lambda: not self.owner.waiting()) as mine:
+                found = caches.find(self.key)
+                if found is None and mine:
+                    with caches.draft(self.key) as folder:
+                        both = yield from self._computed(folder)
+                        return self.read(caches.publish(folder, self.key, self._facts(both)))
+            if found is not None:
+                return self.read(found)
+            yield None
 
-    def _computed(self, folder: Path | None) -> Generator[ev.Event, None, Both]:
+    def _computed(self, folder: Path | None) -> Had[Both]:
         start, source = self._nearest()
         owner = self.owner
         prefix = Prefix(owner.model, start, self.boundary, owner.device, fold=owner.recipe.fold)
@@ -207,7 +215,7 @@ class _Place:
             images, sweep = self.split(split).images, Sweep(len(self.split(split).images), self._views(split), size)
             swept = CachedBatches(source[split], start, images, sweep).epoch(0) if source else self._pixels(split, sweep)
             least = size if split == "train" else 0  # validation is computed in the same batches with a cache or without
-            computing = Computing(sweep, swept, least, prefix, self.layout, normalise, self._said(both), owner.stopping)
+            computing = Computing(sweep, swept, least, prefix, self.layout, normalise, self._said(both), owner.waiting)
             both[split] = yield from computing.into(folder / f"{split}.bin" if folder else None)
         if prefix.deviation is not None:
             said = f"{prefix.folded} normalisation layers are folded; features differ by {prefix.deviation:.1e} of their norm"

@@ -7,6 +7,9 @@ flipped bit by itself, hence the digest.
 from __future__ import annotations
 
 import json
+import os
+import re
+import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +25,7 @@ from nbtransfer.pretrained.weights import file_digest
 from nbtransfer.store import atomic
 
 TENSORS, FACTS = "state.safetensors", "state.json"
+_NAME = re.compile(r"step-\d{8,}(-\d\d)?")
 
 
 def save(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
@@ -29,7 +33,7 @@ def save(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, 
     draft = atomic.temporary_beside(folder)
     draft.mkdir(mode=0o700, parents=True)
     try:
-        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, draft / TENSORS)
+        _write({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, draft / TENSORS)
         digest = file_digest(draft / TENSORS)
         atomic.write_text(draft / FACTS, dumps({**facts, "sha256": digest}, indent=1))
         if folder.exists():
@@ -39,6 +43,16 @@ def save(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, 
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def _write(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
+
+
 def load(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """What `save` wrote; raises CheckpointError when any of it is missing or altered."""
     try:
@@ -46,13 +60,34 @@ def load(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         if file_digest(folder / TENSORS) != facts.pop("sha256"):
             raise CheckpointError(f"{folder / TENSORS} is damaged: its sha256 is not the one it was written with")
         return load_file(folder / TENSORS), facts
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, RecursionError, SafetensorError) as error:
         raise CheckpointError(f"{folder} holds no complete checkpoint ({error})") from error
+
+
+def name_for(parent: Path, step: int) -> str:
+    """A name for a new checkpoint after so many steps: names sort in the order the checkpoints were made."""
+    name = f"step-{step:08d}"
+    others = (f"{name}-{number:02d}" for number in range(1, 100))
+    return next(new for new in (name, *others) if not (parent / new).exists())
+
+
+def is_name(name: str) -> bool:
+    """Whether a checkpoint can be called this."""
+    return _NAME.fullmatch(name) is not None
+
+
+def newest_first(parent: Path) -> list[str]:
+    """Names of all checkpoints."""
+    return sorted((p.name for p in parent.iterdir() if is_name(p.name)), reverse=True)
+
+
+def set_aside(folder: Path) -> None:
+    """Take a damaged checkpoint out of the way without losing it."""
+    folder.replace(folder.with_name(f"damaged-{secrets.token_hex(2)}-{folder.name}"))
 
 
 def prune(parent: Path, keep_last: int, keep: frozenset[str]) -> None:
     """Remove all but the newest `keep_last` checkpoints and those named in `keep`."""
-    names = sorted(p.name for p in parent.iterdir() if p.is_dir() and not p.name.startswith("."))
-    for name in names[:-keep_last]:
+    for name in newest_first(parent)[keep_last:]:
         if name not in keep:
             shutil.rmtree(parent / name, ignore_errors=True)

@@ -19,10 +19,6 @@ from nbtransfer.engine.preprocess import Normalise
 SECONDS_BETWEEN = 0.25
 
 
-class Interrupted(Exception):  # noqa: N818 - nothing went wrong
-    """Somebody stopped the run."""
-
-
 @dataclass(frozen=True, slots=True)
 class Computing:
     """All that is needed to compute the activations of one split.
@@ -38,12 +34,12 @@ class Computing:
     layout: Layout
     normalise: Normalise
     said: Callable[[int, float], ev.Event]
-    stopping: Callable[[], bool]
+    waiting: Callable[[], bool]
 
-    def into(self, path: Path | None) -> Generator[ev.Event, None, Activations]:
-        """Compute them, into a file or with None into memory.
+    def into(self, path: Path | None) -> Generator[ev.Event | None, None, Activations]:
+        """Compute them, into a file or with None into memory. Raises OSError when the file cannot be written.
 
-        Raises Interrupted when `stopping()` says so, OSError when the file cannot be written.
+        Yields None between batches when `waiting()` says that somebody waits for that.
         """
         writer = Writer(self.layout, self.sweep.count, path)
         failed: dict[int, str] = {}
@@ -58,8 +54,8 @@ class Computing:
                 if now - said >= SECONDS_BETWEEN or done == self.sweep.count:
                     said = now
                     yield self.said(done, done / max(now - started, 1e-9))
-                if self.stopping():
-                    raise Interrupted
+                if self.waiting():
+                    yield None
         finally:
             kept = writer.close()
         rows = read_rows(path, self.layout, self.sweep.count) if path else kept

@@ -111,8 +111,8 @@ class Batches(Protocol):
 
     def __len__(self) -> int: ...
 
-    def epoch(self, number: int) -> Iterator[Batch]:
-        """The batches of epoch `number`."""
+    def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
+        """The batches of epoch `number`, from batch `first` on."""
 
 
 class PixelBatches:
@@ -137,8 +137,8 @@ class PixelBatches:
     def __len__(self) -> int:
         return len(self._order)
 
-    def epoch(self, number: int) -> Iterator[Batch]:
-        self._order.epoch = number
+    def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
+        self._order.epoch, self._order.first = number, first
         return iter(self._loader)
 
 

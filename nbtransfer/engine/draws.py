@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+import random
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
 
 Drawn = tuple[int, int]
@@ -19,12 +21,14 @@ Drawn = tuple[int, int]
 class Order:
     """Which images make which batch of an epoch: shuffled by seed and epoch, or in manifest order, and in which view.
 
+    The batches of epoch number `epoch` are iterated over, from number `first` on.
+
     A last batch of a single image, which normalisation layers cannot learn from, joins the one before.
     """
 
     def __init__(self, count: int, batch_size: int, seed: int | None, view: Callable[[int, int], int] | None = None) -> None:
         self._count, self._batch_size, self._seed, self._view = count, batch_size, seed, view
-        self.epoch = 0
+        self.epoch = self.first = 0
 
     def __len__(self) -> int:
         batches, rest = divmod(self._count, self._batch_size)
@@ -33,7 +37,7 @@ class Order:
     def __iter__(self) -> Iterator[list[Drawn]]:
         numbers = range(self._count) if self._seed is None else shuffled(self._count, seed_of(self._seed, self.epoch, -1))
         drawn = [(self._view(self.epoch, number) if self._view else 0, number) for number in numbers]
-        for batch in range(len(self)):
+        for batch in range(self.first, len(self)):
             last = batch == len(self) - 1
             start = batch * self._batch_size
             yield drawn[start:] if last else drawn[start : start + self._batch_size]
@@ -42,7 +46,7 @@ class Order:
 class Sweep:
     """All views of all images of a split in batches, view after view."""
 
-    epoch = 0
+    epoch = first = 0
 
     def __init__(self, images: int, views: int, batch_size: int) -> None:
         self.images, self.views, self._batch_size = images, views, batch_size
@@ -65,6 +69,14 @@ def seed_of(seed: int, *what: int) -> int:
     """A seed of 63 bits that depends on all of these numbers."""
     digest = hashlib.blake2b("/".join(map(str, (seed, *what))).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+def begin_step(seed: int, epoch: int, batch: int) -> None:
+    """Let whatever draws at random in a step of training (dropout, a user's own module) depend on these alone."""
+    number = seed_of(seed, epoch, batch, -2)
+    torch.manual_seed(number)
+    random.seed(number)
+    np.random.seed(number % 2**32)  # noqa: NPY002 - what others draw from
 
 
 def shuffled(count: int, seed: int) -> list[int]:

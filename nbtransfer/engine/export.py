@@ -26,7 +26,7 @@ from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.engine.model import TransferModel
 from nbtransfer.engine.preprocess import Normalise, shape
-from nbtransfer.engine.training import versions
+from nbtransfer.engine.session import versions
 from nbtransfer.errors import CheckpointError, InputError
 from nbtransfer.pretrained import registry
 from nbtransfer.pretrained.weights import file_digest

@@ -1,202 +1,203 @@
-"""The training loop of one phase. It yields events; whoever iterates decides what to do with them."""
+"""The training loop of one phase. It yields events; whoever iterates decides what to do with them.
+
+It yields None where somebody waits for it to reach the end of a step. There it may be left for good: everything needed to go on
+from there is in `Progress`, in the model and in the optimiser.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch.nn import functional as F
 
 from nbtransfer.core import events as ev
-from nbtransfer.core.freeze import LayerPlan
+from nbtransfer.core.course import Course
 from nbtransfer.core.recipe import Recipe
-from nbtransfer.core.strategy import Phase
-from nbtransfer.engine import optim
+from nbtransfer.core.text import in_bytes
+from nbtransfer.engine import draws, optim
 from nbtransfer.engine.data import Batch, Batches, TaskData
 from nbtransfer.engine.device import Device
 from nbtransfer.engine.evaluate import Predictions, predict
 from nbtransfer.engine.model import TransferModel
 from nbtransfer.engine.preprocess import Normalise
+from nbtransfer.engine.progress import Meter, Progress
 from nbtransfer.errors import TaskError
 
 SECONDS_BETWEEN_STEPS = 0.25
+PARTS = 4
+"""A batch that does not fit into the memory of a GPU is computed in so many parts."""
 
-
-Score = tuple[int, float]
-"""Orders epochs: correct validation images first, then the smaller loss."""
-WORST: Score = (-1, -math.inf)
-
-
-@dataclass
-class Progress:
-    """How far a run has come, and which epochs were the best: of the run, and of the phase at work."""
-
-    epoch: int = 0
-    step: int = 0
-    best_epoch: int = 0
-    best_score: Score = WORST
-    phase_best_epoch: int = 0
-    phase_best_score: Score = WORST
-    named: set[str] = field(default_factory=set)
-    failure: str | None = None
-
-    def begin_phase(self) -> None:
-        self.phase_best_epoch, self.phase_best_score = self.epoch, WORST
-
-    def judge(self, val: Predictions) -> None:
-        """An epoch has ended with this validation."""
-        self.epoch += 1
-        score = (val.correct, -val.loss)
-        if score > self.phase_best_score:
-            self.phase_best_epoch, self.phase_best_score = self.epoch, score
-        if score > self.best_score:
-            self.best_epoch, self.best_score = self.epoch, score
-
-    def epoch_ended(
-        self, phase: str, loss: float, accuracy: float, val: Predictions, lr: float, seconds: float
-    ) -> ev.EpochEnded:
-        """What there is to say about the epoch judged last."""
-        return ev.EpochEnded(
-            phase=phase,
-            epoch=self.epoch,
-            step=self.step,
-            train_loss=loss,
-            train_accuracy=accuracy,
-            val_loss=val.loss,
-            val_correct=val.correct,
-            val_examples=len(val.labels),
-            lr=lr,
-            seconds=seconds,
-            best=self.best_epoch == self.epoch,
-        )
-
-
-@dataclass
-class Meter:
-    """Running sums over the images of an epoch; kept on the device, read only when somebody wants to know."""
-
-    loss: torch.Tensor
-    correct: torch.Tensor
-    images: int = 0
-    seen_loss: float = 0.0
-    seen_images: int = 0
-
-    def add(self, logits: torch.Tensor, labels: torch.Tensor, loss: torch.Tensor) -> None:
-        self.loss += loss.detach() * len(labels)
-        self.correct += (logits.detach().argmax(1) == labels).sum()
-        self.images += len(labels)
-
-    def recent_loss(self) -> float:
-        """Mean loss since the last time this was asked."""
-        total, images = self.loss.item(), self.images - self.seen_images
-        recent = (total - self.seen_loss) / max(images, 1)
-        self.seen_loss, self.seen_images = total, self.images
-        return recent
+Events = Generator[ev.Event | None, None, None]
 
 
 @dataclass
 class Loop:
-    """What one phase needs. `stopping` is asked between steps, `save` is called after each epoch."""
+    """What one phase needs. `waiting` is asked between steps, `due` says when to `save` inside an epoch."""
 
     model: TransferModel
     optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
     data: TaskData
-    recipe: Recipe
+    course: Course
     device: Device
-    phase: Phase
-    plan: dict[str, LayerPlan]
-    lr: float
     progress: Progress
-    stopping: Callable[[], bool]
+    waiting: Callable[[], bool]
+    due: Callable[[], bool]
     save: Callable[[], Iterator[ev.Event]]
 
     def __post_init__(self) -> None:
+        self.recipe = self.course.recipe
         self._normalise = Normalise(self.model.spec, self.device.torch)
+        self._plan = self.course.phases[self.progress.phase].plan.resolve(self.model.card)
         # One image has no statistics; a batch shrinks to one when the others cannot be decoded.
-        self._least = 2 if any(entry.updates for entry in self.plan.values()) else 1
-        self._scaler = torch.amp.GradScaler(self.device.torch.type, enabled=self.device.precision == "fp16")
+        self._least = 2 if any(entry.updates for entry in self._plan.values()) else 1
 
-    def events(self) -> Iterator[ev.Event]:
-        """Carry out the phase, until its end, until it no longer gets better, or until somebody stops it."""
-        first, progress = self.progress.epoch, self.progress
-        progress.begin_phase()
-        for epoch in range(first, first + self.phase.epochs):
-            started, meter, of = time.monotonic(), self._meter(), len(self.data.train)
-            said, said_images = started, 0
-            self.model.train()
-            for step, batch in enumerate(self.data.train.epoch(epoch), start=1):
-                yield from failures(batch.failed, self.data.train, "train", self.recipe, progress)
-                lr = self._set_rates((epoch - first) * of + step - 1, of * self.phase.epochs)
-                if len(batch) >= self._least:
-                    self._learn(batch, meter)
-                progress.step += 1
-                now = time.monotonic()
-                if now - said >= SECONDS_BETWEEN_STEPS or step == of:
-                    speed = (meter.images - said_images) / max(now - said, 1e-9)
-                    loss = meter.recent_loss()
-                    yield ev.Step(self.phase.name, epoch + 1, step, of, loss, lr, speed)
-                    said, said_images = now, meter.images
-                    if self._diverged(loss, lr):
-                        return
-                if self.stopping():
+    def events(self) -> Events:
+        """Carry out what is left of the phase, until its end, or until it no longer gets better."""
+        while not self._over():
+            yield from self._epoch()
+
+    @property
+    def _phase(self) -> str:
+        return self.course.phases[self.progress.phase].name
+
+    def _over(self) -> bool:
+        p, epochs = self.progress, self.course.phases[self.progress.phase].epochs
+        worse = self.recipe.patience is not None and p.epoch - p.phase_best_epoch >= self.recipe.patience
+        return worse or p.failure is not None or p.epoch >= p.phase_first + epochs
+
+    def _epoch(self) -> Events:
+        """What is left of one epoch, and its validation."""
+        if self.waiting():
+            yield None
+            if self._over():
+                return
+        p = self.progress
+        p.meter = p.meter or Meter.on(self.device.torch)
+        self.model.train()
+        yield from self._train(p.meter)
+        if p.failure:
+            return
+        if not p.meter.images:
+            raise TaskError("none of the training images can be decoded; restore the files")
+        clock = time.monotonic()
+        val = yield from self._validate()
+        lr = self._rate(p.batch - 1)[0]
+        if self._diverged(val.loss, lr):
+            return
+        loss, accuracy = p.meter.loss.item() / p.meter.images, p.meter.correct.item() / p.meter.images
+        seconds = p.elapsed + time.monotonic() - clock
+        p.judge(val)
+        yield p.epoch_ended(self._phase, loss, accuracy, val, lr, seconds)
+        yield from self.save()
+
+    def _train(self, meter: Meter) -> Events:
+        """The batches of an epoch that are left."""
+        p, of = self.progress, len(self.data.train)
+        clock = said = time.monotonic()
+        said_images = meter.images
+        for batch in self.data.train.epoch(p.epoch, p.batch):
+            yield from failures(batch.failed, self.data.train, "train", self.recipe, p)
+            lr, momentum = self._rate(p.batch)
+            optim.set_rates(self.optimiser, lr, momentum, self._plan)
+            if len(batch) >= self._least:
+                draws.begin_step(self.recipe.seed, p.epoch, p.batch)
+                yield from self._learn(batch, meter)
+            p.batch, p.step = p.batch + 1, p.step + 1
+            now = time.monotonic()
+            p.elapsed, clock = p.elapsed + now - clock, now
+            if now - said >= SECONDS_BETWEEN_STEPS or p.batch == of:
+                loss = meter.recent_loss()
+                speed = (meter.images - said_images) / max(now - said, 1e-9)
+                yield ev.Step(self._phase, p.epoch + 1, p.batch, of, loss, lr, speed)
+                said, said_images = now, meter.images
+                if self._diverged(loss, lr):
                     return
-            if not meter.images:
-                raise TaskError("none of the training images can be decoded; restore the files")
-            val = yield from self._validate()
-            if val is None or self._diverged(val.loss, lr):
-                return
-            progress.judge(val)
-            loss, accuracy = meter.loss.item() / meter.images, meter.correct.item() / meter.images
-            yield progress.epoch_ended(self.phase.name, loss, accuracy, val, lr, time.monotonic() - started)
-            yield from self.save()
-            if self.recipe.patience and progress.epoch - progress.phase_best_epoch >= self.recipe.patience:
-                return
+            if p.batch < of and self.due() and meter.loss.isfinite():
+                yield from self.save()
+            if self.waiting():
+                yield None
+                clock = said = time.monotonic()
+                said_images = meter.images
 
-    def _learn(self, batch: Batch, meter: Meter) -> None:
+    def _learn(self, batch: Batch, meter: Meter) -> Iterator[ev.Event]:
         """One step of the optimiser."""
-        labels = batch.labels.to(self.device.torch, non_blocking=True)
-        with self.device.autocast():
-            logits = self.model(self._normalise(batch.inputs), self.data.train.start).float()
-            loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        try:
+            self._step(batch, meter)
+        except torch.cuda.OutOfMemoryError:
+            if self.progress.parts > 1 or len(batch) < 2 * PARTS:
+                raise
+            self.progress.parts = PARTS
+            yield ev.Warned(
+                f"a batch of {len(batch)} does not fit into the memory of the GPU ({_peak(self.device)}); from here on it is "
+                f"computed in {PARTS} parts, one step of the optimiser for all of them"
+            )
+        else:
+            return
         self.optimiser.zero_grad()
-        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()
+        self._step(batch, meter)
+
+    def _step(self, batch: Batch, meter: Meter) -> None:
+        self.optimiser.zero_grad()
+        found = []
+        for inputs, given in _in_parts(batch, self.progress.parts):
+            labels = given.to(self.device.torch, non_blocking=True)
+            with self.device.autocast():
+                logits = self.model(self._normalise(inputs), self.data.train.start).float()
+                loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+            share = loss if len(labels) == len(batch) else loss * (len(labels) / len(batch))
+            self.scaler.scale(share).backward()  # type: ignore[no-untyped-call]
+            found.append((logits, labels, loss))
         if self.recipe.clip_grad is not None:
-            self._scaler.unscale_(self.optimiser)
+            self.scaler.unscale_(self.optimiser)
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_grad)
-        self._scaler.step(self.optimiser)
-        self._scaler.update()
-        meter.add(logits, labels, loss)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        for logits, labels, loss in found:
+            meter.add(logits, labels, loss)
 
-    def _set_rates(self, step: int, steps: int) -> float:
-        share, momentum = optim.rate(self.phase.schedule, step / steps)
-        optim.set_rates(self.optimiser, self.lr * share, momentum, self.plan)
-        return self.lr * share
+    def _rate(self, batch: int) -> tuple[float, float]:
+        """Learning rate of the head and momentum for a batch of the epoch at work."""
+        p, phase, of = self.progress, self.course.phases[self.progress.phase], len(self.data.train)
+        done = ((p.epoch - p.phase_first) * of + batch) / (of * phase.epochs)
+        share, momentum = optim.rate(phase.schedule, done)
+        return self.course.lr(p.phase) * share, momentum
 
-    def _validate(self) -> Generator[ev.Event, None, Predictions | None]:
-        """Returns None when the run was stopped meanwhile."""
+    def _validate(self) -> Generator[ev.Event | None, None, Predictions]:
         val = Predictions()
         for val in predict(self.model, self.data.val, self.device):  # noqa: B007 - the last one counts
-            if self.stopping():
-                return None
+            if self.waiting():
+                yield None
         yield from failures(val.failed, self.data.val, "val", self.recipe, self.progress)
         if not val.labels:
             raise TaskError("none of the validation images can be decoded; restore the files")
         return val
 
-    def _meter(self) -> Meter:
-        zero = torch.zeros((), device=self.device.torch)
-        return Meter(zero.clone(), zero.clone())
-
     def _diverged(self, loss: float, lr: float) -> bool:
         """Note a loss that is no finite number: what comes after it is of no use."""
         if math.isfinite(loss):
             return False
-        advice = f"start again with a smaller lr, such as {self.lr / 10:.1g}"
+        peak = self.course.lr(self.progress.phase)
+        advice = f"start again with a smaller lr, such as {peak / 10:.1g}"
         self.progress.failure = f"the loss became {loss} at learning rate {lr:.2g}; {advice}"
         return True
+
+
+def _in_parts(batch: Batch, parts: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Inputs and labels of a batch, in parts of equal size as nearly as may be, none of a single image."""
+    parts = max(1, min(parts, len(batch) // 2))
+    return zip(batch.inputs.tensor_split(parts), batch.labels.tensor_split(parts), strict=True)
+
+
+def _peak(device: Device) -> str:
+    if device.torch.type != "cuda":
+        return "no figures"
+    return f"{in_bytes(torch.cuda.max_memory_allocated(device.torch))} of {in_bytes(torch.cuda.mem_get_info(device.torch)[1])}"
 
 
 def failures(

@@ -17,8 +17,9 @@ from nbtransfer.engine.activations import CachedBatches
 from nbtransfer.engine.device import Device
 from nbtransfer.engine.evaluate import predict_all
 from nbtransfer.engine.linear import Head
-from nbtransfer.engine.loop import Progress, failures
+from nbtransfer.engine.loop import failures
 from nbtransfer.engine.model import TransferModel
+from nbtransfer.engine.progress import Progress
 from nbtransfer.errors import TaskError
 
 PATIENCE = 3
@@ -42,7 +43,6 @@ class Probe:
 
     def events(self) -> Iterator[ev.Event]:
         """Solve, judge, save."""
-        self.progress.begin_phase()
         yield from failures(self.train.unusable, self.train, "train", self.recipe, self.progress)
         yield from failures(self.val.unusable, self.val, "val", self.recipe, self.progress)
         features, labels = self.train.everything()

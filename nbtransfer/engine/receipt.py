@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from nbtransfer.core.events import ReceiptIssued
@@ -29,7 +29,10 @@ class Fingerprints:
 
 @dataclass
 class Receipt:
-    """For each layer the phases in which it was frozen, and whether it was left unchanged in each."""
+    """For each layer the phases in which it was frozen, and whether it was left unchanged in each.
+
+    A phase counts as several where its plan was changed while it went on.
+    """
 
     phases: list[str] = field(default_factory=list)
     checks: dict[str, dict[str, bool]] = field(default_factory=lambda: defaultdict(dict))
@@ -39,6 +42,11 @@ class Receipt:
         self.phases.append(phase)
         for layer, same in unchanged.items():
             self.checks[layer][phase] = same
+
+    @classmethod
+    def again(cls, phases: Iterable[str], checks: Mapping[str, Mapping[str, bool]]) -> Receipt:
+        """The receipt that these were taken from."""
+        return cls(list(phases), defaultdict(dict, {layer: dict(found) for layer, found in checks.items()}))
 
     def event(self) -> ReceiptIssued:
         changed = tuple(layer for layer, found in self.checks.items() if not all(found.values()))

@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtransfer.core.codec import from_plain
+from nbtransfer.core.course import check
 from nbtransfer.core.evaluation import Evaluation
+from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.state import HistoryRow, RunState, fold
 from nbtransfer.core.text import duration, html_table, text_table
 from nbtransfer.errors import RunError
-from nbtransfer.store import inbox, runs
+from nbtransfer.jobs import asking
+from nbtransfer.pretrained.listing import backbone
+from nbtransfer.store import runs
 from nbtransfer.store.home import home
 from nbtransfer.store.journal import JournalReader
 from nbtransfer.store.lock import is_held
@@ -97,7 +101,8 @@ class Run:
         while True:
             held, seen = is_held(self.paths.lock), self._state.seq
             self._state = fold(self._reader.read(), self._state)
-            if held or self._state.ended or not self._is_over():
+            left = self._state.waits is not None and self._state.waits.left
+            if held or self._state.ended or left or not self._is_over():
                 return self._state
             # A worker may have begun or ended between the two looks. Then there is news in the journal: look again.
             if self._state.seq == seen and not is_held(self.paths.lock):
@@ -117,7 +122,7 @@ class Run:
         seen = -2
         while True:
             state = self.state
-            last = state.ended or state.status == "lost" or (deadline is not None and time.monotonic() >= deadline)
+            last = state.over or (deadline is not None and time.monotonic() >= deadline)
             if last or state.seq != seen:
                 yield state, last
             if last:
@@ -125,12 +130,52 @@ class Run:
             seen = state.seq
             time.sleep(POLL_SECONDS)
 
+    def pause(self) -> RunState:
+        """Let it rest after the present step, with everything on the disk. After ten minutes its memory is given back, too."""
+        return asking.ask(self, "pause")
+
+    def resume(self) -> RunState:
+        """Let it go on: from where it was paused, or from its newest checkpoint if it was stopped, failed or lost.
+
+        It ends with the weights it would have had without the interruption, bit for bit. A finished run is left alone.
+        """
+        return asking.resume(self)
+
     def stop(self) -> RunState:
-        """Ask the worker to stop after the present step; the best model so far is kept. A run that has ended is left alone."""
-        state = self.state
-        if not state.ended and state.status != "lost":
-            inbox.send(self.paths.control, "stop")
-        return state
+        """End it after the present step and keep the best model so far. A run that has ended is left alone."""
+        return asking.stop(self)
+
+    def checkpoint(self) -> RunState:
+        """Put everything onto the disk after the present step."""
+        return asking.ask(self, "checkpoint")
+
+    def freeze(self, *layers: str) -> RunState:
+        """Let these layers or stages learn no longer, from the next step on and in later phases too.
+
+        Raises PlanError when there is no such layer, RunError when somebody else has changed the run since you looked.
+        """
+        return self._replanned("freeze", layers)
+
+    def thaw(self, *layers: str, lr: float | None = None) -> RunState:
+        """Let these layers or stages learn, from the next step on, `lr` times as fast as the head. Raises like `freeze`."""
+        return self._replanned("thaw", layers, **({} if lr is None else {"lr": lr}))
+
+    def set_lr(self, lr: float) -> RunState:
+        """Another peak learning rate for the present phase; its schedule goes on from where it is. Raises like `freeze`."""
+        return self._changed("set_lr", lr=lr)
+
+    def set_epochs(self, epochs: int) -> RunState:
+        """Another length of the run, all phases together: its last phase gets longer or shorter. Raises like `freeze`."""
+        return self._changed("set_epochs", epochs=epochs)
+
+    def _replanned(self, op: str, layers: tuple[str, ...], **arguments: Any) -> RunState:
+        names = FreezePlan().freeze(*layers)
+        names.resolve(backbone(self.recipe.backbone))
+        return self._changed(op, layers=list(layers), **arguments)
+
+    def _changed(self, op: str, **arguments: Any) -> RunState:
+        check(op, arguments)
+        return asking.ask(self, op, heed=True, **arguments)
 
     def log(self, lines: int = 40) -> str:
         """The last lines the worker wrote to its log."""

@@ -32,7 +32,7 @@ def main(folder: str) -> int:
     """Run one attempt; returns the worker's exit status."""
     paths = RunPaths(Path(folder))
     number = _next_attempt(paths)
-    return attend(subprocess.Popen([*WORKER, folder, str(number)]), paths, number)
+    return attend(subprocess.Popen([*WORKER, folder]), paths, number)
 
 
 def wait_for_work() -> None:
@@ -46,7 +46,7 @@ def wait_for_work() -> None:
             return
         paths = RunPaths(Path(folder))
         number = _next_attempt(paths)
-        worker.stdin.write(os.fsencode(folder) + f"\n{number}\n".encode())
+        worker.stdin.write(os.fsencode(folder) + b"\n")
     with contextlib.suppress(OSError):  # whoever asked may not wait for an answer
         sys.stdout.write("taken\n")
         sys.stdout.flush()

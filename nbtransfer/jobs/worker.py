@@ -1,6 +1,6 @@
-"""`python -m nbtransfer.jobs.worker FOLDER ATTEMPT`: hold the lock, carry out the recipe, write what happens.
+"""`python -m nbtransfer.jobs.worker FOLDER`: hold the lock, carry out the recipe, write what happens.
 
-Without a folder it loads its frameworks first and reads folder and attempt from its standard input: see `jobs.warm`.
+Without a folder it loads its frameworks first and reads the folder from its standard input: see `jobs.warm`.
 
 The first event is written before torch is loaded, so that a reader knows within a fraction of a second that somebody
 is at work.
@@ -20,65 +20,35 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from types import FrameType
 
 from nbtransfer.core import events as ev
 from nbtransfer.errors import NbTransferError
-from nbtransfer.store import inbox, runs
-from nbtransfer.store.journal import JournalWriter
+from nbtransfer.jobs.desk import Desk
+from nbtransfer.store import runs
 from nbtransfer.store.lock import RunLock
 from nbtransfer.store.paths import RunPaths
 
 NICENESS = 5
 SOMEBODY_ELSE_IS_AT_WORK = os.EX_TEMPFAIL
-UNSYNCED = (ev.Step, ev.ImageSkipped)
 
 
-class Desk:
-    """Takes commands out of the inbox between steps, and answers each with an event."""
-
-    def __init__(self, paths: RunPaths, journal: JournalWriter) -> None:
-        self._paths, self._journal = paths, journal
-        self.stop = False
-
-    def stopping(self) -> bool:
-        """Whether the run should end; reads what is new in the inbox first."""
-        for command in inbox.take(self._paths.control):
-            self._journal.append(self._answer(command), sync=True)
-        return self.stop
-
-    def _answer(self, command: inbox.Command | inbox.Junk) -> ev.CommandDone:
-        if isinstance(command, inbox.Junk):
-            return ev.CommandDone(command.id, "", "", False, command.reason)
-        if command.op == "stop":
-            self.stop = True
-            return ev.CommandDone(command.id, "stop", command.sender, True, "stopping after this step")
-        return ev.CommandDone(
-            command.id, command.op, command.sender, False, "this worker knows no such command; it knows: stop"
-        )
-
-    def on_signal(self, _signum: int, _frame: FrameType | None) -> None:
-        """A polite signal is a wish to stop."""
-        self.stop = True
-
-
-def main(folder: str, attempt: int) -> int:
+def main(folder: str) -> int:
     """Carry out a run; returns the exit status."""
     paths = RunPaths(Path(folder))
     lock = RunLock(paths.lock)
     if not lock.acquire():
         return SOMEBODY_ELSE_IS_AT_WORK
-    journal = JournalWriter(paths.events, attempt)
-    desk = Desk(paths, journal)
-    signal.signal(signal.SIGTERM, desk.on_signal)
-    journal.append(ev.Starting(os.getpid(), socket.gethostname(), platform.python_version()), sync=True)
+    desk = Desk(paths)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, desk.on_signal)
+    desk.write(ev.Starting(os.getpid(), socket.gethostname(), platform.python_version()))
     be_nice()
     try:
-        carry_out(paths, journal, desk)
+        carry_out(paths, desk)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the journal must say so
         traceback.print_exc()
-        with contextlib.suppress(OSError):  # a full disk has no room for last words; readers see that the run is lost
-            journal.append(ev.Failed(explained(error)), sync=True)
+        with contextlib.suppress(OSError):  # the folder may be gone; readers see that the run is lost
+            desk.write(ev.Failed(explained(error)))
         return os.EX_SOFTWARE
     finally:
         # Unloading a framework takes a while; nothing is written any more.
@@ -86,13 +56,13 @@ def main(folder: str, attempt: int) -> int:
     return os.EX_OK
 
 
-def carry_out(paths: RunPaths, journal: JournalWriter, desk: Desk) -> None:
+def carry_out(paths: RunPaths, desk: Desk) -> None:
     """Write every event of the run into its journal, and into the log all that a person might look for there."""
     from nbtransfer.engine.training import carry_out as events  # loads torch: seconds
 
-    for event in events(runs.read_recipe(paths), paths, desk.stopping):
-        journal.append(event, sync=not isinstance(event, UNSYNCED))
-        if not isinstance(event, ev.Step):
+    for event in events(runs.read_recipe(paths), paths, desk, desk.past, runs.read_repeat(paths)):
+        desk.write(event)
+        if not isinstance(event, (ev.Step, ev.Computing)):
             print(time.strftime("%H:%M:%S"), event)
 
 
@@ -106,15 +76,15 @@ def wait_for_work() -> int:
     be_nice()
     # In a thread of its own: a run that comes early says at once that somebody is at work.
     threading.Thread(target=importlib.import_module, args=("nbtransfer.engine.training",), daemon=True).start()
-    folder, attempt = (sys.stdin.buffer.readline().rstrip(b"\n") for _ in range(2))
-    if not attempt:
+    folder = sys.stdin.buffer.readline().rstrip(b"\n")
+    if not folder:
         os._exit(os.EX_OK)  # not waiting for what is still being loaded
     paths = RunPaths(Path(os.fsdecode(folder)))
     with paths.log.open("ab") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     os.chdir(paths.root)
-    return main(str(paths.root), int(attempt))
+    return main(str(paths.root))
 
 
 def explained(error: BaseException) -> str:  # noqa: PLR0911 - one case an error
@@ -137,4 +107,4 @@ def explained(error: BaseException) -> str:  # noqa: PLR0911 - one case an error
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2])) if len(sys.argv) > 1 else wait_for_work())
+    sys.exit(main(sys.argv[1]) if len(sys.argv) > 1 else wait_for_work())

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import os
 import secrets
 import socket
+import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nbtransfer.core.codec import dumps, from_plain
-from nbtransfer.errors import InputError
+from nbtransfer.errors import InputError, RunError
 from nbtransfer.store import atomic
 
 MOST_BYTES = 64 * 1024
+ASIDE = "junk"
+
+_ME = secrets.token_hex(3)
+"""Tells two notebooks of one person apart."""
+_numbering = threading.Lock()
+_last = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One wish: `op` and its arguments, and who sent it."""
+    """One wish: `op` and its arguments, who sent it, and the number of the last event the sender had seen.
+
+    `seen` is None where it does not matter what others did meanwhile.
+    """
 
     id: str
     op: str
     sender: str
     arguments: dict[str, Any] = field(default_factory=dict)
+    seen: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +49,69 @@ class Junk:
     reason: str
 
 
-def send(folder: Path, op: str, **arguments: Any) -> Command:
+def send(folder: Path, op: str, *, seen: int | None = None, **arguments: Any) -> Command:
     """Drop a command. Names sort by time, so commands are taken in the order they were sent."""
-    command = Command(f"{time.time_ns():020d}-{secrets.token_hex(4)}", op, _sender(), arguments)
-    atomic.write_text(folder / f"{command.id}.json", dumps(command))
+    command = Command(f"{_number():020d}-{secrets.token_hex(4)}", op, _sender(), arguments, seen)
+    try:
+        atomic.write_text(folder / f"{command.id}.json", dumps(command))
+    except OSError as error:
+        raise RunError(
+            f"the run cannot be told to {op} ({error.strerror}: {folder}); free space, or see who owns it"
+        ) from error
     return command
 
 
-def take(folder: Path) -> Iterator[Command | Junk]:
-    """The commands that wait, oldest first. Each is removed when the next one is asked for: after its answer is written."""
-    for path in sorted(p for p in folder.glob("*.json") if not p.name.startswith(".") and p.is_file()):
-        yield _read(path)
-        path.unlink(missing_ok=True)
+def has_any(folder: Path) -> bool:
+    """Whether something waits."""
+    try:
+        with os.scandir(folder) as entries:
+            return any(_is_command(entry.name) for entry in entries)
+    except OSError:
+        return False
+
+
+def waiting(folder: Path) -> list[Command | Junk]:
+    """What waits, oldest first."""
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if _is_command(entry.name))
+    except OSError:
+        return []
+    return [_read(folder / name) for name in names]
+
+
+def done(folder: Path, answered: Command | Junk) -> None:
+    """Remove what has been answered; what is no command is put aside, for whoever wants to see what it was."""
+    path = folder / f"{answered.id}.json"
+    with contextlib.suppress(OSError):
+        if isinstance(answered, Junk):
+            (folder / ASIDE).mkdir(mode=0o700, exist_ok=True)
+            path.replace(folder / ASIDE / path.name)
+        else:
+            path.unlink()
+
+
+def _is_command(name: str) -> bool:
+    return name.endswith(".json") and not name.startswith(".")
 
 
 def _read(path: Path) -> Command | Junk:
     try:
-        if path.stat().st_size > MOST_BYTES:
-            return Junk(path.stem, "the file is too large to be a command")
-        return from_plain(Command, json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, InputError) as error:
-        return Junk(path.stem, f"not a command: {error}")
+        if not path.is_file() or path.stat().st_size > MOST_BYTES:
+            return Junk(path.stem, "it is too large to be a command")
+        command = from_plain(Command, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, InputError, RecursionError) as error:
+        return Junk(path.stem, f"it is no command ({str(error)[:200]})")
+    # The name is what was sorted by, and what will be removed.
+    return command if command.id == path.stem else Junk(path.stem, "its name is not the one it was sent under")
+
+
+def _number() -> int:
+    """The time in nanoseconds, but never one that was given before: clocks may be set back."""
+    global _last  # noqa: PLW0603 - one for the process
+    with _numbering:
+        _last = max(time.time_ns(), _last + 1)
+        return _last
 
 
 def _sender() -> str:
@@ -66,4 +119,4 @@ def _sender() -> str:
         name = getpass.getuser()
     except (KeyError, OSError):  # a container may run under a number that has no name
         name = str(os.getuid())
-    return f"{name}@{socket.gethostname()}"
+    return f"{name}@{socket.gethostname()} ({_ME})"

@@ -19,6 +19,7 @@ class RunPaths:
     checkpoints/      what a run needs to go on; written by the worker
     snapshots/        the model at the end of each phase; written by the worker
     result/           the model, its scores, predictions and receipt; written by the worker
+    reserve           room on the disk for saying that it is full; held by the worker
     log.txt           standard output and error of runner and worker
     """
 
@@ -63,6 +64,10 @@ class RunPaths:
     @property
     def result(self) -> Path:
         return self.root / "result"
+
+    @property
+    def reserve(self) -> Path:
+        return self.root / "reserve"
 
     @property
     def log(self) -> Path:

@@ -13,6 +13,7 @@ from typing import Any
 
 from nbtransfer.core.codec import dumps, from_plain, to_plain
 from nbtransfer.core.recipe import Recipe
+from nbtransfer.core.repeat import Repeat
 from nbtransfer.core.task import Sample, TaskCard
 from nbtransfer.core.text import nearest
 from nbtransfer.errors import RunError
@@ -24,13 +25,13 @@ FORMAT = 1
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 
 
-def create(recipe: Recipe) -> RunPaths:
-    """A new run folder with its recipe and manifest. It appears under its name only when it is complete."""
+def create(recipe: Recipe, repeat: Repeat | None = None) -> RunPaths:
+    """A new run folder with its recipe, manifest and what it repeats; it appears under its name only when it is complete."""
     runs = private_folder(home() / "runs")
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     draft = RunPaths(atomic.temporary_beside(runs / run_id))
     try:
-        _write(draft, run_id, recipe)
+        _write(draft, run_id, recipe, repeat or Repeat())
         atomic.publish(draft.root, runs / run_id)
     except OSError as error:
         shutil.rmtree(draft.root, ignore_errors=True)
@@ -38,12 +39,12 @@ def create(recipe: Recipe) -> RunPaths:
     return RunPaths(runs / run_id)
 
 
-def _write(paths: RunPaths, run_id: str, recipe: Recipe) -> None:
+def _write(paths: RunPaths, run_id: str, recipe: Recipe, repeat: Repeat) -> None:
     for folder in (paths.root, *paths.folders):
         private_folder(folder)
     paths.lock.touch(mode=0o600)
     paths.manifest.write_text("".join(_manifest_lines(recipe.task.samples)), encoding="ascii")
-    spec = {"format": FORMAT, "id": run_id, "created": time.time(), "recipe": _encode(recipe)}
+    spec = {"format": FORMAT, "id": run_id, "created": time.time(), "recipe": _encode(recipe), "repeat": repeat}
     paths.spec.write_text(dumps(spec, indent=1), encoding="ascii")
 
 
@@ -83,6 +84,11 @@ def read_recipe(paths: RunPaths) -> Recipe:
     plain = read_spec(paths)["recipe"]
     task = from_plain(TaskCard, {**plain["task"], "samples": read_manifest(paths)})
     return from_plain(Recipe, {**plain, "task": task})
+
+
+def read_repeat(paths: RunPaths) -> Repeat:
+    """The history that a run repeats."""
+    return from_plain(Repeat, read_spec(paths).get("repeat", {}))
 
 
 def read_manifest(paths: RunPaths) -> tuple[Sample, ...]:

@@ -19,10 +19,11 @@ from nbtransfer.engine.costs import Costs
 from nbtransfer.engine.device import Device, choose
 from nbtransfer.engine.freezing import digest
 from nbtransfer.engine.model import build
-from nbtransfer.engine.training import Session
+from nbtransfer.engine.session import Session
 from nbtransfer.errors import RunError
 from nbtransfer.store import caches, runs
-from tests.engine.test_training import never, of, told, weights
+from tests.engine.test_training import of, told, weights
+from tests.wishes import stop_after
 
 STAGES = nt.backbone("shufflenet_v2_x0_5").stages
 
@@ -231,8 +232,8 @@ class TestDisk:
             told(replace(recipe, strategy="lp"))
 
     def test_what_was_left_half_written_is_never_read(self, frozen, home):
-        session = Session(frozen, nt.backbone(frozen.backbone), runs.create(frozen), never)
-        work = session.phase(0, session.strategy.phases[0])
+        session = Session(frozen, runs.create(frozen))
+        work = session.phase(0)
         while not isinstance(next(work), ev.Computing):
             pass
         drafts = list((home / "caches").glob(".tmp-*"))
@@ -252,16 +253,15 @@ class TestDisk:
         assert [p.name for p in (home / "caches").iterdir()] == [key]
 
     def test_stopping_while_it_is_computed(self, frozen):
-        asked = iter(range(10**6))
-        events = list(told(frozen, runs.create(frozen), lambda: next(asked) >= 1))
+        events = list(told(frozen, runs.create(frozen), stop_after(2)))
         assert isinstance(events[-1], ev.Stopped)
         assert caches.caches() == ()
 
 
 class TestPhases:
     def test_judging_takes_validation_from_the_cache_only_where_it_holds(self, frozen, paths):
-        session = Session(frozen, nt.backbone(frozen.backbone), paths, never)
-        list(session.phase(0, session.strategy.phases[0]))
+        session = Session(frozen, paths)
+        list(session.phase(0))
         assert isinstance(session.cache.exact_val(), activations.CachedBatches)
         with torch.no_grad():
             session.model.backbone.stem.conv1[0].weight += 1e-6
@@ -270,7 +270,7 @@ class TestPhases:
 
 class TestCosts:
     def test_measuring_leaves_no_trace(self, frozen):
-        session = Session(frozen, nt.backbone(frozen.backbone), runs.create(frozen), never)
+        session = Session(frozen, runs.create(frozen))
         session.model.follow(session.plans[0])
         session.model.train()
         before = digest(session.model.state_dict().values()), torch.random.get_rng_state()

@@ -16,17 +16,15 @@ from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.strategy import Phase, Strategy
 from nbtransfer.engine import checkpoint, result
 from nbtransfer.engine.freezing import digest
-from nbtransfer.engine.training import Session, carry_out
+from nbtransfer.engine.session import Session
+from nbtransfer.engine.training import carry_out
 from nbtransfer.errors import PlanError, RecipeError, RunError, TaskError
 from nbtransfer.store import runs
+from tests.wishes import stop_after
 
 
-def never():
-    return False
-
-
-def told(recipe, paths=None, stopping=never):
-    return list(carry_out(recipe, paths or runs.create(recipe), stopping))
+def told(recipe, paths=None, control=None):
+    return list(carry_out(recipe, paths or runs.create(recipe), control))
 
 
 def of(events, kind):
@@ -95,11 +93,11 @@ def test_frozen_layers_get_a_receipt(recipe, paths):
 
 def test_a_receipt_tells_when_a_frozen_layer_changed(recipe, paths):
     recipe = replace(recipe, strategy="lp_ft", epochs=2)
-    session = Session(recipe, nt.backbone(recipe.backbone), paths, never)
-    for event in session.phase(0, session.strategy.phases[0]):
+    session = Session(recipe, paths)
+    for event in session.phase(0):
         if isinstance(event, ev.EpochEnded):  # something meddles with one statistic of one frozen layer
             session.model.backbone.get_submodule("stage2.0.branch1.1").running_mean[0] += 1e-7
-    list(session.phase(1, session.strategy.phases[1]))
+    list(session.phase(1))
     assert of(list(session.judge()), ev.ReceiptIssued)[0].changed == ("stage2.0.branch1.1",)
     lines = json.loads((paths.result / "receipt.json").read_text())
     assert lines.pop("stage2.0.branch1.1") == "CHANGED during lp"
@@ -193,22 +191,17 @@ def test_every_optimiser_and_option(recipe, optimiser):
 
 
 class TestStopping:
-    def after(self, count):
-        """Say stop when asked for the `count`-th time and ever after."""
-        asked = iter(range(10**6))
-        return lambda: next(asked) >= count
-
     def test_in_the_first_epoch_there_is_no_model(self, recipe, paths):
-        events = told(recipe, paths, self.after(1))
+        events = told(recipe, paths, stop_after(2))
         assert isinstance(events[-1], ev.Stopped)
         assert "no model" in events[-1].reason
         with pytest.raises(RunError, match="has no model yet"):
             result.load(paths, recipe)
 
     def test_later_the_best_model_so_far_is_kept(self, recipe, paths):
-        events = told(replace(recipe, epochs=9), paths, self.after(12))
+        events = told(replace(recipe, epochs=9), paths, stop_after(16))
         best = [e.epoch for e in of(events, ev.EpochEnded) if e.best][-1]
-        assert events[-1] == ev.Stopped(f"the model is that of epoch {best}")
+        assert events[-1] == ev.Stopped(f"stopped by me (the model is that of epoch {best})")
         assert 1 <= len(of(events, ev.EpochEnded)) < 9
         assert result.load(paths, recipe).classes == ("blue", "green", "red")
 

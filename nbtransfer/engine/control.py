@@ -1,0 +1,175 @@
+"""What people ask of a run while it goes on: taken between steps, carried out in order, answered once."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from nbtransfer.core import events as ev
+from nbtransfer.core.course import CHANGES, Change, Course
+from nbtransfer.errors import InputError
+from nbtransfer.store.inbox import Command, Junk
+
+
+class Control(Protocol):
+    """Where wishes come from."""
+
+    def waiting(self) -> bool:
+        """Whether anything is asked; cheap, called between all steps."""
+
+    def take(self) -> Sequence[Command | Junk]:
+        """What is asked, in order."""
+
+    def refusal(self, wish: Command) -> str | None:
+        """Why a change should not be made: somebody else made one that its sender had not seen yet."""
+
+    def done(self, wish: Command | Junk) -> None:
+        """Called once the answer has been written."""
+
+    def rest(self) -> bool:
+        """Wait a moment while the run is paused; False when it has been long enough."""
+
+    @property
+    def ended_by(self) -> str | None:
+        """Why this process should end soon; None while it may go on."""
+
+
+class Unattended:
+    """Nobody asks anything."""
+
+    ended_by = None
+
+    def waiting(self) -> bool:
+        return False
+
+    def take(self) -> Sequence[Command | Junk]:
+        return ()
+
+    def refusal(self, wish: Command) -> str | None:  # noqa: ARG002 - a protocol's
+        return None
+
+    def done(self, wish: Command | Junk) -> None:
+        """Nothing was asked."""
+
+    def rest(self) -> bool:
+        return False
+
+
+class Carrier(Protocol):
+    """The run that wishes are about."""
+
+    course: Course
+
+    @property
+    def moment(self) -> tuple[int, int]:
+        """Number of the phase at work, and steps done."""
+
+    def change(self, change: Change) -> Iterator[ev.Event]:
+        """Change the course; raises an InputError when that cannot be."""
+
+    def save(self) -> Iterator[ev.Event]:
+        """Put everything on the disk."""
+
+
+@dataclass
+class Attendant:
+    """Carries out what is asked of one run. `stopped`, `paused` and `left` say what became of it."""
+
+    control: Control
+    run: Carrier
+    stopped: str | None = None
+    paused: bool = False
+    left: bool = False
+
+    @property
+    def over(self) -> bool:
+        """Whether the run should not go on in this process."""
+        return self.left or self.stopped is not None
+
+    def waiting(self) -> bool:
+        """Whether something should happen before the next step."""
+        return self.control.waiting() or self.control.ended_by is not None or self.run.course.due(*self.run.moment)
+
+    def attend(self) -> Iterator[ev.Event]:
+        """Do all that is asked. Returns when the run may go on, or should end."""
+        yield from self._repeat()
+        while True:
+            for wish in self.control.take():
+                yield from self._answer(wish)
+                self.control.done(wish)
+            if self.control.ended_by is not None and self.stopped is None:
+                yield from self.run.save()
+                self.stopped = self.control.ended_by
+            if self.over or not self.paused:
+                return
+            if not self.control.rest():
+                self.left = True
+                yield ev.Paused("the worker has ended to give its memory back; resume starts another", left=True)
+                return
+
+    def refuse_all(self, why: str) -> Iterator[ev.Event]:
+        """Answer what came too late."""
+        for wish in self.control.take():
+            yield _answered(wish, accepted=False, message=why)
+            self.control.done(wish)
+
+    def _repeat(self) -> Iterator[ev.Event]:
+        """Changes that were made at this moment when this was first carried out."""
+        course = self.run.course
+        while course.due(*self.run.moment):
+            change = course.coming.pop(0)
+            if change.op == "stop":
+                yield from self.run.save()
+                self.stopped = "stopped where the run that is repeated was"
+                return
+            yield from self.run.change(change)
+
+    def _answer(self, wish: Command | Junk) -> Iterator[ev.Event]:
+        if isinstance(wish, Junk):
+            yield _answered(wish, accepted=False, message=wish.reason)
+            return
+        try:
+            message = yield from self._carried_out(wish)
+        except InputError as error:
+            yield _answered(wish, accepted=False, message=str(error))
+            return
+        yield _answered(wish, accepted=True, message=message, moment=self.run.moment)
+        if wish.op == "pause":
+            yield ev.Paused(f"paused by {wish.sender}")
+        elif wish.op == "resume":
+            yield ev.Continued()
+
+    def _carried_out(self, wish: Command) -> Generator[ev.Event, None, str]:
+        """Do it; returns what there is to say. Raises an InputError when it is refused."""
+        match wish.op:
+            case "stop":
+                yield from self.run.save()
+                self.stopped = f"stopped by {wish.sender}"
+                return "stopping after this step"
+            case "pause":
+                if self.stopped is not None:
+                    raise InputError("the run is stopping already")
+                yield from self.run.save()
+                self.paused = True
+                return "paused after this step; everything is on the disk"
+            case "resume":
+                self.stopped, self.paused = None, False
+                return "going on"
+            case "checkpoint":
+                yield from self.run.save()
+                return "everything is on the disk"
+            case op if op in CHANGES:
+                refusal = self.control.refusal(wish)
+                if refusal:
+                    raise InputError(refusal)
+                yield from self.run.change(Change(*self.run.moment, op, wish.arguments))
+                return "from the next step on"
+        known = ", ".join(("stop", "pause", "resume", "checkpoint", *CHANGES))
+        raise InputError(f"this worker knows no command {wish.op!r}; it knows {known}")
+
+
+def _answered(wish: Command | Junk, *, accepted: bool, message: str, moment: tuple[int, int] = (0, 0)) -> ev.CommandDone:
+    if isinstance(wish, Junk):
+        return ev.CommandDone(wish.id, "", "", accepted, message)
+    return ev.CommandDone(wish.id, wish.op, wish.sender, accepted, message, wish.arguments, *moment)

@@ -1,0 +1,365 @@
+"""One run in this process: everything that lives from its first phase to its last."""
+
+from __future__ import annotations
+
+import errno
+import importlib.metadata
+import platform
+import time
+from collections.abc import Iterator
+
+import torch
+
+from nbtransfer.core import events as ev
+from nbtransfer.core.course import Change, Course, merged
+from nbtransfer.core.recipe import Recipe
+from nbtransfer.core.repeat import Repeat
+from nbtransfer.core.state import RunState
+from nbtransfer.engine import checkpoint, data, device, model, optim, precision, result, resume
+from nbtransfer.engine.activations import CachedBatches
+from nbtransfer.engine.caching import BoundaryCache
+from nbtransfer.engine.control import Attendant, Control, Unattended
+from nbtransfer.engine.evaluate import predict_all
+from nbtransfer.engine.loop import Events, Loop, failures
+from nbtransfer.engine.model import HEAD, TransferModel
+from nbtransfer.engine.probe import Probe
+from nbtransfer.engine.progress import Meter, Progress
+from nbtransfer.engine.receipt import Fingerprints, Receipt
+from nbtransfer.pretrained import registry
+from nbtransfer.store.paths import RunPaths
+
+KEEP_CHECKPOINTS = 3
+SECONDS_BETWEEN_CHECKPOINTS = 120.0
+SMALLEST_BATCH_FOR_STATISTICS = 16
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Session:
+    """Builds a run, carries out its phases one by one, and judges the result. All of it yields events."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        paths: RunPaths,
+        control: Control | None = None,
+        past: RunState | None = None,
+        repeat: Repeat | None = None,
+    ) -> None:
+        past, repeat = past or RunState(), repeat or Repeat()
+        card = registry.card(recipe.backbone)
+        recipe.check_against(card)
+        self.recipe, self.card, self.paths, self.past = recipe, card, paths, past
+        self.threads = device.use_threads(recipe.threads or (past.prepared.threads if past.prepared else None))
+        self.device = device.choose(recipe.device, recipe.precision)
+        torch.manual_seed(recipe.seed)
+        built, self.weights = model.build(recipe, card)
+        self.model: TransferModel = built.to(self.device.torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if recipe.compile:
+            self.model.compile()
+        # What was stopped goes on: that is why there is a next attempt.
+        own = (change for change in past.changes if change.op != "stop")
+        self.course = Course(recipe, card, merged(repeat.changes, own))
+        self.originals: resume.Tensors = {}
+        self.progress, self.receipt, self.saved = Progress(), Receipt(), dict[int, str]()
+        self.progress.named = {skipped.source for skipped in past.skipped}
+        self.optimiser = optim.build(self.model, recipe)
+        self.scaler = torch.amp.GradScaler(self.device.torch.type, enabled=self.device.precision == "fp16")
+        self.data = data.prepare(recipe, self.model.spec, self.device.torch)
+        self.attendant = Attendant(control or Unattended(), self)
+        self.decisions: list[ev.Decided] = []
+        chosen = {(d.subject, d.moment): d.choice for d in (*repeat.decisions, *past.decisions)}
+        self._decide_precision(chosen.get(("precision", "")))
+        self.cache = BoundaryCache(recipe, self.model, self.data, self.device, self.attendant.waiting, chosen)
+        self._watched, self._stretch = Fingerprints({}), ""
+        self._replanned, self._saved_at, self._saved_step = False, time.monotonic(), 0
+
+    def _decide_precision(self, before: str | None) -> None:
+        """As it was decided before, else by measurement."""
+        if self.recipe.precision != "auto":
+            return
+        if before is not None:
+            self.device = device.Device(self.device.torch, before)
+            return
+        plan = self.course.phases[-1].plan.resolve(self.card)
+        self.device, decision = precision.fastest(self.model, self.data.val.images, self.device, plan)
+        self.decisions.append(decision)
+
+    @property
+    def over(self) -> bool:
+        """No further phase should begin."""
+        return self.attendant.over or self.progress.failure is not None
+
+    @property
+    def moment(self) -> tuple[int, int]:
+        """Number of the phase at work, and steps done."""
+        return max(self.progress.phase, 0), self.progress.step
+
+    @property
+    def learned(self) -> list[str]:
+        """Layers whose weights may differ from those the run started from."""
+        return self.course.learning()
+
+    @property
+    def written(self) -> list[str]:
+        """Layers that are stored. Random weights cannot be had again from a file, so all are stored with them."""
+        return [layer.name for layer in self.card.layers] if self.weights is None else self.learned
+
+    def prepared(self) -> ev.Prepared:
+        """What is going to happen, and with what."""
+        sizes = self.recipe.task.sizes
+        return ev.Prepared(
+            device=str(self.device.torch),
+            device_name=self.device.name,
+            precision=self.device.precision,
+            threads=self.threads,
+            train=sizes["train"],
+            val=sizes["val"],
+            test=sizes["test"],
+            total=sum(p.numel() for p in self.model.parameters()),
+            weights=self.weights or f"random, seed {self.recipe.seed}",
+            phases=self._phase_plans(),
+            versions=versions(),
+        )
+
+    def warnings(self) -> Iterator[ev.Warned]:
+        """What will work, but probably not well."""
+        plans = (phase.plan.resolve(self.card) for phase in self.course.phases)
+        updates = any(entry.updates for plan in plans for entry in plan.values())
+        if updates and self.recipe.batch_size < SMALLEST_BATCH_FOR_STATISTICS:
+            yield ev.Warned(
+                f"normalisation statistics of {self.recipe.batch_size} images are noisy; use batch_size="
+                f"{SMALLEST_BATCH_FOR_STATISTICS} or more, or keep the stored ones with FreezePlan.norm('frozen')"
+            )
+
+    def restored(self) -> Iterator[ev.Event]:
+        """Go back to the newest checkpoint, if earlier attempts have left one."""
+        found = yield from resume.newest(self.paths.checkpoints, self.weights)
+        if found is not None:
+            self._put_back(found)
+        if self.past.pid is not None:
+            then = self.past.prepared
+            differences = resume.differences(then, self.prepared()) if then else ()
+            if differences:
+                yield ev.Warned(f"from here on results are not bit-identical to an uninterrupted run: {'; '.join(differences)}")
+            p = self.progress
+            yield ev.Resumed(p.step, p.epoch, found.name if found else None, differences)
+
+    def _put_back(self, found: resume.Found) -> None:
+        facts, tensors = found.facts, found.tensors
+        self.course.go_on_with(facts.strategy, facts.changes)
+        del self.course.coming[: facts.changes]
+        self._keep_originals()
+        own = {name: t for name, t in tensors.items() if name.startswith(("backbone.", f"{HEAD}."))}
+        result.overlay(self.model, own)
+        named = self.progress.named
+        self.progress = Progress.again(facts.progress)
+        self.progress.named = named
+        if facts.images is not None:
+            self.progress.meter = Meter.again(tensors, facts.images, self.device.torch)
+        if self.progress.phase >= 0:
+            self.model.follow(self.course.phases[self.progress.phase].plan.resolve(self.card))
+        resume.fill_optimiser(self.optimiser, tensors)
+        if facts.scaler:
+            self.scaler.load_state_dict(facts.scaler)
+        self.saved = {int(epoch): name for epoch, name in facts.best.items()}
+        self.receipt = Receipt.again(facts.stretches, facts.receipt)
+        self._watched, self._stretch = Fingerprints(facts.watched), facts.stretch
+        self._saved_step = self.progress.step
+
+    def phase(self, index: int) -> Iterator[ev.Event]:
+        """What is left of one phase, ending with its best weights in the model and a snapshot of them on the disk."""
+        began, p = time.monotonic(), self.progress
+        self.model.follow(self.course.phases[index].plan.resolve(self.card))
+        if p.phase != index:
+            p.begin_phase(index)
+            self.optimiser.state.clear()  # another schedule begins, from weights the old moments do not belong to
+            self._watch(self.course.phases[index].name)
+        yield ev.PhaseStarted(self.course.phases[index].name, index)
+        while not self.over:
+            self._replanned = False
+            yield from self._attended(self._work(began))
+            if not self._replanned:
+                break
+        if self.attendant.left:
+            return
+        self.receipt.add(self._stretch, self._watched.unchanged(self.model))
+        yield ev.PhaseEnded(self.course.phases[index].name, index, p.phase_best_epoch, self._reason())
+        if p.epoch > p.phase_first:
+            self._restore(p.phase_best_epoch)
+            folder = self.paths.snapshots / f"{index}-{self.course.phases[index].name}"
+            result.save_layers(folder, self.model, self.written, self.weights)
+
+    def _attended(self, work: Events) -> Iterator[ev.Event]:
+        """Do the work, and in between what is asked; leave it where the run should end or the plan is another one."""
+        for event in work:
+            if event is not None:
+                yield event
+                continue
+            yield from self.attendant.attend()
+            if self.over or self._replanned:
+                work.close()
+                return
+
+    def _work(self, began: float) -> Events:
+        """Train or solve for what learns in the phase at work."""
+        if self.attendant.waiting():
+            yield None
+        index = self.progress.phase
+        phase, solver = self.course.phases[index], self.course.solver(index)
+        inputs = yield from self.cache.inputs(phase, solver, f"{index}.{self.course.done}")
+        if solver and isinstance(inputs.train, CachedBatches) and isinstance(inputs.val, CachedBatches):
+            if self.progress.epoch == self.progress.phase_first:
+                probe = Probe(
+                    self.model, inputs.train, inputs.val, self.recipe, self.device, phase, solver, self.progress, began,
+                    self.save,
+                )  # fmt: skip
+                yield from probe.events()
+            return
+        loop = Loop(
+            self.model, self.optimiser, self.scaler, inputs, self.course, self.device, self.progress,
+            self.attendant.waiting, self._is_due, self.save,
+        )  # fmt: skip
+        yield from loop.events()
+
+    def change(self, change: Change) -> Iterator[ev.Event]:
+        """Change the course from the next step on; raises an InputError when that cannot be."""
+        p = self.progress
+        self.course.apply(change, begun=p.epoch - p.phase_first + (p.batch > 0))
+        if change.op in ("freeze", "thaw"):
+            self._follow_new_plan()
+        yield ev.Planned(self._phase_plans())
+
+    def _follow_new_plan(self) -> None:
+        """Another plan is in force. What goes on learning keeps its moments, what begins to learn begins without any."""
+        p = self.progress
+        phase = self.course.phases[max(p.phase, 0)]
+        if p.phase >= 0:
+            self.receipt.add(self._stretch, self._watched.unchanged(self.model))
+        self._keep_originals()
+        self.model.follow(phase.plan.resolve(self.card))
+        for parameter in self.model.parameters():
+            if not parameter.requires_grad:
+                self.optimiser.state.pop(parameter, None)
+        if p.phase >= 0:
+            self._watch(f"{phase.name} from step {p.step}")
+        self._replanned = True
+
+    def _keep_originals(self) -> None:
+        """Remember layers that were not to learn at first: checkpoints made before they did have nothing of them."""
+        planned = {
+            name for phase in self.course.planned.phases for name, e in phase.plan.resolve(self.card).items() if e.learns
+        }
+        for layer in self.learned:
+            if layer not in planned:
+                for name, tensor in self.model.tensors(layer).items():
+                    self.originals.setdefault(name, tensor.clone())
+
+    def _watch(self, stretch: str) -> None:
+        """From here on, these layers must not change."""
+        plan = self.course.phases[self.progress.phase].plan.resolve(self.card)
+        frozen = [name for name, entry in plan.items() if not entry.learns]
+        self._stretch, self._watched = stretch, Fingerprints.take(self.model, frozen)
+
+    def _restore(self, epoch: int) -> None:
+        """Put the weights of an epoch back into the model, where it learned. Nothing else is touched."""
+        tensors, _ = checkpoint.load(self.paths.checkpoints / self.saved[epoch])
+        tensors = {**self.originals, **tensors}
+        result.overlay(
+            self.model, {name: tensors[name] for layer in [*self.learned, HEAD] for name in self.model.tensors(layer)}
+        )
+
+    def judge(self) -> Iterator[ev.Event]:
+        """Keep the best weights, then score them in full precision, as whoever loads the model will."""
+        self._restore(self.progress.best_epoch)
+        yield self.receipt.event()
+        result.save_model(self.paths, self.model, self.written, self.weights, self.receipt)
+        for split, batches in (("val", self.cache.exact_val()), ("test", self.data.test)):
+            if batches is None:
+                continue
+            found = predict_all(self.model, batches, self.device.exactly())
+            yield from failures(found.failed, batches, split, self.recipe, self.progress)
+            if found.labels:
+                result.save_predictions(self.paths, split, found)
+                yield ev.Evaluated(found.evaluation(split, self.model.classes))
+            else:
+                yield ev.Warned(f"none of the {split} images can be decoded, so there are no scores on them")
+
+    def _reason(self) -> str:
+        p = self.progress
+        if p.failure:
+            return "diverged"
+        if p.epoch == p.phase_first + self.course.phases[p.phase].epochs:
+            return "finished"
+        return "stopped" if self.attendant.stopped else "no better validation score"
+
+    def _is_due(self) -> bool:
+        """Whether it is time for a checkpoint inside an epoch."""
+        if self.recipe.checkpoint_every is not None:
+            return self.progress.step - self._saved_step >= self.recipe.checkpoint_every
+        return time.monotonic() - self._saved_at >= SECONDS_BETWEEN_CHECKPOINTS
+
+    def save(self) -> Iterator[ev.Event]:
+        """Put everything that is needed to go on from here onto the disk; where that is full, wait for room."""
+        p, waited = self.progress, False
+        name = checkpoint.name_for(self.paths.checkpoints, p.step)
+        if p.meter is None and p.epoch > p.phase_first:  # an epoch has ended, and nothing has learned since
+            self.saved[p.epoch] = name
+        self.saved = {epoch: kept for epoch, kept in self.saved.items() if epoch in (p.best_epoch, p.phase_best_epoch)}
+        while True:
+            try:
+                checkpoint.save(self.paths.checkpoints / name, self._tensors(), vars(self._facts()))
+                break
+            except OSError as error:
+                if error.errno not in NO_ROOM or not self.attendant.control.rest():
+                    raise
+                if not waited:
+                    yield ev.Paused("the disk is full; free some space, and the run goes on by itself")
+                waited = True
+        if waited:
+            yield ev.Continued()
+        self._saved_at, self._saved_step = time.monotonic(), p.step
+        checkpoint.prune(self.paths.checkpoints, KEEP_CHECKPOINTS, frozenset(self.saved.values()))
+        yield ev.CheckpointSaved(name, p.step)
+
+    def _tensors(self) -> resume.Tensors:
+        own = {t: v for layer in [*self.written, HEAD] for t, v in self.model.tensors(layer).items()}
+        meter = self.progress.meter.tensors() if self.progress.meter else {}
+        return {**own, **meter, **resume.optimiser_tensors(self.optimiser)}
+
+    def _facts(self) -> resume.Facts:
+        p = self.progress
+        return resume.Facts(
+            base=self.weights,
+            strategy=self.course.strategy,
+            changes=self.course.done,
+            progress=p.plain(),
+            images=p.meter.images if p.meter else None,
+            best={str(epoch): name for epoch, name in self.saved.items()},
+            stretches=tuple(self.receipt.phases),
+            receipt=dict(self.receipt.checks),
+            watched=self._watched.digests,
+            stretch=self._stretch,
+            scaler=self.scaler.state_dict() if self.scaler.is_enabled() else {},
+        )
+
+    def _phase_plans(self) -> tuple[ev.PhasePlan, ...]:
+        return tuple(self._phase_plan(index) for index in range(len(self.course.phases)))
+
+    def _phase_plan(self, index: int) -> ev.PhasePlan:
+        phase, solver = self.course.phases[index], self.course.solver(index)
+        plan = phase.plan.resolve(self.card)
+        head = sum(p.numel() for p in self.model.head.parameters())
+        shared = sum(layer.params for layer in self.card.layers if plan[layer.name].learns)
+        lr = 0.0 if solver else self.course.lr(index)
+        return ev.PhasePlan(phase.name, phase.epochs, lr, head + shared, phase.plan.summary(self.card), solver)
+
+
+def versions() -> dict[str, str]:
+    """What else decides the numbers, for the record."""
+    found = {"python": platform.python_version()}
+    for name in ("nbtransfer", "torch", "torchvision", "timm", "pillow", "numpy"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

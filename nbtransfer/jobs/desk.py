@@ -1,0 +1,128 @@
+"""Where a worker meets the run folder: it writes what happens, and takes in what people ask."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Sequence
+from types import FrameType
+
+from nbtransfer.core import events as ev
+from nbtransfer.core.course import CHANGES
+from nbtransfer.core.events import Record
+from nbtransfer.core.state import RunState, fold
+from nbtransfer.store import inbox
+from nbtransfer.store.inbox import Command, Junk
+from nbtransfer.store.journal import JournalReader, JournalWriter
+from nbtransfer.store.paths import RunPaths
+
+UNSYNCED = (ev.Step, ev.Computing, ev.ImageSkipped)
+PAUSE_SECONDS = 600.0
+REST_SECONDS = 0.02
+RETRY_SECONDS = 1.0
+RESERVE_BYTES = 64 * 1024
+
+
+class Desk:
+    """The control of a run, for its engine, and the pen of its journal. Only the holder of the run's lock may have one."""
+
+    def __init__(self, paths: RunPaths) -> None:
+        self._paths = paths
+        self.past = RunState()
+        self._answered: set[str] = set()
+        self._changed: dict[str, Record] = {}
+        for record in JournalReader(paths.events).read():
+            self.past = fold([record], self.past)
+            self._note(record)
+        self._journal = JournalWriter(paths.events, self.past.attempt + 1)
+        self._resting_since: float | None = None
+        self._patience = float(os.environ.get("NBTRANSFER_PAUSE_SECONDS", PAUSE_SECONDS))
+        self.ended_by: str | None = None
+        self._reserve()
+
+    def write(self, event: ev.Event) -> None:
+        """Into the journal; where the disk is full, wait until it is not."""
+        waited = False
+        while True:
+            try:
+                record = self._journal.append(event, sync=not isinstance(event, UNSYNCED))
+                break
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+            if not waited:
+                waited = self._said_from_reserve(ev.Paused("the disk is full; free some space, and the run goes on by itself"))
+            self._beat()
+            time.sleep(RETRY_SECONDS)
+        self._note(record)
+        if waited:
+            self._reserve()
+            self.write(ev.Continued())
+
+    def waiting(self) -> bool:
+        """Whether anything is asked."""
+        self._beat()
+        self._resting_since = None
+        return inbox.has_any(self._paths.control)
+
+    def take(self) -> Sequence[Command | Junk]:
+        """What is asked and was not answered yet, in order."""
+        found = inbox.waiting(self._paths.control)
+        for wish in found:
+            if wish.id in self._answered:  # the worker was killed before it could remove it
+                inbox.done(self._paths.control, wish)
+        return [wish for wish in found if wish.id not in self._answered]
+
+    def refusal(self, wish: Command) -> str | None:
+        """Why a change is out of date: somebody else made one that its sender had not seen yet."""
+        if wish.seen is None:
+            return None
+        for sender, record in self._changed.items():
+            if sender != wish.sender and record.seq > wish.seen and isinstance(record.event, ev.CommandDone):
+                change = f"{record.event.op} {record.event.arguments}"
+                return f"{sender} has changed the run meanwhile ({change}); look at it again, then repeat this if it still fits"
+        return None
+
+    def done(self, wish: Command | Junk) -> None:
+        """It has been answered."""
+        inbox.done(self._paths.control, wish)
+
+    def rest(self) -> bool:
+        """Wait a moment; False when the pause has lasted so long that memory should be given back."""
+        self._beat()
+        now = time.monotonic()
+        if self._resting_since is None:
+            self._resting_since = now
+        time.sleep(REST_SECONDS)
+        return now - self._resting_since < self._patience
+
+    def on_signal(self, _signum: int, _frame: FrameType | None) -> None:
+        """A polite signal is a wish to end soon: a machine that is about to be taken away sends one."""
+        self.ended_by = "asked to end by a signal"
+
+    def _note(self, record: Record) -> None:
+        event = record.event
+        if isinstance(event, ev.CommandDone):
+            self._answered.add(event.id)
+            if event.accepted and event.op in CHANGES:
+                self._changed[event.sender] = record
+
+    def _beat(self) -> None:
+        """Show that work goes on."""
+
+    def _reserve(self) -> None:
+        """Keep some room on the disk, for saying that there is none left."""
+        try:
+            with self._paths.reserve.open("wb") as stream:
+                os.posix_fallocate(stream.fileno(), 0, RESERVE_BYTES)
+        except OSError:
+            self._paths.reserve.unlink(missing_ok=True)
+
+    def _said_from_reserve(self, event: ev.Event) -> bool:
+        self._paths.reserve.unlink(missing_ok=True)
+        try:
+            self._journal.append(event, sync=True)
+        except OSError:
+            return False
+        return True
