@@ -6,6 +6,7 @@ flipped bit by itself, hence the digest.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -35,12 +36,18 @@ def save(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, 
     try:
         _write({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, draft / TENSORS)
         digest = file_digest(draft / TENSORS)
-        atomic.write_text(draft / FACTS, dumps({**facts, "sha256": digest}, indent=1))
+        facts = {**facts, "sha256": digest}
+        atomic.write_text(draft / FACTS, dumps({**facts, "check": _check(facts)}, indent=1))
         if folder.exists():
             shutil.rmtree(folder)
         atomic.publish(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _check(facts: Mapping[str, Any]) -> str:
+    """A flipped bit may leave good JSON with another number in it."""
+    return hashlib.sha256(dumps(facts).encode()).hexdigest()
 
 
 def _write(tensors: dict[str, torch.Tensor], path: Path) -> None:
@@ -57,6 +64,8 @@ def load(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """What `save` wrote; raises CheckpointError when any of it is missing or altered."""
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        if facts.pop("check") != _check(facts):
+            raise CheckpointError(f"{folder / FACTS} is damaged: its text is not the one that was written")
         if file_digest(folder / TENSORS) != facts.pop("sha256"):
             raise CheckpointError(f"{folder / TENSORS} is damaged: its sha256 is not the one it was written with")
         return load_file(folder / TENSORS), facts

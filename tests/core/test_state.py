@@ -59,6 +59,19 @@ SOLVED = [
     ev.Computing("layer1", 4, 16, 30.0),
 ]
 
+CHANGED = [
+    *STORY[:10],
+    ev.CommandDone("8", "freeze", "me", True, "", {"layers": ["layer1"]}, 1, 6),
+    ev.Planned((PREPARED.phases[0], replace(PREPARED.phases[1], summary="less"))),
+    ev.CommandDone("9", "pause", "me", True, ""),
+    ev.Paused("paused by me"),
+    ev.Continued(),
+    ev.CommandDone("10", "stop", "me", True, "", {}, 1, 7),
+    ev.Stopped("stopped by me"),
+    ev.Starting(2, "h", "3.11"),
+    ev.Resumed(3, 1, "step-00000003", ()),
+]
+
 
 def test_what_was_decided_and_computed():
     """Computing features is nearly all of solving for a head, and no part of training."""
@@ -76,7 +89,9 @@ def records(events):
     return [Record(i, 1, 1000.0 + i, 10.0 + i, event) for i, event in enumerate(events)]
 
 
-@pytest.mark.parametrize("event", [*STORY, *SOLVED, ev.Stopped("why"), ev.Failed("why")], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(
+    "event", [*STORY, *SOLVED, *CHANGED, ev.Stopped("why"), ev.Failed("why")], ids=lambda e: type(e).__name__
+)
 def test_every_event_survives_its_journal_line(event):
     line = dumps(Record(3, 1, 5.5, 6.5, event).to_plain())
     back = Record.from_plain(json.loads(line))
@@ -85,7 +100,7 @@ def test_every_event_survives_its_journal_line(event):
 
 
 def test_all_events_are_tried_here():
-    told = {type(event) for event in (*STORY, *SOLVED)} | {ev.Stopped, ev.Failed}
+    told = {type(event) for event in (*STORY, *SOLVED, *CHANGED)} | {ev.Stopped, ev.Failed}
     assert told == set(ev.Event.__subclasses__())
 
 
@@ -146,3 +161,33 @@ def test_a_run_nobody_has_begun():
 def test_an_epoch_said_again_after_a_resume_is_shown_once():
     told = [*STORY[:10], epoch(3, 2, False), epoch(2, 3, True)]
     assert [(row.epoch, row.val_accuracy) for row in fold(records(told)).history] == [(1, 0.5), (2, 0.75)]
+
+
+class TestGoingOn:
+    """A run that was paused, changed, stopped and resumed."""
+
+    def states(self):
+        return [fold(records(CHANGED[:n])) for n in range(1, len(CHANGED) + 1)]
+
+    def test_statuses(self):
+        assert [s.status for s in self.states()[12:]] == [
+            "running", "paused", "running", "stopping", "stopped", "starting", "starting",
+        ]  # fmt: skip
+
+    def test_the_plan_that_is_shown_is_the_present_one(self):
+        assert self.states()[-1].plan.summary == "less"
+
+    def test_later_steps_are_void(self):
+        assert [row.epoch for row in self.states()[-1].history] == [1]
+        assert self.states()[-1].progress is None
+
+    def test_a_change_is_kept_and_a_stop_that_did_not_last_is_not(self):
+        before, after = self.states()[-3].changes, self.states()[-1].changes
+        assert [change.op for change in before] == ["freeze", "stop"]
+        assert [(change.op, change.phase, change.step) for change in after] == [("freeze", 1, 6)]
+
+    def test_time_counts_while_somebody_is_at_work(self):
+        """Clocks of two attempts have nothing in common."""
+        first = [Record(0, 1, 0.0, 500.0, ev.Starting(1, "h", "3")), Record(1, 1, 0.0, 507.0, ev.Warned("x"))]
+        second = [Record(2, 2, 0.0, 3.0, ev.Starting(2, "h", "3")), Record(3, 2, 0.0, 5.0, ev.Warned("y"))]
+        assert fold([*first, *second]).seconds == 9.0

@@ -271,7 +271,7 @@ class TestPhases:
 class TestCosts:
     def test_measuring_leaves_no_trace(self, frozen):
         session = Session(frozen, runs.create(frozen))
-        session.model.follow(session.plans[0])
+        session.model.follow(frozen.freeze.resolve(session.card))
         session.model.train()
         before = digest(session.model.state_dict().values()), torch.random.get_rng_state()
         found = costs.measure(session.model, session.data.train.images, 0, 4, session.device, None)

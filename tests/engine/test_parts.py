@@ -164,10 +164,15 @@ class TestCheckpoints:
         assert list(tmp_path.iterdir()) == []
 
     def test_pruning_keeps_the_newest_and_the_named(self, tmp_path):
-        for n in range(6):
-            self.saved(tmp_path / f"step-{n}")
-        checkpoint.prune(tmp_path, 2, frozenset({"step-1"}))
-        assert sorted(p.name for p in tmp_path.iterdir()) == ["step-1", "step-4", "step-5"]
+        names = []
+        for n in (0, 1, 2, 2, 2, 3):
+            names.append(checkpoint.name_for(tmp_path, n))
+            self.saved(tmp_path / names[-1])
+        assert names[2:] == ["step-00000002", "step-00000002-01", "step-00000002-02", "step-00000003"]
+        assert checkpoint.newest_first(tmp_path) == names[::-1]
+        (tmp_path / "notes").mkdir()
+        checkpoint.prune(tmp_path, 2, frozenset({"step-00000001"}))
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["notes", "step-00000001", *names[-2:]]
 
 
 class TestDevice:

@@ -173,7 +173,7 @@ def test_of_several_workers_on_one_run_one_wins(images):
     run = nt.start(recipe(images, epochs=500))
     state = until(run, lambda s: s.status == "running")
     second = subprocess.run(
-        [sys.executable, "-m", "nbtransfer.jobs.worker", str(run.paths.root), "2"],
+        [sys.executable, "-m", "nbtransfer.jobs.worker", str(run.paths.root)],
         env=worker_environment(),
         timeout=60,
         check=False,

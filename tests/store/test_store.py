@@ -154,30 +154,51 @@ class TestLock:
 
 class TestInbox:
     def test_commands_come_in_the_order_they_were_sent(self, tmp_path):
+        assert not inbox.has_any(tmp_path)
         sent = [inbox.send(tmp_path, "dance", tempo=n) for n in range(5)]
-        assert list(inbox.take(tmp_path)) == sent
-        assert list(tmp_path.iterdir()) == []
+        assert inbox.has_any(tmp_path)
+        assert inbox.waiting(tmp_path) == sent
+
+    def test_also_when_the_clock_is_set_back(self, tmp_path, monkeypatch):
+        first = inbox.send(tmp_path, "dance")
+        monkeypatch.setattr(inbox.time, "time_ns", lambda: 5)
+        assert [inbox.send(tmp_path, "dance").id > first.id for _ in range(3)] == [True] * 3
 
     def test_a_command_stays_until_it_was_answered(self, tmp_path):
         inbox.send(tmp_path, "stop")
-        waiting = inbox.take(tmp_path)
-        next(waiting)
-        assert len(list(tmp_path.iterdir())) == 1
-        assert next(waiting, None) is None
+        (command,) = inbox.waiting(tmp_path)
+        assert inbox.waiting(tmp_path) == [command]
+        inbox.done(tmp_path, command)
         assert list(tmp_path.iterdir()) == []
 
-    @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"op": 1}', b"\xff\xfe", b" " * (inbox.MOST_BYTES + 1)])
-    def test_junk_is_named_and_removed(self, tmp_path, content):
+    @pytest.mark.parametrize(
+        "content", [b"", b"{", b"[]", b'{"op": 1}', b"\xff\xfe", b" " * (inbox.MOST_BYTES + 1), b"[" * 60_000]
+    )
+    def test_junk_is_named_and_put_aside(self, tmp_path, content):
         (tmp_path / "00.json").write_bytes(content)
-        (junk,) = inbox.take(tmp_path)
+        (junk,) = inbox.waiting(tmp_path)
         assert isinstance(junk, inbox.Junk)
-        assert list(tmp_path.iterdir()) == []
+        inbox.done(tmp_path, junk)
+        assert not inbox.has_any(tmp_path)
+        assert (tmp_path / "junk" / "00.json").read_bytes() == content
+
+    def test_a_command_under_another_name_is_junk(self, tmp_path):
+        command = inbox.send(tmp_path, "stop")
+        (tmp_path / f"{command.id}.json").rename(tmp_path / "1.json")
+        assert isinstance(inbox.waiting(tmp_path)[0], inbox.Junk)
 
     def test_what_is_no_command_file_is_left_alone(self, tmp_path):
         (tmp_path / ".tmp-abc-1.json").write_text("{")
         (tmp_path / "notes.txt").write_text("x")
+        assert not inbox.has_any(tmp_path)
         (tmp_path / "folder.json").mkdir()
-        assert list(inbox.take(tmp_path)) == []
+        (junk,) = inbox.waiting(tmp_path)
+        inbox.done(tmp_path, junk)
+        assert not inbox.has_any(tmp_path)
+
+    def test_a_folder_that_cannot_be_written(self, tmp_path):
+        with pytest.raises(RunError, match="cannot be told to stop"):
+            inbox.send(tmp_path / "gone", "stop")
 
     def test_a_sender_without_a_name(self, tmp_path, monkeypatch):
         def nameless():
