@@ -86,13 +86,12 @@ class Loop:
             raise TaskError("none of the training images can be decoded; restore the files")
         clock = time.monotonic()
         val = yield from self._validate()
-        lr = self._rate(p.batch - 1)[0]
-        if self._diverged(val.loss, lr):
+        if self._diverged(val.loss):
             return
         loss, accuracy = p.meter.loss.item() / p.meter.images, p.meter.correct.item() / p.meter.images
         seconds = p.elapsed + time.monotonic() - clock
         p.judge(val)
-        yield p.epoch_ended(self._phase, loss, accuracy, val, lr, seconds)
+        yield p.epoch_ended(self._phase, loss, accuracy, val, p.lr, seconds)
         yield from self.save()
 
     def _train(self, meter: Meter) -> Events:
@@ -102,8 +101,8 @@ class Loop:
         said_images = meter.images
         for batch in self.data.train.epoch(p.epoch, p.batch):
             yield from failures(batch.failed, self.data.train, "train", self.recipe, p)
-            lr, momentum = self._rate(p.batch)
-            optim.set_rates(self.optimiser, lr, momentum, self._plan)
+            p.lr, momentum = self._rate(p.batch)
+            optim.set_rates(self.optimiser, p.lr, momentum, self._plan)
             if len(batch) >= self._least:
                 draws.begin_step(self.recipe.seed, p.epoch, p.batch)
                 yield from self._learn(batch, meter)
@@ -113,9 +112,9 @@ class Loop:
             if now - said >= SECONDS_BETWEEN_STEPS or p.batch == of:
                 loss = meter.recent_loss()
                 speed = (meter.images - said_images) / max(now - said, 1e-9)
-                yield ev.Step(self._phase, p.epoch + 1, p.batch, of, loss, lr, speed)
+                yield ev.Step(self._phase, p.epoch + 1, p.batch, of, loss, p.lr, speed)
                 said, said_images = now, meter.images
-                if self._diverged(loss, lr):
+                if self._diverged(loss):
                     return
             if p.batch < of and self.due() and meter.loss.isfinite():
                 yield from self.save()
@@ -178,13 +177,13 @@ class Loop:
             raise TaskError("none of the validation images can be decoded; restore the files")
         return val
 
-    def _diverged(self, loss: float, lr: float) -> bool:
+    def _diverged(self, loss: float) -> bool:
         """Note a loss that is no finite number: what comes after it is of no use."""
         if math.isfinite(loss):
             return False
         peak = self.course.lr(self.progress.phase)
         advice = f"start again with a smaller lr, such as {peak / 10:.1g}"
-        self.progress.failure = f"the loss became {loss} at learning rate {lr:.2g}; {advice}"
+        self.progress.failure = f"the loss became {loss} at learning rate {self.progress.lr:.2g}; {advice}"
         return True
 
 

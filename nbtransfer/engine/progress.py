@@ -62,6 +62,7 @@ class Progress:
     phase, phase_first  the phase at work (-1 before the first), and the whole epochs before it
     epoch, step         whole epochs and steps done
     batch, elapsed      batches done of the epoch at work, and the seconds they took
+    lr                  the learning rate of the head in the last step
     parts               a batch is computed in so many parts because the whole one did not fit into memory
     """
 
@@ -71,6 +72,7 @@ class Progress:
     step: int = 0
     batch: int = 0
     elapsed: float = 0.0
+    lr: float = 0.0
     parts: int = 1
     best_epoch: int = 0
     best_score: Score = WORST

@@ -232,8 +232,9 @@ class TestLive:
 
     def changed(self, small, cache):
         story = Story(replace(small, cache=cache))
-        spread = 1 if cache == "off" else 3  # while activations are computed, it is asked, too
-        assert story.attempt(Wishes(*((spread * count, op, arguments) for count, op, arguments in LIVE)))
+        later = 0 if cache == "off" else 7  # while activations are computed, it is asked, too
+        wishes = [(count + later * max(0, place - 1), op, arguments) for place, (count, op, arguments) in enumerate(LIVE)]
+        assert story.attempt(Wishes(*wishes))
         assert len({change.step for change in story.state.changes}) > 3
         return story
 

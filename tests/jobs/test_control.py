@@ -1,0 +1,150 @@
+"""Runs in real workers: paused, changed, killed and resumed, by one notebook or by several."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+import nbtransfer as nt
+from nbtransfer.engine.freezing import digest
+from nbtransfer.errors import InputError, RunError
+from nbtransfer.jobs.launcher import repeat
+from nbtransfer.store import inbox
+from nbtransfer.store.lock import is_held
+from tests.jobs.test_runs import PATIENCE, elsewhere, recipe, until
+
+
+def long(images, **settings):
+    """Long enough to be interrupted anywhere, and short enough to be carried out twice."""
+    return recipe(images, **{"epochs": 40, "checkpoint_every": 5, "cache": "off", **settings})
+
+
+def bits(run):
+    rows = [replace(row, seconds=0.0) for row in run.history()]
+    return digest(run.model().state_dict().values()), rows
+
+
+def released(run):
+    while is_held(run.paths.lock):
+        time.sleep(0.01)
+
+
+def test_killed_and_resumed_from_another_process(images):
+    made = long(images)
+    run = nt.start(made)
+    for epochs in (2, 9):
+        state = until(run, lambda s, epochs=epochs: len(s.history) >= epochs)
+        os.kill(state.pid, signal.SIGKILL)
+        assert run.wait(5).status == "lost"
+        said = elsewhere("import sys, nbtransfer as nt; print(nt.attach(sys.argv[1]).resume().status)", run.id)
+        assert said.strip() in ("starting", "running")
+    state = run.wait(PATIENCE)
+    assert state.status == "finished", run.log()
+    assert state.attempt == 3
+    assert [row.epoch for row in state.history] == list(range(1, 41))
+    other = nt.start(made)
+    assert other.wait(PATIENCE).status == "finished"
+    assert bits(run) == bits(other)
+    assert run.resume().status == "finished"
+
+
+def test_pause_and_resume(images):
+    run = nt.start(long(images, epochs=500))
+    until(run, lambda s: len(s.history) >= 1)
+    state = run.pause()
+    assert state.status == "paused"
+    assert state.message.startswith("paused by ")
+    seen = state.seq
+    time.sleep(0.3)
+    assert run.state.seq == seen
+    assert run.checkpoint().seq > seen
+    assert run.resume().status == "running"
+    until(run, lambda s: s.seq > seen + 5)
+    assert run.stop().status in ("stopping", "stopped")
+    state = run.wait(PATIENCE)
+    assert state.status == "stopped"
+    with pytest.raises(RunError, match="is stopped, so there is nothing to pause; resume it first"):
+        run.pause()
+
+
+def test_a_long_pause_gives_the_memory_back(images, monkeypatch):
+    monkeypatch.setenv("NBTRANSFER_PAUSE_SECONDS", "0.2")
+    run = nt.start(long(images, epochs=500))
+    until(run, lambda s: len(s.history) >= 1)
+    run.pause()
+    released(run)
+    assert run.state.status == "paused"
+    assert "give its memory back" in run.state.message
+    with pytest.raises(RunError, match="is paused, so there is nothing to set_lr"):
+        run.set_lr(0.1)
+    done = len(run.history())
+    run.resume()
+    until(run, lambda s: len(s.history) > done)
+    run.pause()
+    released(run)
+    run.stop()
+    assert run.wait(PATIENCE).status == "stopped"
+    assert run.model().classes == ("blue", "green", "red")
+
+
+def test_changes_from_two_notebooks(images):
+    """In order, each answered once, none made without knowing of the other's; both see who did what."""
+    run = nt.start(long(images, epochs=500))
+    until(run, lambda s: len(s.history) >= 1)
+    assert run.freeze("stem", "stage2").plan.summary.endswith("learn: stage3, stage4, conv5")
+    seen = run.state.seq
+    elsewhere("import sys, nbtransfer as nt; nt.attach(sys.argv[1]).set_lr(0.005)", run.id)
+    inbox.send(run.paths.control, "thaw", seen=seen, layers=["stage2"])
+    state = until(run, lambda s: len(s.commands) >= 3)
+    assert [(c.op, c.accepted) for c in state.commands] == [("freeze", True), ("set_lr", True), ("thaw", False)]
+    assert "has changed the run meanwhile (set_lr {'lr': 0.005})" in state.commands[2].message
+    assert state.commands[0].sender != state.commands[1].sender
+    run.thaw("stage2", lr=0.5)
+    with pytest.raises(RunError, match="refuses to set_epochs: 1 epochs are fewer than have begun"):
+        run.set_epochs(1)
+    with pytest.raises(InputError, match="no layer of shufflenet_v2_x0_5 is called 'layer9'"):
+        run.freeze("layer9")
+    with pytest.raises(InputError, match="use a number above 0"):
+        run.set_lr(0)
+    state = run.set_epochs(len(run.history()) + 3)
+    assert run.wait(PATIENCE).status == "finished"
+    assert set(run.receipt()) >= {"stem.conv1.0"}
+    again = repeat(run)
+    assert again.wait(PATIENCE).status == "finished", again.log()
+    assert bits(again) == bits(run)
+
+
+def test_what_was_acknowledged_survives_a_kill(images):
+    run = nt.start(long(images, epochs=60, checkpoint_every=10**6))
+    until(run, lambda s: len(s.history) >= 1)
+    state = run.freeze("stem")
+    os.kill(state.pid, signal.SIGKILL)
+    assert run.wait(5).status == "lost"
+    run.resume()
+    state = until(run, lambda s: s.status == "running")
+    assert [change.op for change in state.changes] == ["freeze"]
+    assert run.wait(PATIENCE).status == "finished"
+    assert run.receipt()["stem.conv1.0"].startswith("unchanged during ft from step")
+
+
+def test_two_that_resume_at_once(images):
+    run = nt.start(long(images, epochs=500))
+    state = until(run, lambda s: len(s.history) >= 1)
+    os.kill(state.pid, signal.SIGKILL)
+    run.wait(5)
+    code = "import sys, nbtransfer as nt; nt.attach(sys.argv[1]).resume()"
+    others = [threading.Thread(target=elsewhere, args=(code, run.id)) for _ in range(2)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join()
+    state = until(run, lambda s: s.status == "running" and s.attempt == 2)
+    done = len(state.history)
+    until(run, lambda s: len(s.history) > done + 2)
+    run.stop()
+    assert run.wait(PATIENCE).attempt == 2
