@@ -32,7 +32,7 @@ _NAME = re.compile(r"step-\d{8,}(-\d\d)?")
 def save(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
     """Write tensors and facts to `folder`, replacing what is there."""
     draft = atomic.temporary_beside(folder)
-    draft.mkdir(mode=0o700, parents=True)
+    draft.mkdir(mode=0o700)  # not its parents: a run whose folder was removed must not bring it back
     try:
         _write({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, draft / TENSORS)
         digest = file_digest(draft / TENSORS)

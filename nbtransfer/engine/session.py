@@ -19,7 +19,7 @@ from nbtransfer.engine import checkpoint, data, device, model, optim, precision,
 from nbtransfer.engine.activations import CachedBatches
 from nbtransfer.engine.caching import BoundaryCache
 from nbtransfer.engine.control import Attendant, Control, Unattended
-from nbtransfer.engine.evaluate import predict_all
+from nbtransfer.engine.evaluate import Predictions, predict
 from nbtransfer.engine.loop import Events, Loop, failures
 from nbtransfer.engine.model import HEAD, TransferModel
 from nbtransfer.engine.probe import Probe
@@ -276,7 +276,9 @@ class Session:
         for split, batches in (("val", self.cache.exact_val()), ("test", self.data.test)):
             if batches is None:
                 continue
-            found = predict_all(self.model, batches, self.device.exactly())
+            found = Predictions()
+            for found in predict(self.model, batches, self.device.exactly()):  # noqa: B007 - the last one counts
+                self.attendant.control.waiting()  # shows that work goes on; what is asked comes too late
             yield from failures(found.failed, batches, split, self.recipe, self.progress)
             if found.labels:
                 result.save_predictions(self.paths, split, found)

@@ -12,9 +12,12 @@ from nbtransfer.core import events as ev
 from nbtransfer.core.course import CHANGES
 from nbtransfer.core.events import Record
 from nbtransfer.core.state import RunState, fold
+from nbtransfer.errors import RunError
 from nbtransfer.store import inbox
+from nbtransfer.store.heartbeat import Heart
 from nbtransfer.store.inbox import Command, Junk
 from nbtransfer.store.journal import JournalReader, JournalWriter
+from nbtransfer.store.log import rotate
 from nbtransfer.store.paths import RunPaths
 
 UNSYNCED = (ev.Step, ev.Computing, ev.ImageSkipped)
@@ -32,17 +35,19 @@ class Desk:
         self.past = RunState()
         self._answered: set[str] = set()
         self._changed: dict[str, Record] = {}
-        for record in JournalReader(paths.events).read():
+        for record in JournalReader(paths.events, passing=0).read():
             self.past = fold([record], self.past)
             self._note(record)
         self._journal = JournalWriter(paths.events, self.past.attempt + 1)
         self._resting_since: float | None = None
         self._patience = float(os.environ.get("NBTRANSFER_PAUSE_SECONDS", PAUSE_SECONDS))
         self.ended_by: str | None = None
+        self._heart = Heart(paths.heartbeat)
         self._reserve()
 
     def write(self, event: ev.Event) -> None:
         """Into the journal; where the disk is full, wait until it is not."""
+        self._beat()
         waited = False
         while True:
             try:
@@ -110,6 +115,10 @@ class Desk:
 
     def _beat(self) -> None:
         """Show that work goes on."""
+        if self._heart.beat():
+            rotate(self._paths)
+            if not self._paths.lock.exists():
+                raise RunError("the run's folder was removed while it went on")
 
     def _reserve(self) -> None:
         """Keep some room on the disk, for saying that there is none left."""

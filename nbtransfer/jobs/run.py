@@ -17,11 +17,11 @@ from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.state import HistoryRow, RunState, fold
-from nbtransfer.core.text import duration, html_table, text_table
+from nbtransfer.core.text import duration, html_table, in_bytes, text_table
 from nbtransfer.errors import RunError
 from nbtransfer.jobs import asking
 from nbtransfer.pretrained.listing import backbone
-from nbtransfer.store import runs
+from nbtransfer.store import log, runs
 from nbtransfer.store.home import home
 from nbtransfer.store.journal import JournalReader
 from nbtransfer.store.lock import is_held
@@ -67,7 +67,7 @@ class Run:
 
     def __init__(self, paths: RunPaths) -> None:
         self.paths = paths
-        self._reader = JournalReader(paths.events)
+        self._reader = JournalReader(paths.events, passing=0)
         self._state = RunState()
         self._recipe: Recipe | None = None
         self._reading = threading.Lock()  # a dashboard's thread and a cell may share one handle
@@ -102,6 +102,8 @@ class Run:
             held, seen = is_held(self.paths.lock), self._state.seq
             self._state = fold(self._reader.read(), self._state)
             left = self._state.waits is not None and self._state.waits.left
+            if held and (quiet := self._stalled()):
+                return replace(self._state, status="stalled", message=quiet)
             if held or self._state.ended or left or not self._is_over():
                 return self._state
             # A worker may have begun or ended between the two looks. Then there is news in the journal: look again.
@@ -145,6 +147,11 @@ class Run:
         """End it after the present step and keep the best model so far. A run that has ended is left alone."""
         return asking.stop(self)
 
+    def kill(self) -> None:
+        """End its worker at once, also one that hangs. What was not on the disk yet is done again after `resume`."""
+        if is_held(self.paths.lock):
+            self.paths.kill.touch(mode=0o600)
+
     def checkpoint(self) -> RunState:
         """Put everything onto the disk after the present step."""
         return asking.ask(self, "checkpoint")
@@ -179,11 +186,7 @@ class Run:
 
     def log(self, lines: int = 40) -> str:
         """The last lines the worker wrote to its log."""
-        try:
-            text = self.paths.log.read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return ""
-        return "\n".join(text.splitlines()[-lines:])
+        return log.tail(self.paths, lines)
 
     def evaluate(self, split: str | None = None) -> Evaluation:
         """Scores of the best model on "val" or "test" (the default where the task has one). Raises RunError before the end."""
@@ -237,6 +240,13 @@ class Run:
         """Nobody holds the lock and there is no last word. A run that has not begun yet gets some time to."""
         return self._state.seq >= 0 or self._last_attempt() is not None or self._age() > START_SECONDS
 
+    def _stalled(self) -> str | None:
+        try:
+            seconds = int(self.paths.stalled.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return None
+        return f"nothing has happened for {duration(seconds)}; the log says where it hangs. kill() ends it, resume() goes on"
+
     def _age(self) -> float:
         try:
             return time.time() - self.paths.spec.stat().st_mtime
@@ -251,12 +261,16 @@ class Run:
             return None
 
     def _how_it_was_lost(self) -> str:
+        self._age()
         attempt = self._last_attempt()
-        if attempt is None:
-            return "the worker is gone without a word; see the log"
+        if attempt is None or (self._state.pid is not None and attempt.get("pid") != self._state.pid):
+            return "the worker is gone without a word; see the log, resume() goes on"
+        if attempt.get("asked"):
+            return "the worker was killed because somebody asked for that; resume() goes on"
         if attempt["signal"]:
-            hint = " (often: out of memory)" if attempt["signal"] == "SIGKILL" else ""
-            return f"the worker was ended by {attempt['signal']}{hint}; see the log"
+            peak = in_bytes(attempt.get("peak_bytes", 0))
+            hint = f" (often: out of memory; it had taken {peak})" if attempt["signal"] == "SIGKILL" else ""
+            return f"the worker was ended by {attempt['signal']}{hint}; see the log, resume() goes on"
         return f"the worker ended with status {attempt['exit']} without a word; see the log"
 
     def __repr__(self) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import faulthandler
 import importlib
 import os
 import platform
@@ -35,6 +36,7 @@ SOMEBODY_ELSE_IS_AT_WORK = os.EX_TEMPFAIL
 def main(folder: str) -> int:
     """Carry out a run; returns the exit status."""
     paths = RunPaths(Path(folder))
+    faulthandler.register(signal.SIGUSR1, all_threads=True)  # the runner asks for this when nothing happens for long
     lock = RunLock(paths.lock)
     if not lock.acquire():
         return SOMEBODY_ELSE_IS_AT_WORK

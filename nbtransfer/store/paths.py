@@ -19,8 +19,11 @@ class RunPaths:
     checkpoints/      what a run needs to go on; written by the worker
     snapshots/        the model at the end of each phase; written by the worker
     result/           the model, its scores, predictions and receipt; written by the worker
+    heartbeat         touched by the worker while it gets on
+    stalled           seconds without a heartbeat, when they are too many; written by the runner
+    kill              a wish that the runner end its worker; written by anyone who may, removed by the runner
     reserve           room on the disk for saying that it is full; held by the worker
-    log.txt           standard output and error of runner and worker
+    log.txt           standard output and error of runner and worker; log.1.txt is what was before
     """
 
     root: Path
@@ -64,6 +67,22 @@ class RunPaths:
     @property
     def result(self) -> Path:
         return self.root / "result"
+
+    @property
+    def heartbeat(self) -> Path:
+        return self.root / "heartbeat"
+
+    @property
+    def stalled(self) -> Path:
+        return self.root / "stalled"
+
+    @property
+    def kill(self) -> Path:
+        return self.root / "kill"
+
+    @property
+    def old_log(self) -> Path:
+        return self.root / "log.1.txt"
 
     @property
     def reserve(self) -> Path:

@@ -11,6 +11,7 @@ from nbtransfer.store.journal import JournalReader
 from nbtransfer.store.paths import RunPaths
 
 MOST_POINTS = 2000
+BYTES_OF_A_STEP = 150
 
 
 class Series:
@@ -21,7 +22,8 @@ class Series:
     """
 
     def __init__(self, paths: RunPaths) -> None:
-        self._reader = JournalReader(paths.events)
+        # Of a journal that is long already, no more lines are read than a chart has use for.
+        self._reader = JournalReader(paths.events, passing=max(1, _size(paths) // (MOST_POINTS * 5 * BYTES_OF_A_STEP)))
         self.points: list[tuple[float, float | None]] = []
         self.generation = 0
         self._every, self._seen = 1, 0
@@ -29,6 +31,7 @@ class Series:
     def read(self) -> None:
         """Take in what the worker has said since the last call."""
         self.add(self._reader.read())
+        self._reader.passing = 1
 
     def add(self, records: Iterable[Record]) -> None:
         """Take in these records."""
@@ -46,6 +49,13 @@ class Series:
             if len(self.points) > MOST_POINTS:
                 self.points, self._every = self.points[1::2], self._every * 2
                 self.generation += 1
+
+
+def _size(paths: RunPaths) -> int:
+    try:
+        return paths.events.stat().st_size
+    except OSError:
+        return 0
 
 
 def figures(value: float) -> float | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -148,3 +150,44 @@ def test_two_that_resume_at_once(images):
     until(run, lambda s: len(s.history) > done + 2)
     run.stop()
     assert run.wait(PATIENCE).attempt == 2
+
+
+def test_one_that_hangs_is_noticed_and_can_be_killed(images, monkeypatch):
+    monkeypatch.setenv("NBTRANSFER_STALL_SECONDS", "1.5")
+    run = nt.start(long(images, epochs=500))
+    state = until(run, lambda s: len(s.history) >= 1)
+    os.kill(state.pid, signal.SIGSTOP)
+    state = until(run, lambda s: s.status == "stalled")
+    assert "nothing has happened for" in state.message
+    os.kill(state.pid, signal.SIGCONT)
+    until(run, lambda s: s.status == "running")
+    assert "most recent call first" in run.log(500)  # the stacks of its threads
+    os.kill(state.pid, signal.SIGSTOP)
+    until(run, lambda s: s.status == "stalled")
+    run.kill()
+    state = until(run, lambda s: s.status == "lost" and "asked" in s.message)
+    run.resume()
+    until(run, lambda s: s.status == "running" and s.attempt == 2)
+    run.stop()
+    assert run.wait(PATIENCE).status == "stopped"
+
+
+def test_a_crash_in_native_code_is_told(images):
+    run = nt.start(long(images, epochs=500))
+    state = until(run, lambda s: len(s.history) >= 1)
+    os.kill(state.pid, signal.SIGSEGV)
+    state = until(run, lambda s: s.status == "lost" and "SIGSEGV" in s.message)
+    assert "Segmentation fault" in run.log(500)
+
+
+def test_a_folder_that_is_removed_while_it_runs(images):
+    run = nt.start(long(images, epochs=500))
+    state = until(run, lambda s: len(s.history) >= 1)
+    shutil.rmtree(run.paths.root, ignore_errors=True)
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{state.pid}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    with pytest.raises(RunError, match="is gone; its folder was removed"):
+        _ = run.state
+    assert nt.runs() == ()
