@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from nbtransfer.engine.inference import predict as predict
     from nbtransfer.errors import NbTransferError as NbTransferError
     from nbtransfer.jobs.launcher import start as start
+    from nbtransfer.jobs.listing import list_runs as runs  # noqa: F401
     from nbtransfer.jobs.run import Run as Run
     from nbtransfer.jobs.run import attach as attach
-    from nbtransfer.jobs.run import list_runs as runs  # noqa: F401
     from nbtransfer.pretrained.listing import backbone as backbone
     from nbtransfer.pretrained.listing import backbones as backbones
     from nbtransfer.store.caches import caches as caches
@@ -59,7 +59,7 @@ _HOMES = {
     "dashboard": "ui.dashboard:dashboard",
     "load_model": "engine.export:load",
     "predict": "engine.inference:predict",
-    "runs": "jobs.run:list_runs",
+    "runs": "jobs.listing:list_runs",
     "start": "jobs.launcher:start",
 }
 

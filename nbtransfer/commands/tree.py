@@ -21,7 +21,8 @@ from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.text import counted, in_bytes, nearest
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.jobs.launcher import start as start_run
-from nbtransfer.jobs.run import Run, list_runs
+from nbtransfer.jobs.listing import list_runs
+from nbtransfer.jobs.run import Run
 from nbtransfer.pretrained.listing import backbone, backbones
 from nbtransfer.store.caches import caches, clear
 from nbtransfer.ui.progress import ending, watch

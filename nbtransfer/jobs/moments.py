@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.text import nearest
 from nbtransfer.errors import InputError, NbTransferError, RunError
-from nbtransfer.jobs.run import Run, attach, list_runs
+from nbtransfer.jobs.listing import list_runs
+from nbtransfer.jobs.run import Run, attach
 from nbtransfer.pretrained.listing import backbone
 from nbtransfer.store import runs
 

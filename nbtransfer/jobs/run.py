@@ -22,7 +22,6 @@ from nbtransfer.errors import RunError
 from nbtransfer.jobs import asking
 from nbtransfer.pretrained.listing import backbone
 from nbtransfer.store import log, runs
-from nbtransfer.store.home import home
 from nbtransfer.store.journal import JournalReader
 from nbtransfer.store.lock import is_held
 from nbtransfer.store.paths import RunPaths
@@ -283,33 +282,3 @@ class Run:
 def attach(run_id: str) -> Run:
     """A handle on a run that was started anywhere, by its id or an unambiguous part of its beginning or end."""
     return Run(runs.open_run(run_id))
-
-
-class RunList(tuple[Run, ...]):
-    """Runs, newest first; prints as a table."""
-
-    __slots__ = ()
-    _HEADER = ("run", "state", "task", "backbone", "strategy", "epochs", "val accuracy")
-
-    def _rows(self) -> Iterator[tuple[object, ...]]:
-        for run in self:
-            try:
-                state, plain = run.state, runs.read_spec(run.paths)["recipe"]
-            except RunError:
-                yield run.id, "unreadable", "–", "–", "–", "–", "–"
-                continue
-            strategy = plain["strategy"] if isinstance(plain["strategy"], str) else plain["strategy"]["name"]
-            best = f"{state.best.val_accuracy:.3f}" if state.best else "–"
-            done = f"{len(state.history)}/{state.epochs}" if state.epochs else "–"
-            yield run.id, state.status, plain["task"]["name"], plain["backbone"], strategy, done, best
-
-    def __repr__(self) -> str:
-        return text_table(self._HEADER, self._rows()) if self else "no runs yet"
-
-    def _repr_html_(self) -> str:
-        return html_table(self._HEADER, self._rows())
-
-
-def list_runs() -> RunList:
-    """All runs under the home folder, newest first."""
-    return RunList(Run(RunPaths(home() / "runs" / run_id)) for run_id in runs.list_ids())

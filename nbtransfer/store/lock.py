@@ -7,10 +7,13 @@ descriptor of the file is closed in the holding process, so the holder opens the
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
 from pathlib import Path
+
+from nbtransfer.errors import RunError
 
 
 class RunLock:
@@ -25,7 +28,8 @@ class RunLock:
         while True:
             try:
                 fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except OSError as error:
+                _check_supported(error)
                 if time.monotonic() >= deadline:
                     return False
                 time.sleep(0.02)
@@ -44,9 +48,17 @@ def is_held(path: Path) -> bool:
         return False
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
+        _check_supported(error)
         return True
     else:
         return False
     finally:
         os.close(descriptor)
+
+
+def _check_supported(error: OSError) -> None:
+    if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+        raise RunError(
+            f"this disk has no file locks ({error.strerror}); set NBTRANSFER_HOME to a folder on a local disk"
+        ) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import signal
@@ -15,12 +17,14 @@ from hypothesis import strategies as st
 
 from nbtransfer.core import events as ev
 from nbtransfer.core.recipe import Recipe
+from nbtransfer.core.state import fold
 from nbtransfer.core.task import Sample, TaskCard
 from nbtransfer.errors import RunError
-from nbtransfer.store import atomic, inbox, runs
+from nbtransfer.store import atomic, inbox, journal, log, runs
 from nbtransfer.store.home import private_folder
 from nbtransfer.store.journal import JournalReader, JournalWriter
 from nbtransfer.store.lock import RunLock, is_held
+from nbtransfer.store.paths import RunPaths
 
 
 def recipe(source="a/1.png", **settings):
@@ -150,6 +154,73 @@ class TestLock:
         lock = RunLock(path)
         assert lock.acquire(patience=0)
         lock.release()
+
+
+class TestLongJournals:
+    def written(self, path):
+        """1,000 steps in 10 epochs, with garbage in between."""
+        writer = JournalWriter(path, 1)
+        for number in range(1000):
+            writer.append(ev.Step("ft", 1, number, 1000, 0.5, 0.1, 20.0))
+            if number % 100 == 99:
+                writer.append(ev.Warned(str(number)))
+        writer.close()
+        return path
+
+    def test_what_is_out_of_date_is_passed_over(self, tmp_path):
+        path = self.written(tmp_path / "events.jsonl")
+        reader = JournalReader(path, passing=0)
+        records = list(reader.read())
+        assert reader.parsed == len(records) == 20
+        assert [r.event.step for r in records[::2]] == list(range(99, 1000, 100))
+        whole = list(JournalReader(path).read())
+        assert len(whole) == 1010
+        assert fold(records) == fold(whole)
+
+    def test_a_sample_of_them(self, tmp_path):
+        reader = JournalReader(self.written(tmp_path / "events.jsonl"), passing=10)
+        assert 20 < len(list(reader.read())) < 130
+
+    def test_a_line_without_an_end_takes_bounded_memory(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(journal, "LONGEST_LINE", 1 << 20)
+        path = self.written(tmp_path / "events.jsonl")
+        with path.open("ab") as stream:
+            stream.write(b"x" * (5 << 20) + b"\n")
+        writer = JournalWriter(path, 2)
+        writer.append(ev.Warned("after"))
+        reader = JournalReader(path)
+        records = list(reader.read())
+        assert records[-1].event.message == "after"
+        assert records[-1].seq == 1010
+        assert 1 <= reader.skipped <= 6
+
+
+class TestLog:
+    def test_it_is_rotated_and_read_across(self, tmp_path):
+        code = (
+            "import sys, os; from pathlib import Path; from nbtransfer.store.paths import RunPaths;"
+            "from nbtransfer.store.log import rotate; paths = RunPaths(Path(sys.argv[1]));"
+            "[(print('line', n, 'x' * 90, flush=True), rotate(paths, 1000)) for n in range(25)]"
+        )
+        paths = RunPaths(tmp_path)
+        with paths.log.open("ab") as stream:
+            subprocess.run([sys.executable, "-c", code, str(tmp_path)], stdout=stream, stderr=stream, check=True)
+        assert paths.log.stat().st_size < 1100
+        assert paths.old_log.stat().st_size < 1200
+        lines = log.tail(paths, 8).splitlines()
+        assert [line.split()[1] for line in lines] == [str(n) for n in range(17, 25)]
+
+
+def test_a_disk_without_locks(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    lock = RunLock(tmp_path / "lock")
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    for look in (lock.acquire, lambda: is_held(tmp_path / "lock")):
+        with pytest.raises(RunError, match="has no file locks .*; set NBTRANSFER_HOME to a folder on a local disk"):
+            look()
+    lock.release()
 
 
 class TestInbox:
