@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nbtransfer.engine.export import load as load_model  # noqa: F401
     from nbtransfer.engine.inference import predict as predict
     from nbtransfer.errors import NbTransferError as NbTransferError
+    from nbtransfer.jobs.launcher import repeat as repeat
     from nbtransfer.jobs.launcher import start as start
     from nbtransfer.jobs.listing import list_runs as runs  # noqa: F401
     from nbtransfer.jobs.run import Run as Run
@@ -59,6 +60,7 @@ _HOMES = {
     "dashboard": "ui.dashboard:dashboard",
     "load_model": "engine.export:load",
     "predict": "engine.inference:predict",
+    "repeat": "jobs.launcher:repeat",
     "runs": "jobs.listing:list_runs",
     "start": "jobs.launcher:start",
 }

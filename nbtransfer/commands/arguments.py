@@ -81,6 +81,14 @@ def recipe(p: argparse.ArgumentParser) -> None:
     given(p, "--augment", nargs="*", metavar="NAME", help=f"any of {', '.join(AUGMENTATIONS)}; nothing for none")
 
 
+def changes(p: argparse.ArgumentParser) -> None:
+    """What to change about a run while it goes on."""
+    given(p, "--freeze", nargs="+", metavar="LAYER", help="layers that learn no longer, as globs")
+    given(p, "--thaw", nargs="+", metavar="LAYER", help="layers that learn from now on, as globs")
+    given(p, "--lr", type=float, help="peak learning rate of the present phase")
+    given(p, "--epochs", type=int, help="length of the run, all phases together")
+
+
 def watching(p: argparse.ArgumentParser) -> None:
     """Whether to stay."""
     p.add_argument("--wait", action="store_true", help="show progress until the run ends")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nbtransfer.commands.parsing import Here
 from nbtransfer.errors import InputError
 from nbtransfer.jobs.run import Run, attach
@@ -18,3 +20,18 @@ def named_run(name: str | None, here: Here) -> Run:
     if not known:
         raise InputError(f"there are no runs in {home()}; start one with `{here.prog} start`")
     return attach(known[0])
+
+
+def run_facts(run: Run) -> dict[str, Any]:
+    """A run as plain data."""
+    state = run.state
+    return {
+        "id": run.id,
+        "status": state.status,
+        "message": state.message,
+        "epoch": len(state.history),
+        "epochs": state.epochs,
+        "best_epoch": state.best.epoch if state.best else None,
+        "val_accuracy": state.best.val_accuracy if state.best else None,
+        "folder": str(run.paths.root),
+    }

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nbtransfer.commands import arguments, choosing, explaining
-from nbtransfer.commands.finding import named_run
+from nbtransfer.commands import arguments, choosing, controlling, explaining
+from nbtransfer.commands.finding import named_run, run_facts
 from nbtransfer.commands.parsing import Command, HelpShown, Here, Outcome, Parser, Place, UsageError, parse
 from nbtransfer.commands.parsing import parser as parser_of
 from nbtransfer.core.codec import dumps
@@ -82,13 +82,13 @@ def launch(recipe: Recipe, here: Here, *, stay: bool) -> Outcome:
     here.say(f"{phases.name} on {card.name}, {counted(phases.epochs, 'epoch')}; {phases.phases[-1].plan.summary(card)}")
     if stay:
         return _waited(run, None, here)
-    return Outcome(run, f"{run.id} started; see `{here.prog} status {run.id}`", _run_facts(run))
+    return Outcome(run, f"{run.id} started; see `{here.prog} status {run.id}`", run_facts(run))
 
 
 def show_runs(args: argparse.Namespace, here: Here) -> Outcome:
     """All runs, newest first."""
     found = list_runs()
-    return Outcome(found, repr(found), [_run_facts(run) for run in found])
+    return Outcome(found, repr(found), [run_facts(run) for run in found])
 
 
 def show_caches(args: argparse.Namespace, here: Here) -> Outcome:
@@ -115,16 +115,7 @@ def status(args: argparse.Namespace, here: Here) -> Outcome:
     parts += [f"left out {s.source} ({s.split}): {s.reason}" for s in state.skipped]
     if state.receipt and state.receipt.frozen:
         parts.append(f"frozen layers unchanged, checked: {state.receipt.unchanged} of {state.receipt.frozen}")
-    return Outcome(run, "\n".join(parts), {**_run_facts(run), "history": run.history().to_dicts()}, ok=_is_well(run))
-
-
-def stop(args: argparse.Namespace, here: Here) -> Outcome:
-    """Stop a run after its present step and keep the best model so far."""
-    run = named_run(args.run, here)
-    state = run.stop()
-    if state.ended or state.status == "lost":
-        return Outcome(run, f"{run.id} has ended already: {ending(state)}", _run_facts(run))
-    return Outcome(run, f"{run.id} will stop after this step", _run_facts(run))
+    return Outcome(run, "\n".join(parts), {**run_facts(run), "history": run.history().to_dicts()}, ok=_is_well(run))
 
 
 def wait(args: argparse.Namespace, here: Here) -> Outcome:
@@ -134,13 +125,13 @@ def wait(args: argparse.Namespace, here: Here) -> Outcome:
 
 def _waited(run: Run, timeout: float | None, here: Here) -> Outcome:
     state = here.watch(run, timeout)
-    return Outcome(run, f"{run.id} {ending(state)}", _run_facts(run), ok=_is_well(run))
+    return Outcome(run, f"{run.id} {ending(state)}", run_facts(run), ok=_is_well(run))
 
 
 def attach_run(args: argparse.Namespace, here: Here) -> Outcome:
     """A run started anywhere, with the dashboard on it."""
     run = named_run(args.run, here)
-    return Outcome(run, repr(run), _run_facts(run), view=_dashboard(here, run))
+    return Outcome(run, repr(run), run_facts(run), view=_dashboard(here, run))
 
 
 def show_dashboard(args: argparse.Namespace, here: Here) -> Outcome:
@@ -213,20 +204,6 @@ def _is_well(run: Run) -> bool:
     return run.state.status not in ("failed", "lost")
 
 
-def _run_facts(run: Run) -> dict[str, Any]:
-    state = run.state
-    return {
-        "id": run.id,
-        "status": state.status,
-        "message": state.message,
-        "epoch": len(state.history),
-        "epochs": state.epochs,
-        "best_epoch": state.best.epoch if state.best else None,
-        "val_accuracy": state.best.val_accuracy if state.best else None,
-        "folder": str(run.paths.root),
-    }
-
-
 NOTEBOOK: tuple[Place, ...] = ("notebook",)
 TREE: tuple[Command, ...] = (
     Command("dashboard", show_dashboard, "the live dashboard; without any command, too", (), NOTEBOOK),
@@ -245,7 +222,19 @@ TREE: tuple[Command, ...] = (
     Command("status", status, "one run: where it is, its epochs, its scores", (arguments.run,), gives="text"),
     Command("attach", attach_run, "a run started anywhere, with the dashboard on it", (arguments.run,), NOTEBOOK),
     Command("wait", wait, "show a run's progress until it ends", (arguments.run, arguments.timeout), gives="nothing"),
-    Command("stop", stop, "stop a run and keep its best model", (arguments.run,), gives="text"),
+    Command("pause", controlling.pause, "let a run rest, with everything on the disk", (arguments.run,), gives="text"),
+    Command("resume", controlling.resume, "let a run go on: paused, stopped, failed or lost", (arguments.run,), gives="text"),
+    Command("stop", controlling.stop, "stop a run and keep its best model", (arguments.run,), gives="text"),
+    Command("kill", controlling.kill, "end a worker that hangs; resume goes on", (arguments.run,), gives="text"),
+    Command("checkpoint", controlling.checkpoint, "put everything onto the disk now", (arguments.run,), gives="text"),
+    Command(
+        "change",
+        controlling.change,
+        "change a run while it goes on: layers, learning rate, length",
+        (arguments.run, arguments.changes),
+        gives="text",
+    ),
+    Command("repeat", controlling.repeat_run, "a run that does what another one did, changes included", (arguments.run,)),
     Command("log", log, "the last lines of a run's log", (arguments.run, arguments.lines), gives="text"),
     Command("explain", explaining.explain, "where in its images a run found its answers", (arguments.explain,)),
     Command("export", export, "write the best model of a run to a folder", (arguments.folder, arguments.run)),

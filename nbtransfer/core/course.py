@@ -13,9 +13,11 @@ from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe, Solver
 from nbtransfer.core.strategy import Phase, Strategy
+from nbtransfer.core.tree import layers_of, plan_of
 from nbtransfer.errors import InputError, PlanError
 
-CHANGES = ("freeze", "thaw", "set_lr", "set_epochs")
+CHANGES = ("freeze", "thaw", "replan", "set_lr", "set_epochs")
+PLANNING = ("freeze", "thaw", "replan")
 """What alters the course. What else can be asked of a run (pause, resume, stop, checkpoint) leaves its numbers as they are."""
 
 
@@ -25,6 +27,7 @@ class Change:
 
     freeze      layers            they are frozen from now on, in later phases too
     thaw        layers, lr        they learn from now on, `lr` times as fast as the head (None: as their plan says)
+    replan      frozen            nodes of the layer tree: just what they hold is frozen from now on, in later phases too
     set_lr      lr                the peak learning rate of this phase; its schedule goes on from where it is
     set_epochs  epochs            the length of the run, all phases together; its last phase gets longer or shorter
     stop                          the run ends here (only in a history that is repeated)
@@ -103,9 +106,13 @@ class Course:
 
     def _replanned(self, index: int, change: Change) -> Phase:
         """A phase with layers frozen or thawed. Its learning rate stays, unless there was none because it was solved."""
-        phase, layers = self.phases[index], tuple(change.arguments["layers"])
-        lr = change.arguments.get("lr")
-        plan = phase.plan.freeze(*layers) if change.op == "freeze" else phase.plan.thaw(*layers, lr=lr)
+        phase, given = self.phases[index], change.arguments
+        if change.op == "replan":
+            plan = plan_of(self.card, layers_of(self.card, given["frozen"]), like=phase.plan)
+        elif change.op == "thaw":
+            plan = phase.plan.thaw(*given["layers"], lr=given.get("lr"))
+        else:
+            plan = phase.plan.freeze(*given["layers"])
         plan.resolve(self.card)
         return replace(phase, plan=plan, lr=phase.lr if self.solver(index) else self.lr(index))
 
@@ -123,6 +130,11 @@ def check(op: str, arguments: dict[str, Any]) -> None:
             raise InputError(f"{op} needs the names of layers or stages, not {layers!r}")
         _no_others(op, arguments, {"layers"} | ({"lr"} if op == "thaw" else set()))
         FreezePlan().thaw("*", lr=_number(arguments.get("lr")) if arguments.get("lr") is not None else None)
+    elif op == "replan":
+        frozen = arguments.get("frozen")
+        if frozen != [] and not _names(frozen):
+            raise InputError(f"replan needs the names of what is to be frozen, not {frozen!r}")
+        _no_others(op, arguments, {"frozen"})
     elif op == "set_lr":
         lr = _number(arguments.get("lr"))
         _no_others(op, arguments, {"lr"})

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import torch
 
 from nbtransfer.core import events as ev
-from nbtransfer.core.course import Change, Course, merged
+from nbtransfer.core.course import PLANNING, Change, Course, merged
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.repeat import Repeat
 from nbtransfer.core.state import RunState
@@ -225,7 +225,7 @@ class Session:
         """Change the course from the next step on; raises an InputError when that cannot be."""
         p = self.progress
         self.course.apply(change, begun=p.epoch - p.phase_first + (p.batch > 0))
-        if change.op in ("freeze", "thaw"):
+        if change.op in PLANNING:
             self._follow_new_plan()
         yield ev.Planned(self._phase_plans())
 

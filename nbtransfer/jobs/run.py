@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtransfer.core.codec import from_plain
-from nbtransfer.core.course import check
+from nbtransfer.core.course import Course, check
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.state import HistoryRow, RunState, fold
 from nbtransfer.core.text import duration, html_table, in_bytes, text_table
+from nbtransfer.core.tree import cover, frozen_in
 from nbtransfer.errors import RunError
 from nbtransfer.jobs import asking
 from nbtransfer.pretrained.listing import backbone
@@ -173,6 +174,22 @@ class Run:
     def set_epochs(self, epochs: int) -> RunState:
         """Another length of the run, all phases together: its last phase gets longer or shorter. Raises like `freeze`."""
         return self._changed("set_epochs", epochs=epochs)
+
+    @property
+    def plan(self) -> FreezePlan:
+        """The freeze plan in force now; before the first phase and after the last one, that of the nearest."""
+        state = self.state
+        course = Course(self.recipe, backbone(self.recipe.backbone))
+        for change in state.changes:
+            if change.op != "stop":
+                course.apply(change)
+        names = [phase.name for phase in course.phases]
+        return course.phases[names.index(state.phase) if state.phase in names else 0].plan
+
+    def replan(self, plan: FreezePlan) -> RunState:
+        """Let just those layers learn that do under `plan`, from the next step on and in later phases. Raises like `freeze`."""
+        card = backbone(self.recipe.backbone)
+        return self._changed("replan", frozen=list(cover(card, frozen_in(card, plan))))
 
     def _replanned(self, op: str, layers: tuple[str, ...], **arguments: Any) -> RunState:
         names = FreezePlan().freeze(*layers)

@@ -15,7 +15,7 @@ from nbtransfer.core.strategy import STRATEGIES
 from nbtransfer.core.task import SPLITS
 from nbtransfer.core.text import scaled
 from nbtransfer.core.tree import frozen_in
-from nbtransfer.errors import NbTransferError, RunError
+from nbtransfer.errors import InputError, NbTransferError, RunError
 from nbtransfer.jobs import warm
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.jobs.launcher import start
@@ -56,6 +56,7 @@ class Dashboard(TreePart, RunPart, ComparePart, Panel):
         self.draft = draft
         self._ops = {
             "data": self.choose_data, "choose": self.choose, "start": self.start, "stop": self.stop_run, "touch": self.touch,
+            "pause": self.pause_run, "resume": self.resume_run, "replan": self.replan_run,
             "moments": self.moments, "explain": self.explain,
         }  # fmt: skip
         self._ending = Ending(report_after)
@@ -97,6 +98,13 @@ class Dashboard(TreePart, RunPart, ComparePart, Panel):
             self.pictures = []
             self.watch_run(run)
         return run.id
+
+    def replan_run(self) -> str:
+        """Let the layers ticked, and no others, learn in the run shown from its next step on; returns its status then."""
+        run = self._shown()
+        if run.recipe.backbone != self._card.name:
+            raise InputError(f"run {run.id} has other shared layers, {run.recipe.backbone}; choose these to change it")
+        return run.replan(self.plan).status
 
     def touch(self) -> None:
         """Somebody is looking."""

@@ -15,6 +15,7 @@ from nbtransfer.ui.pictures import data_url, worst_first
 from nbtransfer.ui.series import figures
 
 MISTAKES = 8
+MOST_COMMANDS = 10
 MOST_CELLS = 20
 """Classes beyond which a confusion matrix cannot be read; per-class scores are shown alone then."""
 
@@ -27,6 +28,7 @@ def described(run: Run, state: RunState) -> dict[str, Any]:
         "status": state.status,
         "ended": state.over,
         "message": state.message,
+        "backbone": run.recipe.backbone,
         "recipe": f"{run.task.name} · {run.recipe.backbone} · {run.recipe.strategy_name}",
         "phase": state.phase,
         "phases": [asdict(phase) for phase in p.phases] if p else [],
@@ -40,6 +42,7 @@ def described(run: Run, state: RunState) -> dict[str, Any]:
             *state.warnings,
             *(f"left out {s.source} ({s.split}): {s.reason}" for s in state.skipped),
             *_commands(state),
+            *([f"an earlier worker left off at step {state.resumed.step}"] if state.resumed else []),
         ],
     }
 
@@ -60,7 +63,9 @@ def _decisions(state: RunState) -> list[str]:
 
 
 def _commands(state: RunState) -> list[str]:
-    return [f"{c.op or 'junk'} from {c.sender or 'nobody'}: {c.message}" for c in state.commands]
+    shown = state.commands[-MOST_COMMANDS:]
+    asked = (" ".join([c.op or "junk", *(str(value) for value in c.arguments.values())]) for c in shown)
+    return [f"{what} from {c.sender or 'nobody'}: {c.message}" for what, c in zip(asked, shown, strict=True)]
 
 
 def as_row(row: HistoryRow) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`RunMonitor`: a run while it goes on: progress, curves, log, Stop, and what came out."""
+"""`RunMonitor`: a run while it goes on: progress, curves, log, buttons, and what came out."""
 
 from __future__ import annotations
 
@@ -104,14 +104,25 @@ class RunPart(traitlets.HasTraits):
             self._log_stamp, self.log = stamp, self._run.log(LOG_LINES)
 
     def stop_run(self) -> str:
-        """Ask the worker to stop; returns the run's status before that."""
+        """Ask the worker to stop; returns the run's status then."""
+        return self._shown().stop().status
+
+    def pause_run(self) -> str:
+        """Let the run rest; returns its status then."""
+        return self._shown().pause().status
+
+    def resume_run(self) -> str:
+        """Let the run go on; returns its status then."""
+        return self._shown().resume().status
+
+    def _shown(self) -> Run:
         if self._run is None:
-            raise InputError("there is no run to stop; start one first")
-        return self._run.stop().status
+            raise InputError("there is no run here; start one first")
+        return self._run
 
 
 class RunMonitor(RunPart, Panel):
-    """A run, live: progress with the time left, curves, log, a Stop button, and the result.
+    """A run, live: progress with the time left, curves, log, buttons to pause, resume and stop it, and the result.
 
     It can be made for a run that has ended too. A while after the run has ended and nobody has touched it any more
     (`report_after` seconds, None for never), it turns into a report that is saved with the notebook.
@@ -121,7 +132,7 @@ class RunMonitor(RunPart, Panel):
 
     def __init__(self, run: Run, *, report_after: float | None = 120.0, **traits: Any) -> None:
         super().__init__(**traits)
-        self._ops = {"stop": self.stop_run, "touch": self.touch}
+        self._ops = {"stop": self.stop_run, "pause": self.pause_run, "resume": self.resume_run, "touch": self.touch}
         self._ending = Ending(report_after)
         self.watch_run(run)
 

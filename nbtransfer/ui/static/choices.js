@@ -52,7 +52,7 @@ export function sharedLayers(view) {
 }
 
 export function layers(view) {
-  const { model } = view;
+  const { model, link } = view;
   const head = () => {
     const classes = Object.keys(model.get("task").counts ?? {}).length;
     return classes * (model.get("card").width + 1);
@@ -63,7 +63,20 @@ export function layers(view) {
     const phases = model.get("phases");
     title.textContent = phases.length > 1 ? `Ticked layers learn in the last phase, ${phases.at(-1).name}.` : "Ticked layers learn.";
   });
-  return section("What may learn", title, tree);
+  const failure = h("p.nbt-problem", { role: "alert" });
+  const apply = h("button.nbt-apply", { type: "button", onclick: press }, "Change the running run");
+
+  function press() {
+    apply.disabled = true;
+    failure.textContent = "";
+    link.request("replan").catch((error) => (failure.textContent = error.message)).finally(() => (apply.disabled = false));
+  }
+
+  view.watch("run", () => {
+    const run = model.get("run");
+    apply.hidden = !isLive(run) || run.backbone !== model.get("card").name || !run.phase;
+  });
+  return section("What may learn", title, tree, apply, failure);
 }
 
 const how = ({ name, epochs, lr, solver }) =>

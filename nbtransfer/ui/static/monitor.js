@@ -5,6 +5,8 @@ import { duration, fill, h, scaled, section } from "./dom.js";
 
 const LIVE = new Set(["created", "queued", "starting", "running", "paused", "stopping", "stalled"]);
 
+const HALTED = new Set(["paused", "stopping", "stalled"]);
+
 /** Whether somebody is at work on the run shown. */
 export const isLive = (run) => LIVE.has(run.status);
 
@@ -49,7 +51,7 @@ const SENTENCES = {
 function where(run, { epoch, left, computing }) {
   const phase = run.phases.find((one) => one.name === run.phase);
   if (run.ended) return [run.message, run.seconds === null ? "" : `It took ${duration(run.seconds)}.`].filter(Boolean).join(". ");
-  if (run.status !== "running" || !phase) return SENTENCES[run.status] ?? "";
+  if (run.status !== "running" || !phase) return SENTENCES[run.status] ?? run.message;
   if (computing) {
     const soon = left == null ? "" : `, about ${duration(left)} left`;
     return `Computing what leaves ${computing.layer}, once: ${computing.done} of ${computing.of} views${soon}.`;
@@ -69,15 +71,17 @@ export function monitor(view) {
   const failure = h("p.nbt-problem", { role: "alert" });
   const log = h("pre.nbt-log", { tabindex: 0, "aria-label": "Last lines of the log" });
   const logged = h("details", {}, h("summary", {}, "Log"), log);
-  const stop = h("button.nbt-stop", { type: "button", onclick: press }, "Stop");
+  const stop = h("button.nbt-stop", { type: "button", onclick: () => press("stop") }, "Stop");
+  const pause = h("button.nbt-pause", { type: "button", onclick: () => press(pausing() ? "pause" : "resume") }, "Pause");
+  const buttons = [pause, stop];
 
-  function press() {
-    stop.disabled = true;
+  /** Whether there is something to pause; else there is something to go on with. */
+  const pausing = () => isLive(model.get("run")) && !HALTED.has(model.get("run").status);
+
+  function press(op) {
+    for (const button of buttons) button.disabled = true;
     failure.textContent = "";
-    link.request("stop").catch((error) => {
-      failure.textContent = error.message;
-      draw();
-    });
+    link.request(op).catch((error) => (failure.textContent = error.message)).finally(draw);
   }
 
   function draw() {
@@ -91,6 +95,9 @@ export function monitor(view) {
     move();
     stop.hidden = !isLive(run);
     stop.disabled = run.status === "stopping";
+    pause.textContent = pausing() ? "Pause" : "Resume";
+    pause.hidden = run.status === "finished" || run.status === "created";
+    pause.disabled = false;
     const learning = run.phases.map((phase) => `${phase.name}: ${scaled(phase.trainable)} of ${scaled(run.total)} parameters learn`);
     facts.textContent = [`${run.id}: ${run.recipe}`, ...learning, run.device].filter(Boolean).join(" · ");
     fill(notes, run.notes.map((note) => h("li", {}, note)));
@@ -102,7 +109,7 @@ export function monitor(view) {
     place.textContent = run.id ? where(run, link.news.progress) : "";
   }
 
-  const whole = section("Run", h("div.nbt-bar", {}, status, bar, stop), place, failure, curves(view), facts, notes, logged);
+  const whole = section("Run", h("div.nbt-bar", {}, status, bar, pause, stop), place, failure, curves(view), facts, notes, logged);
   view.watch("run", draw);
   view.listen("news", move);
   view.watch("log", () => {

@@ -1,0 +1,78 @@
+"""Commands for a run that goes on, or should."""
+
+from __future__ import annotations
+
+import argparse
+
+from nbtransfer.commands.finding import named_run, run_facts
+from nbtransfer.commands.parsing import Here, Outcome, UsageError
+from nbtransfer.core.state import RunState
+from nbtransfer.core.text import counted
+from nbtransfer.jobs.launcher import repeat
+from nbtransfer.jobs.run import Run
+from nbtransfer.ui.progress import ending
+
+
+def pause(args: argparse.Namespace, here: Here) -> Outcome:
+    """Let a run rest after its present step."""
+    run = named_run(args.run, here)
+    return _said(run, run.pause())
+
+
+def resume(args: argparse.Namespace, here: Here) -> Outcome:
+    """Let a run go on from where it was."""
+    run = named_run(args.run, here)
+    state = run.resume()
+    begun = f", from step {state.resumed.step}" if state.resumed and state.status == "running" else ""
+    return Outcome(run, f"{run.id} is {state.status}{begun}", run_facts(run))
+
+
+def stop(args: argparse.Namespace, here: Here) -> Outcome:
+    """Stop a run after its present step and keep the best model so far."""
+    run = named_run(args.run, here)
+    over = run.state.over
+    state = run.stop()
+    said = f"has ended already: {ending(state)}" if over else "will stop after this step"
+    return Outcome(run, f"{run.id} {said}", run_facts(run))
+
+
+def kill(args: argparse.Namespace, here: Here) -> Outcome:
+    """End the worker of a run at once."""
+    run = named_run(args.run, here)
+    run.kill()
+    return Outcome(run, f"the worker of {run.id} will be killed; resume goes on from its newest checkpoint", run_facts(run))
+
+
+def checkpoint(args: argparse.Namespace, here: Here) -> Outcome:
+    """Put everything onto the disk after the present step."""
+    run = named_run(args.run, here)
+    return _said(run, run.checkpoint())
+
+
+def change(args: argparse.Namespace, here: Here) -> Outcome:
+    """Change a run from its next step on; the changes are made in the order freeze, thaw, lr, epochs."""
+    run = named_run(args.run, here)
+    wanted = [name for name in ("freeze", "thaw", "lr", "epochs") if name in args]
+    if not wanted:
+        raise UsageError("say what to change: --freeze LAYER, --thaw LAYER, --lr NUMBER or --epochs NUMBER")
+    if "freeze" in args:
+        run.freeze(*args.freeze)
+    if "thaw" in args:
+        run.thaw(*args.thaw)
+    if "lr" in args:
+        run.set_lr(args.lr)
+    if "epochs" in args:
+        run.set_epochs(args.epochs)
+    state = run.state
+    how = f"; {state.plan.summary}, {state.plan.how}" if state.plan else ""
+    return Outcome(run, f"{run.id}: {counted(len(wanted), 'change')} from the next step on{how}", run_facts(run))
+
+
+def repeat_run(args: argparse.Namespace, here: Here) -> Outcome:
+    """Start a run that does what another one did."""
+    run = repeat(named_run(args.run, here))
+    return Outcome(run, f"{run.id} started; see `{here.prog} status {run.id}`", run_facts(run))
+
+
+def _said(run: Run, state: RunState) -> Outcome:
+    return Outcome(run, f"{run.id} is {state.status}; {state.message or 'everything is on the disk'}", run_facts(run))
