@@ -75,7 +75,7 @@ def test_a_failed_run_gives_status_one(capsys, images):
         (["demo", "--report", "/nowhere/report.html"], "the report cannot be written to /nowhere; give a folder that exists"),
         (["status", "abc"], "there is no run 'abc'"),
         (["frobnicate"], "there is no command 'frobnicate'; choose one of"),
-        (["strat"], "there is no command 'strat'; did you mean 'start' or 'status'?"),
+        (["strat"], "there is no command 'strat'; did you mean 'start'"),
         (["freeze", "layer1"], "'freeze' belongs in a notebook, as %transfer freeze"),
         (["status", "a", "b"], "nbtransfer status does not know what to do with 'b'"),
         (["start"], "the following arguments are required: task; see nbtransfer start --help"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbtransfer.commands.parsing import Here
+from nbtransfer.core.text import shown
 from nbtransfer.errors import InputError
 from nbtransfer.jobs.run import Run, attach
 from nbtransfer.store import runs
@@ -18,7 +19,7 @@ def named_run(name: str | None, here: Here) -> Run:
         return variable if isinstance(variable, Run) else attach(name)
     known = runs.list_ids()
     if not known:
-        raise InputError(f"there are no runs in {home()}; start one with `{here.prog} start`")
+        raise InputError(f"there are no runs in {shown(home())}; start one with `{here.prog} start`")
     return attach(known[0])
 
 

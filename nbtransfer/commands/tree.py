@@ -18,7 +18,7 @@ from nbtransfer.commands.parsing import Command, HelpShown, Here, Outcome, Parse
 from nbtransfer.commands.parsing import parser as parser_of
 from nbtransfer.core.codec import dumps
 from nbtransfer.core.recipe import Recipe
-from nbtransfer.core.text import counted, in_bytes, nearest
+from nbtransfer.core.text import counted, in_bytes, nearest, shown
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.jobs.launcher import start as start_run
 from nbtransfer.jobs.listing import list_runs
@@ -156,7 +156,7 @@ def log(args: argparse.Namespace, here: Here) -> Outcome:
 def export(args: argparse.Namespace, here: Here) -> Outcome:
     """Write the best model of a run to a folder that others can use."""
     path = named_run(args.run, here).export(args.folder)
-    return Outcome(path, f"exported to {path}", {"folder": str(path)})
+    return Outcome(path, f"exported to {shown(path)}", {"folder": str(path)})
 
 
 def list_backbones(args: argparse.Namespace, here: Here) -> Outcome:
@@ -187,7 +187,7 @@ def demo(args: argparse.Namespace, here: Here) -> Outcome:
     report = Path(args.report).expanduser()
     told, ok = tell(report, say=lambda text: sys.stderr.write(f"{text}\n"))
     rows = [dict(zip(told.HEADER, row, strict=True)) for row in told.rows()]
-    text = f"{told.table()}\n\nreport: {report.absolute()}" if rows else "no run finished, so there is nothing to report"
+    text = f"{told.table()}\n\nreport: {shown(report)}" if rows else "no run finished, so there is nothing to report"
     return Outcome(told, text, rows, ok)
 
 

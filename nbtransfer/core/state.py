@@ -35,7 +35,7 @@ class HistoryRow:
     best: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RunState:
     """A run at one moment."""
 
@@ -62,6 +62,10 @@ class RunState:
     began: float | None = None
     before: float = 0.0
     seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        done = f", epoch {len(self.history)} of {self.epochs}" if self.epochs else ""
+        return f"RunState({self.status}{done}{': ' + self.message if self.message else ''})"
 
     @property
     def ended(self) -> bool:

@@ -6,6 +6,7 @@ import difflib
 import html
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 _NUMBER = re.compile(r"(–|[\d.,/]+( \w+)?)?")
 
@@ -73,3 +74,12 @@ def html_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
     body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def shown(path: Path) -> str:
+    """A path as it may be shown and published: from the working folder, or from `~`, where it lies in there."""
+    path = path.absolute()
+    for base, prefix in ((Path.cwd(), ""), (Path.home(), "~/")):
+        if path.is_relative_to(base) and base != path:
+            return prefix + path.relative_to(base).as_posix()
+    return str(path)

@@ -12,7 +12,7 @@ import torch
 
 from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard
-from nbtransfer.pretrained import timm_models, torchvision_models, weights
+from nbtransfer.pretrained import foreign, timm_models, torchvision_models, weights
 from nbtransfer.pretrained.backbone import Backbone, WholeBackbone
 from nbtransfer.pretrained.families import CUTS
 from nbtransfer.pretrained.measure import card_of, structure_only
@@ -52,7 +52,7 @@ def build(
     if choice is None:
         return BuiltBackbone(backbone, None)
     path = Path(choice).expanduser() if entry is None else _weights_path(card, entry.name, net)
-    state = weights.read(path)
+    state = foreign.read(path) if entry is None else weights.read(path)
     if entry is not None and card.name == timm_models.LITE0:
         # The file names its tensors as the original implementation does; they stand in the same order.
         state = dict(zip(net.state_dict(), state.values(), strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from nbtransfer.errors import RunError
@@ -21,4 +22,16 @@ def private_folder(path: Path) -> Path:
             folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise RunError(f"cannot create {path} ({error.strerror}); set NBTRANSFER_HOME to a folder you may write to") from error
+    _check_owner(home())
     return path
+
+
+def _check_owner(folder: Path) -> None:
+    """What others may write to, or own, is no place for what decides what a worker does."""
+    if not folder.exists() or not hasattr(os, "getuid"):
+        return
+    status = folder.stat()
+    if status.st_uid != os.getuid():
+        raise RunError(f"{folder} belongs to somebody else; set NBTRANSFER_HOME to a folder of your own")
+    if status.st_mode & stat.S_IWOTH:
+        raise RunError(f"{folder} may be written to by everybody; take that right away (chmod o-w), or set NBTRANSFER_HOME")

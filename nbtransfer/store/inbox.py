@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import json
 import os
 import secrets
-import socket
 import threading
 import time
 from dataclasses import dataclass, field
@@ -21,8 +19,8 @@ from nbtransfer.store import atomic
 MOST_BYTES = 64 * 1024
 ASIDE = "junk"
 
-_ME = secrets.token_hex(3)
-"""Tells two notebooks of one person apart."""
+ME = f"session {secrets.token_hex(3)}"
+"""Tells two notebooks apart. No name of a person or a machine: it is shown, and what is shown is saved and published."""
 _numbering = threading.Lock()
 _last = 0
 
@@ -51,7 +49,7 @@ class Junk:
 
 def send(folder: Path, op: str, *, seen: int | None = None, **arguments: Any) -> Command:
     """Drop a command. Names sort by time, so commands are taken in the order they were sent."""
-    command = Command(f"{_number():020d}-{secrets.token_hex(4)}", op, _sender(), arguments, seen)
+    command = Command(f"{_number():020d}-{secrets.token_hex(4)}", op, ME, arguments, seen)
     try:
         atomic.write_text(folder / f"{command.id}.json", dumps(command))
     except OSError as error:
@@ -112,11 +110,3 @@ def _number() -> int:
     with _numbering:
         _last = max(time.time_ns(), _last + 1)
         return _last
-
-
-def _sender() -> str:
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):  # a container may run under a number that has no name
-        name = str(os.getuid())
-    return f"{name}@{socket.gethostname()} ({_ME})"

@@ -15,7 +15,7 @@ from nbtransfer.core.codec import dumps, from_plain, to_plain
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.repeat import Repeat
 from nbtransfer.core.task import Sample, TaskCard
-from nbtransfer.core.text import nearest
+from nbtransfer.core.text import nearest, shown
 from nbtransfer.errors import RunError
 from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
@@ -56,7 +56,7 @@ def open_run(run_id: str) -> RunPaths:
         return RunPaths(home() / "runs" / found[0])
     if len(found) > 1:
         raise RunError(f"{run_id!r} fits {len(found)} runs; write more of it: {', '.join(found[:4])}")
-    hint = nearest(run_id, known) if known else f"there are no runs in {home()}"
+    hint = nearest(run_id, known) if known else f"there are no runs in {shown(home())}"
     raise RunError(f"there is no run {run_id!r}; {hint}")
 
 

@@ -16,6 +16,8 @@ from PIL import Image, ImageOps
 
 MOST_PIXELS = 1024**3 // 4 // 3  # where Pillow begins to warn
 MOST_ELONGATED = 100
+FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
+"""Whatever the name says, nothing else is opened: some of Pillow's other readers start programs, or are seldom looked after."""
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jfif"})
 
 
@@ -53,7 +55,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     try:
-        image = Image.open(path)
+        image = Image.open(path, formats=FORMATS)
     except FileNotFoundError as error:
         raise UndecodableError("it is gone") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

@@ -34,6 +34,8 @@ class ImageSource:
         """Raise UndecodableError unless the file is the one it was: another may show something else than its label says."""
         if self._task.kind == "arrays":
             return  # the file's name is the digest of what is in it
+        if Path(sample.source).is_absolute() or ".." in Path(sample.source).parts or "\0" in sample.source:
+            raise UndecodableError("it lies outside the folder of the task")
         try:
             stat = (self._root / sample.source).stat()
         except OSError as error:
@@ -43,7 +45,10 @@ class ImageSource:
 
     @cached_property
     def _array(self) -> np.ndarray[Any, Any]:
-        return np.load(self._root, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+        try:
+            return np.load(self._root, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+        except (OSError, ValueError, EOFError) as error:  # its header may claim more than the file holds
+            raise UndecodableError(f"the file of the arrays is damaged ({error})") from error
 
     def _from_array(self, row: int) -> Image.Image:
         values = self._array[row]

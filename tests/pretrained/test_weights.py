@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import subprocess
+import sys
+import warnings
+import zipfile
 
 import pytest
 import torch
@@ -13,7 +17,7 @@ from torchvision import models
 import nbtransfer as nt
 from nbtransfer.core import catalog
 from nbtransfer.errors import BackboneError, MissingExtraError, WeightsError
-from nbtransfer.pretrained import registry, timm_models, torchvision_models, weights
+from nbtransfer.pretrained import foreign, registry, timm_models, torchvision_models, weights
 
 SMALL = "shufflenet_v2_x0_5"
 
@@ -56,7 +60,7 @@ class TestOwnFiles:
 
     def test_another_architecture_is_told_by_name_and_shape(self, tmp_path):
         torch.save(models.resnet18().state_dict(), tmp_path / "w.pth")
-        with pytest.raises(WeightsError, match=r"does not fit .* missing: conv1.0.weight, .*unexpected: conv1.weight"):
+        with pytest.raises(WeightsError, match=r"does not fit .* missing: conv1.0.weight, .*unexpected: bn1"):
             own(tmp_path / "w.pth")
 
     def test_another_width_too(self, tmp_path):
@@ -86,6 +90,69 @@ class TestOwnFiles:
             own(tmp_path / "w.pth")
         with pytest.raises(WeightsError, match="there is no weights file"):
             own(tmp_path / "nowhere.pth")
+
+
+class TestForeign:
+    """Read in a process of its own, once."""
+
+    def test_it_is_converted_once(self, tmp_path, net, home, monkeypatch):
+        torch.save(net.state_dict(), tmp_path / "w.pth")
+        first = own(tmp_path / "w.pth")
+        (kept,) = (home / "weights").glob("*.safetensors")
+        monkeypatch.setattr(foreign.subprocess, "run", None)
+        again = own(tmp_path / "w.pth")
+        assert again.digest == first.digest
+        assert torch.equal(again.module.conv5[1].running_var, net.conv5[1].running_var)
+        monkeypatch.undo()
+        kept.write_bytes(kept.read_bytes()[:-4] + b"abcd")  # what was kept is not what it was
+        assert torch.equal(own(tmp_path / "w.pth").module.conv5[1].running_var, net.conv5[1].running_var)
+
+    def test_programs_are_refused(self, tmp_path):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), tmp_path / "w.pt")
+        with pytest.raises(WeightsError, match="it holds a program, not just weights"):
+            own(tmp_path / "w.pt")
+
+    def test_a_zip_bomb_is_refused(self, tmp_path):
+        with zipfile.ZipFile(tmp_path / "w.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("archive/data.pkl", bytes(50_000_000))
+        with pytest.raises(WeightsError, match="it claims to hold more than it can"):
+            own(tmp_path / "w.pt")
+
+    def test_what_takes_too_much_memory_is_given_up(self, tmp_path):
+        torch.save({"w": torch.zeros(1000)}, tmp_path / "w.pt")
+        code = (
+            "from pathlib import Path; import sys; from nbtransfer.pretrained import foreign; foreign.ROOM = 0; "
+            "foreign.weights.read = lambda path: {'w': foreign.torch.zeros(10**9)}; foreign.convert(*map(Path, sys.argv[1:]))"
+        )
+        child = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "w.pt"), "x"], capture_output=True, text=True, check=False
+        )
+        assert child.returncode
+        assert "memory" in child.stderr
+
+    @pytest.mark.parametrize(
+        "odd", [torch.eye(3).to_sparse(), torch.zeros(3, dtype=torch.complex64)], ids=["sparse", "complex"]
+    )
+    def test_only_dense_tensors_of_numbers(self, tmp_path, odd):
+        torch.save({"w": odd}, tmp_path / "w.pt")
+        with pytest.raises(WeightsError, match="dense tensor"):
+            own(tmp_path / "w.pt")
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            (2**62).to_bytes(8, "little") + b"{}",
+            b"\x50" + bytes(7) + b'{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"b":{"dtype":"F32"}}'.ljust(80),
+            b"\x50" + bytes(7) + b'{"a":{"dtype":"F32","shape":[99],"data_offsets":[0,16]}}'.ljust(80) + bytes(16),
+        ],
+        ids=["header", "overlap", "size"],
+    )
+    def test_hostile_safetensors(self, tmp_path, content):
+        (tmp_path / "w.safetensors").write_bytes(content)
+        with pytest.raises(WeightsError, match="cannot be read as plain weights"):
+            own(tmp_path / "w.safetensors")
 
 
 class TestPublished:

@@ -272,13 +272,6 @@ class TestInbox:
         with pytest.raises(RunError, match="cannot be told to stop"):
             inbox.send(tmp_path / "gone", "stop")
 
-    def test_a_sender_without_a_name(self, tmp_path, monkeypatch):
-        def nameless():
-            raise KeyError("getpwuid(): uid not found: 12345")
-
-        monkeypatch.setattr(inbox.getpass, "getuser", nameless)
-        assert inbox.send(tmp_path, "stop").sender.startswith(f"{os.getuid()}@")
-
 
 class TestFullDisk:
     """The largest file a process may write stands in for the room that is left."""
