@@ -8,7 +8,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from nbtransfer.core.codec import dumps, from_plain, to_plain
@@ -16,12 +16,14 @@ from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.repeat import Repeat
 from nbtransfer.core.task import Sample, TaskCard
 from nbtransfer.core.text import nearest, shown
-from nbtransfer.errors import RunError
+from nbtransfer.errors import InputError, RunError
 from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
 from nbtransfer.store.paths import RunPaths
 
 FORMAT = 1
+MOST_BYTES = 64 * 2**20
+_COLUMNS = tuple(field.name for field in fields(Sample))
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 
 
@@ -71,9 +73,12 @@ def list_ids() -> list[str]:
 def read_spec(paths: RunPaths) -> dict[str, Any]:
     """The contents of spec.json; raises RunError when another version of nbtransfer wrote it."""
     try:
-        spec: dict[str, Any] = json.loads(paths.spec.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        with paths.spec.open("rb") as file:
+            spec: dict[str, Any] = json.loads(file.read(MOST_BYTES))  # what is longer was not written by us
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"run {paths.id} cannot be read: {error}") from error
+    if not isinstance(spec, dict) or not isinstance(spec.get("recipe"), dict):
+        raise RunError(f"run {paths.id} cannot be read: its spec.json holds no recipe")
     if spec.get("format") != FORMAT:
         raise RunError(f"run {paths.id} has format {spec.get('format')!r}; this nbtransfer reads format {FORMAT}")
     return spec
@@ -82,8 +87,11 @@ def read_spec(paths: RunPaths) -> dict[str, Any]:
 def read_recipe(paths: RunPaths) -> Recipe:
     """The recipe of a run, with its task's manifest."""
     plain = read_spec(paths)["recipe"]
-    task = from_plain(TaskCard, {**plain["task"], "samples": read_manifest(paths)})
-    return from_plain(Recipe, {**plain, "task": task})
+    try:
+        task = from_plain(TaskCard, {**plain["task"], "samples": read_manifest(paths)})
+        return from_plain(Recipe, {**plain, "task": task})
+    except (InputError, KeyError, TypeError) as error:
+        raise RunError(f"run {paths.id} cannot be read: {error}") from error
 
 
 def read_repeat(paths: RunPaths) -> Repeat:
@@ -95,8 +103,8 @@ def read_manifest(paths: RunPaths) -> tuple[Sample, ...]:
     """The ordered examples of a run."""
     try:
         with paths.manifest.open(encoding="ascii") as lines:
-            return tuple(Sample(*json.loads(line)) for line in lines)
-    except (OSError, ValueError, TypeError) as error:
+            return tuple(from_plain(Sample, dict(zip(_COLUMNS, json.loads(line), strict=True))) for line in lines)
+    except (OSError, ValueError, TypeError, RecursionError, InputError) as error:
         raise RunError(f"the manifest of run {paths.id} cannot be read: {error}") from error
 
 
