@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from nbtransfer.ui.dashboard import dashboard as dashboard
     from nbtransfer.ui.layer_tree import LayerTree as LayerTree
     from nbtransfer.ui.run_monitor import RunMonitor as RunMonitor
+    from nbtransfer.usercode.module import code as code
 
 _HOMES = {
     "BackboneCard": "core.backbone:BackboneCard",
@@ -55,6 +56,7 @@ _HOMES = {
     "backbone": "pretrained.listing:backbone",
     "backbones": "pretrained.listing:backbones",
     "caches": "store.caches:caches",
+    "code": "usercode.module:code",
     "clear_caches": "store.caches:clear",
     "explain": "ui.comparison:explain",
     "dashboard": "ui.dashboard:dashboard",

@@ -4,6 +4,7 @@
     ├── InputError            something the caller gave cannot work; the message says what to do
     │   ├── TaskError         examples: unreadable, missing, mislabelled, leaking across the split
     │   ├── BackboneError     shared layers: unknown name, wrong input size, missing extra
+    │   ├── CodeError         code of one's own: unknown, failing, edited or not trusted
     │   ├── PlanError         freeze plan or strategy: unknown layer, nothing left to learn
     │   └── RecipeError       settings of a run that do not fit together
     ├── WeightsError          pretrained weights: missing, altered, or of another architecture
@@ -31,6 +32,10 @@ class TaskError(InputError):
 
 class BackboneError(InputError):
     """The shared layers asked for do not exist or cannot take this input."""
+
+
+class CodeError(InputError):
+    """Code that a recipe refers to is missing, does not work, was edited, or is not trusted here."""
 
 
 class PlanError(InputError):

@@ -45,6 +45,7 @@ def home(tmp_path_factory, monkeypatch) -> Iterator[Path]:
     """Every test has a home folder of its own."""
     folder = tmp_path_factory.mktemp("home") / "nbtransfer"
     monkeypatch.setenv("NBTRANSFER_HOME", str(folder))
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder.parent / "state"))  # where trust is kept
     yield folder
     reap(folder)
 

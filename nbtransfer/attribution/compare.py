@@ -51,6 +51,7 @@ def compare(
 
 
 def _check_pair(before: TransferModel, after: TransferModel) -> None:
+    _ = before.linear_head, after.linear_head
     if before.classes != after.classes:
         raise InputError(
             f"the model before answers {', '.join(before.classes)} and the one after {', '.join(after.classes)}; compare "

@@ -38,7 +38,7 @@ def margin(head: nn.Linear, target: int) -> Pair:
 
 def change(models: Models, features: Pair, target: int) -> Change:
     """The split of one class's margin for one image with features (1, width) before and after."""
-    (w0, b0), (w1, b1) = (margin(model.head, target) for model in models)
+    (w0, b0), (w1, b1) = (margin(model.linear_head, target) for model in models)
     f0, f1 = (f[0].double() for f in features)
     shared = 0.5 * (w0 + w1) @ (f1 - f0)
     head = 0.5 * (w1 - w0) @ (f0 + f1) + (b1 - b0)
@@ -54,7 +54,7 @@ def _answered(model: TransferModel, features: torch.Tensor, target: int) -> floa
 
 def averaged(models: Models, boundary: Boundary, activations: Pair, found: Change, target: int) -> Evidence:
     """Class activation maps (Zhou et al. 2016, arXiv 1512.04150) of the margin and its change; only the bias has no place."""
-    (w0, b0), (w1, b1) = (margin(model.head, target) for model in models)
+    (w0, b0), (w1, b1) = (margin(model.linear_head, target) for model in models)
     layout = boundary.layout
     a0, a1 = (layout.positions(a)[0].double() for a in activations)
     count = len(a0)
@@ -75,7 +75,7 @@ def along_path(
     The evidence the baseline image has already lies at no place: it is each part's offset. `frozen` says that the shared
     layers are the same bit for bit; then they are asked once.
     """
-    heads = [margin(model.head, target) for model in models]
+    heads = [margin(model.linear_head, target) for model in models]
     weights, biases = (torch.stack(of_both) for of_both in zip(*heads, strict=True))
     tails = [_tail(model, boundary) for model in models]
     m0 = path(tails[0], baselines[0], activations[0], weights)

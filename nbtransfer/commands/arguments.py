@@ -30,6 +30,8 @@ RECIPE_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("cache", str, "whether what leaves the frozen layers is kept: auto, on or off"),
     ("views", int, "draws of crop and colour for each image, so that they can be kept"),
     ("threads", int, "of the worker"),
+    ("transform", str, "a change of training images in code of your own, such as augment.noisy"),
+    ("head", str, "task-specific layers in code of your own, such as heads.MLP"),
     ("title", str, "text of your own"),
 )
 
@@ -78,6 +80,7 @@ def recipe(p: argparse.ArgumentParser) -> None:
     given(p, "--thaw", nargs="+", metavar="LAYER", help="layers that learn in the last phase, all others frozen")
     for option, kind, text in RECIPE_OPTIONS:
         given(p, f"--{option}", type=kind, help=text)
+    given(p, "--code", nargs="+", metavar="FILE.py", help="code of your own; augment.py is the module augment")
     given(p, "--augment", nargs="*", metavar="NAME", help=f"any of {', '.join(AUGMENTATIONS)}; nothing for none")
 
 
@@ -97,6 +100,11 @@ def watching(p: argparse.ArgumentParser) -> None:
 def run(p: argparse.ArgumentParser) -> None:
     """Which run."""
     p.add_argument("run", nargs="?", metavar="RUN", help=f"{A_RUN} (default: the newest)")
+
+
+def trusting(p: argparse.ArgumentParser) -> None:
+    """Whether it has been read."""
+    p.add_argument("--yes", action="store_true", help="I have read it, and it may run here from now on")
 
 
 def timeout(p: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from nbtransfer.commands.parsing import Here, Outcome, UsageError
@@ -13,6 +14,7 @@ from nbtransfer.core.recipe import Recipe
 from nbtransfer.jobs import warm
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.tasks.task import Task
+from nbtransfer.usercode.module import code as write_code
 
 _FIELDS = {f.name for f in fields(Recipe)} - {"task", "freeze"}
 
@@ -28,6 +30,8 @@ def task_of(args: argparse.Namespace) -> Task:
 def options_of(args: argparse.Namespace) -> dict[str, Any]:
     """The fields of a recipe that the words of a command set."""
     options = {name: value for name, value in vars(args).items() if name in _FIELDS}
+    for file in options.pop("code", ()):
+        write_code(Path(file).stem, text_of(Path(file)))
     if "freeze" in args and "thaw" in args:
         raise UsageError("give either --freeze or --thaw: the first starts from all layers learning, the second from none")
     if "freeze" in args:
@@ -35,6 +39,14 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
     if "thaw" in args:
         options["freeze"] = FreezePlan.all().thaw(*args.thaw)
     return options
+
+
+def text_of(file: Path) -> str:
+    """What is in a file; raises UsageError."""
+    try:
+        return file.expanduser().read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file} cannot be read: {error}") from error
 
 
 def recipe_with(draft: Draft, options: Mapping[str, Any]) -> Recipe:

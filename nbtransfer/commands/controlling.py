@@ -7,10 +7,11 @@ import argparse
 from nbtransfer.commands.finding import named_run, run_facts
 from nbtransfer.commands.parsing import Here, Outcome, UsageError
 from nbtransfer.core.state import RunState
-from nbtransfer.core.text import counted
+from nbtransfer.core.text import counted, listed
 from nbtransfer.jobs.launcher import repeat
 from nbtransfer.jobs.run import Run
 from nbtransfer.ui.progress import ending
+from nbtransfer.usercode.trusted import is_trusted
 
 
 def pause(args: argparse.Namespace, here: Here) -> Outcome:
@@ -72,6 +73,20 @@ def repeat_run(args: argparse.Namespace, here: Here) -> Outcome:
     """Start a run that does what another one did."""
     run = repeat(named_run(args.run, here))
     return Outcome(run, f"{run.id} started; see `{here.prog} status {run.id}`", run_facts(run))
+
+
+def trust(args: argparse.Namespace, here: Here) -> Outcome:
+    """Show code that came with a run, and let it run here once it has been read."""
+    run = named_run(args.run, here)
+    codes = run.recipe.code
+    plain = {"id": run.id, "code": [{"name": c.name, "sha256": c.sha256, "trusted": is_trusted(c)} for c in codes]}
+    if not codes:
+        return Outcome(run, f"{run.id} has no code of its own", plain)
+    if args.yes:
+        run.trust_code()
+        return Outcome(run, f"{listed([c.name for c in codes])} of {run.id} may run here from now on", plain)
+    texts = "\n\n".join(f"# {c.name}.py, sha256 {c.sha256}\n{c.source.rstrip()}" for c in codes)
+    return Outcome(run, f"{texts}\n\nIf you trust this: `{here.prog} trust {run.id} --yes`", plain)
 
 
 def _said(run: Run, state: RunState) -> Outcome:

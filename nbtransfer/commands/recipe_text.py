@@ -27,7 +27,7 @@ from nbtransfer.pretrained.listing import backbone
 from nbtransfer.tasks.check import OnProblem
 from nbtransfer.tasks.task import DEMO_PREFIX, Task
 
-KEYS = tuple(field.name for field in fields(Recipe))
+KEYS = tuple(field.name for field in fields(Recipe) if field.name != "code")  # code is written in cells and files
 _ANY: dict[str, Any] = {"task": TaskCard("any", "folder", "", ("a", "b"), ()), "backbone": "any"}
 _IN_WORDS = {"float": "a number", "int": "a whole number", "str": "text"}
 T = TypeVar("T")

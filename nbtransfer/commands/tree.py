@@ -235,6 +235,9 @@ TREE: tuple[Command, ...] = (
         gives="text",
     ),
     Command("repeat", controlling.repeat_run, "a run that does what another one did, changes included", (arguments.run,)),
+    Command(
+        "trust", controlling.trust, "let code that came with a run run here", (arguments.run, arguments.trusting), gives="text"
+    ),
     Command("log", log, "the last lines of a run's log", (arguments.run, arguments.lines), gives="text"),
     Command("explain", explaining.explain, "where in its images a run found its answers", (arguments.explain,)),
     Command("export", export, "write the best model of a run to a folder", (arguments.folder, arguments.run)),

@@ -11,6 +11,7 @@ from typing import Literal
 
 from nbtransfer.core import strategy as strategies
 from nbtransfer.core.backbone import BackboneCard, InputSpec
+from nbtransfer.core.code import Code, reference
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.strategy import Phase, Schedule, Strategy
 from nbtransfer.core.task import TaskCard
@@ -65,6 +66,11 @@ class Recipe:
                     None draws anew every epoch, which cannot be kept. Mirrored images need none: all ways are known
     fold            frozen normalisation layers are folded into the convolutions before them while features are computed
     checkpoint_every  steps between checkpoints inside an epoch; None saves after each epoch, and inside one every two minutes
+    transform       a change of training images of your own: a function in code of yours such as "augment.noisy", which
+                    takes and gives a PIL image (RGB). It comes first; see `nbtransfer.code`
+    head            task-specific layers of your own: a class in code of yours such as "heads.MLP", called with the number
+                    of features and of classes; from features (N, features) to logits (N, classes). None is one linear layer
+    code            the text of that code; left out, it is what was written in this process
     compile         compile the model (torch.compile); pays off in long runs on a GPU
     title           text of your own
     """
@@ -99,6 +105,9 @@ class Recipe:
     views: int | None = None
     fold: bool = True
     checkpoint_every: int | None = None
+    transform: str | None = None
+    head: str | None = None
+    code: tuple[Code, ...] = ()
     compile: bool = False
     title: str = ""
 
@@ -106,6 +115,7 @@ class Recipe:
         if not isinstance(self.task, TaskCard):
             raise RecipeError(f"task should be an nbtransfer Task, not {type(self.task).__name__}; see Task.from_folder")
         self._check_types()
+        self._name_code()
         if isinstance(self.strategy, str):
             strategies.check_name(self.strategy)
         given: object = self.augment
@@ -128,6 +138,18 @@ class Recipe:
             if not isinstance(value, allowed):
                 expected = " or ".join("None" if kind is type(None) else kind.__name__ for kind in allowed)
                 raise RecipeError(f"{name} should be {expected}, not {value!r}")
+
+    def _name_code(self) -> None:
+        for name in ("transform", "head"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, reference(name, value))
+        object.__setattr__(self, "code", tuple(self.code))
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """What it takes from code of the user's own, beside the task."""
+        return tuple(name for name in (self.transform, self.head) if name is not None)
 
     def _check_numbers(self) -> None:
         whole = {
@@ -196,10 +218,10 @@ class Recipe:
     def solver(self, phase: Phase, card: BackboneCard) -> Solver | None:
         """How the head of a phase is solved for; None where it is trained step by step.
 
-        Only a head on shared layers that are all frozen can be solved for. It takes all features at once, so there must be
-        a known number of them, and room.
+        Only a linear head on shared layers that are all frozen can be solved for. It takes all features at once, so there
+        must be a known number of them, and room.
         """
-        if self.probe == "sgd" or self.cache == "off" or self.all_views is None:
+        if self.head is not None or self.probe == "sgd" or self.cache == "off" or self.all_views is None:
             return None
         if self.probe == "auto" and (phase.lr is not None or phase.schedule != "one_cycle"):
             return None
@@ -212,6 +234,8 @@ class Recipe:
     @property
     def all_views(self) -> int | None:
         """In how many ways a training image can look: 1 without augmentation, None when it is drawn anew every time."""
+        if self.transform is not None:
+            return self.views
         mirrors = [name for name in self.augment if name in MIRRORS]
         return 2 ** len(mirrors) if len(mirrors) == len(self.augment) else self.views
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from nbtransfer.core.code import Code
 from nbtransfer.core.text import counted, listed
 from nbtransfer.errors import TaskError
 
@@ -20,7 +21,7 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 class Sample:
     """One labelled example.
 
-    `source` is a path relative to the task's root, or the row of an array task as text. `size` (bytes) and `mtime_ns`
+    `source` is a path relative to the task's root, or the row of an array or dataset as text. `size` (bytes) and `mtime_ns`
     pin the file down: a file that changes later is noticed.
     """
 
@@ -35,16 +36,19 @@ class Sample:
 class TaskCard:
     """The target task as plain data.
 
-    `root` is the folder of the images, or the .npy file of an array task. `samples` is the manifest: its order, labels
+    `root` is the folder of the images, the .npy file of an array task, or what makes a dataset of the user's own, such as
+    "data.Pairs", with the text of its `code` and its `arguments` as JSON. `samples` is the manifest: its order, labels
     and splits are fixed when the task is made. `digest` identifies all of it.
     """
 
     name: str
-    kind: Literal["folder", "arrays"]
+    kind: Literal["folder", "arrays", "code"]
     root: str
     classes: tuple[str, ...]
     samples: tuple[Sample, ...] = field(repr=False)
     notes: tuple[str, ...] = ()
+    code: Code | None = None
+    arguments: str = "{}"
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2:
@@ -56,6 +60,8 @@ class TaskCard:
     def digest(self) -> str:
         """sha256 over classes and manifest, as hexadecimal text."""
         state = hashlib.sha256(repr((self.kind, self.classes)).encode("utf-8", "surrogateescape"))
+        if self.code is not None:
+            state.update(repr((self.root, self.arguments, self.code.sha256)).encode("utf-8", "surrogateescape"))
         for s in self.samples:
             line = f"{s.source}\0{s.label}\0{s.split}\0{s.size}\0{s.mtime_ns}\n"
             state.update(line.encode("utf-8", "surrogateescape"))

@@ -162,7 +162,8 @@ class _Place:
         o, r = self.owner, self.owner.recipe
         facts = {
             "format": FORMAT, "root": r.task.root, "task": r.task.digest, "input": o.model.spec, "augment": r.augment,
-            "views": self.views, "seed": r.seed if set(r.augment) - {"flip", "flip_vertical"} else None,
+            "transform": (r.transform, [c.sha256 for c in r.code]) if r.transform else None,
+            "views": self.views, "seed": r.seed if r.transform or set(r.augment) - {"flip", "flip_vertical"} else None,
             "backbone": o.model.card.name, "stages": self._digests[:boundary], "dtype": r.cache_dtype, "fold": r.fold,
             "precision": o.device.precision, "device": o.device.torch.type, "versions": _versions(),
         }  # fmt: skip

@@ -13,6 +13,7 @@ from nbtransfer.core.backbone import InputSpec
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.task import Sample, Split, TaskCard
 from nbtransfer.engine.draws import Drawn, Order, Sweep
+from nbtransfer.engine.own import transform
 from nbtransfer.engine.preprocess import Augment, shape
 from nbtransfer.tasks.decode import UndecodableError
 from nbtransfer.tasks.source import ImageSource
@@ -48,7 +49,7 @@ class Images(Dataset[tuple[int, torch.Tensor | str]]):
         self.samples: list[Sample] = list(task.split(split))
         self._source, self._spec, self.augment = ImageSource(task), spec, augment
         fits = len(self.samples) * 3 * spec.size**2 <= MEMORY_FOR_IMAGES
-        self._kept: dict[int, torch.Tensor] | None = {} if keep and fits and not (augment and augment.crops) else None
+        self._kept: dict[int, torch.Tensor] | None = {} if keep and fits and not (augment and augment.reshapes) else None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -68,8 +69,8 @@ class Images(Dataset[tuple[int, torch.Tensor | str]]):
         try:
             if self.augment is None:
                 return number, self._shaped(number)
-            if self.augment.crops:
-                return number, self.augment.cropped(self._source.image(self.samples[number]), view, number)
+            if self.augment.reshapes:
+                return number, self.augment.reshaped(self._source.image(self.samples[number]), view, number)
             return number, self.augment.change(self._shaped(number), view, number)
         except UndecodableError as error:
             return number, str(error)
@@ -158,11 +159,17 @@ def prepare(recipe: Recipe, spec: InputSpec, device: torch.device) -> TaskData:
         workers = 4 if device.type == "cuda" else 0
 
     def batches(split: Split) -> PixelBatches:
-        augment = Augment(recipe.augment, spec, recipe.all_views, recipe.seed) if split == "train" and recipe.augment else None
+        augment = augmentation(recipe, spec) if split == "train" else None
         images = Images(recipe.task, split, spec, augment, keep=workers == 0)
         return PixelBatches(images, order(recipe, images, split), workers, pin=device.type == "cuda")
 
     return TaskData(batches("train"), batches("val"), batches("test") if recipe.task.sizes["test"] else None)
+
+
+def augmentation(recipe: Recipe, spec: InputSpec) -> Augment | None:
+    """The random changes of training images; None where there are none. Raises CodeError."""
+    own = transform(recipe.transform, recipe.code) if recipe.transform else None
+    return Augment(recipe.augment, spec, recipe.all_views, recipe.seed, own) if recipe.augment or own else None
 
 
 def order(recipe: Recipe, images: Images, split: Split) -> Order:

@@ -10,6 +10,7 @@ import hashlib
 import math
 import random
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -73,7 +74,23 @@ def seed_of(seed: int, *what: int) -> int:
 
 def begin_step(seed: int, epoch: int, batch: int) -> None:
     """Let whatever draws at random in a step of training (dropout, a user's own module) depend on these alone."""
-    number = seed_of(seed, epoch, batch, -2)
+    _seed_all(seed_of(seed, epoch, batch, -2))
+
+
+@contextmanager
+def seeded(number: int) -> Iterator[None]:
+    """Let whatever draws at random in here depend on this number alone, and nothing that draws afterwards."""
+    before = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng(devices=[]):
+        _seed_all(number)
+        try:
+            yield
+        finally:
+            random.setstate(before[0])
+            np.random.set_state(before[1])  # noqa: NPY002
+
+
+def _seed_all(number: int) -> None:
     torch.manual_seed(number)
     random.seed(number)
     np.random.seed(number % 2**32)  # noqa: NPY002 - what others draw from

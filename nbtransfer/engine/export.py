@@ -3,6 +3,7 @@
     model.safetensors   all parameters and buffers
     model.json          backbone, classes, preprocessing, and where the model comes from
     sample.safetensors  one image of the task as the model sees it, and the model's logits
+    code/NAME.py        code that made the head, where it is one of the user's own
     README.md           the same for people
 
 Whoever loads the folder asks the question again and compares the answers, so that a broken environment is noticed.
@@ -21,21 +22,24 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from nbtransfer.core.backbone import InputSpec
+from nbtransfer.core.code import Code, parts
 from nbtransfer.core.codec import dumps, from_plain, to_plain
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.recipe import Recipe
+from nbtransfer.engine import own
 from nbtransfer.engine.model import TransferModel
 from nbtransfer.engine.preprocess import Normalise, shape
 from nbtransfer.engine.session import versions
-from nbtransfer.errors import CheckpointError, InputError
+from nbtransfer.errors import CheckpointError, CodeError, InputError
 from nbtransfer.pretrained import registry
 from nbtransfer.pretrained.weights import file_digest
 from nbtransfer.store import atomic
 from nbtransfer.tasks.decode import UndecodableError
 from nbtransfer.tasks.source import ImageSource
+from nbtransfer.usercode import trusted
 
 FORMAT = 1
-WEIGHTS, FACTS, SAMPLE = "model.safetensors", "model.json", "sample.safetensors"
+WEIGHTS, FACTS, SAMPLE, CODE = "model.safetensors", "model.json", "sample.safetensors", "code"
 TOLERANCE = 1e-3
 """Largest difference of logits between machines: other kernels sum in another order."""
 
@@ -60,6 +64,9 @@ def export(model: TransferModel, recipe: Recipe, scores: tuple[Evaluation, ...],
 
 
 def _write(folder: Path, model: TransferModel, recipe: Recipe, scores: tuple[Evaluation, ...]) -> None:
+    for code in _code_of_head(recipe):
+        (folder / CODE).mkdir(exist_ok=True)
+        (folder / CODE / f"{code.name}.py").write_text(code.source, encoding="utf-8", newline="")
     save_file({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS)
     pixels = _sample(recipe, model.spec)
     save_file({"pixels": pixels, "logits": _logits(model, pixels)}, folder / SAMPLE)
@@ -81,10 +88,17 @@ def _sample(recipe: Recipe, spec: InputSpec) -> torch.Tensor:
     )
 
 
-def load(folder: str | os.PathLike[str]) -> TransferModel:
+def _code_of_head(recipe: Recipe) -> list[Code]:
+    return [code for code in recipe.code if recipe.head is not None and code.name == parts(recipe.head)[0]]
+
+
+def load(folder: str | os.PathLike[str], *, trust: bool = False) -> TransferModel:
     """An exported model in evaluation mode, after it has answered its sample as it did when it was exported.
 
-    Raises CheckpointError when a file is missing or altered, or the answer differs by more than 0.001.
+    trust   whether code of its author's, which makes a head of its own, may run here from now on
+
+    Raises CheckpointError when a file is missing or altered, or the answer differs by more than 0.001; CodeError when it
+    has code that is not trusted.
     """
     path = Path(folder).expanduser()
     try:
@@ -93,9 +107,11 @@ def load(folder: str | os.PathLike[str]) -> TransferModel:
             raise CheckpointError(f"{path} has format {facts['format']}; this nbtransfer reads format {FORMAT}")
         if file_digest(path / WEIGHTS) != facts["sha256"]:
             raise CheckpointError(f"{path / WEIGHTS} is damaged: its sha256 is not the one it was exported with")
-        model, sample = _rebuilt(path, facts), load_file(path / SAMPLE)
+        model, sample = _rebuilt(path, facts, trust), load_file(path / SAMPLE)
         difference = (_logits(model, sample["pixels"]) - sample["logits"]).abs().max().item()
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, InputError) as error:
+    except CodeError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, InputError) as error:
         raise CheckpointError(f"{path} holds no exported model that can be used here ({error})") from error
     if not difference <= TOLERANCE:
         raise CheckpointError(
@@ -104,11 +120,22 @@ def load(folder: str | os.PathLike[str]) -> TransferModel:
     return model
 
 
-def _rebuilt(path: Path, facts: dict[str, Any]) -> TransferModel:
+def _rebuilt(path: Path, facts: dict[str, Any], trust: bool) -> TransferModel:
     card, spec = registry.card(facts["backbone"]), from_plain(InputSpec, facts["input"])
-    model = TransferModel(registry.build(card, None, size=spec.size).module, card, spec, tuple(facts["classes"]))
+    classes, head = tuple(facts["classes"]), None
+    if facts.get("head") is not None:
+        codes = [_code(path, name, sha256) for name, sha256 in facts["code"]]
+        if trust:
+            trusted.trust(codes)
+        head = own.head(facts["head"], codes, card.width, len(classes), seed=0)
+    model = TransferModel(registry.build(card, None, size=spec.size).module, card, spec, classes, head)
     model.load_state_dict(load_file(path / WEIGHTS))
     return model.eval().requires_grad_(False)
+
+
+def _code(path: Path, name: str, sha256: str) -> Code:
+    checked = Code(name, "").name  # before it becomes a part of a path
+    return Code(checked, (path / CODE / f"{checked}.py").read_text(encoding="utf-8"), sha256)
 
 
 @torch.no_grad()
@@ -123,6 +150,8 @@ def _facts(model: TransferModel, recipe: Recipe, scores: tuple[Evaluation, ...],
         "sha256": digest,
         "backbone": model.card.name,
         "classes": model.classes,
+        "head": recipe.head,
+        "code": [(code.name, code.sha256) for code in _code_of_head(recipe)],
         "input": to_plain(model.spec),
         "task": recipe.task.name,
         "strategy": recipe.strategy_name,
@@ -146,7 +175,7 @@ def _readme(model: TransferModel, recipe: Recipe, scores: tuple[Evaluation, ...]
         f"Shared layers: {model.card.origin}, licence of their weights: {model.card.licence}.",
         "",
         "    import nbtransfer as nt",
-        '    model = nt.load_model("this folder")',
+        f'    model = nt.load_model("this folder"{", trust=True" if recipe.head else ""})',
         '    nt.predict(model, "an image.jpg")',
         "",
     ]  # fmt: skip

@@ -54,7 +54,8 @@ class Loop:
         self._normalise = Normalise(self.model.spec, self.device.torch)
         self._plan = self.course.phases[self.progress.phase].plan.resolve(self.model.card)
         # One image has no statistics; a batch shrinks to one when the others cannot be decoded.
-        self._least = 2 if any(entry.updates for entry in self._plan.values()) else 1
+        # Whether a head of the user's own takes statistics is not known.
+        self._least = 2 if self.recipe.head or any(entry.updates for entry in self._plan.values()) else 1
 
     def events(self) -> Events:
         """Carry out what is left of the phase, until its end, or until it no longer gets better."""

@@ -11,7 +11,8 @@ from torch import nn
 from nbtransfer.core.backbone import BackboneCard, InputSpec
 from nbtransfer.core.freeze import FreezePlan, LayerPlan
 from nbtransfer.core.recipe import Recipe
-from nbtransfer.engine import freezing
+from nbtransfer.engine import freezing, own
+from nbtransfer.errors import InputError
 from nbtransfer.pretrained import registry
 from nbtransfer.pretrained.backbone import Backbone
 
@@ -19,22 +20,36 @@ HEAD = "head"
 
 
 class TransferModel(nn.Module):
-    """Shared layers and one linear head.
+    """Shared layers and a head: one linear layer, or layers of the user's own.
 
     The freeze plan in force holds whatever is called on the model: `train()` puts it into training mode *within* the
     plan, so that a frozen layer never leaves evaluation mode.
     """
 
-    def __init__(self, backbone: Backbone, card: BackboneCard, spec: InputSpec, classes: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        card: BackboneCard,
+        spec: InputSpec,
+        classes: tuple[str, ...],
+        head: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.head = nn.Linear(card.width, len(classes))
-        # A head of zeros asks nothing of the shared layers in the first step (Kolesnikov et al. 2020, arXiv 1912.11370).
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.head: nn.Module = linear(card.width, len(classes)) if head is None else head
         self.card, self.spec, self.classes = card, spec, classes
         self._stored = frozenset(self.state_dict())
         self._active = freezing.training_modules(backbone, FreezePlan.none().resolve(card))
+
+    @property
+    def linear_head(self) -> nn.Linear:
+        """The head, where it is one linear layer; raises InputError where it is not."""
+        if not isinstance(self.head, nn.Linear):
+            raise InputError(
+                f"the head of this model is a {type(self.head).__name__} of the user's own, and only what reaches one linear "
+                "layer can be split into the parts of shared layers and head; explain a run without head="
+            )
+        return self.head
 
     def forward(self, x: torch.Tensor, start: int = 0) -> torch.Tensor:
         """Logits (N, classes) of normalised images (N, 3, size, size), or of what enters stage number `start`.
@@ -65,8 +80,9 @@ class TransferModel(nn.Module):
         """Parameters and buffers a layer owns itself, under their names in the model. `layer` may be "head"."""
         prefix = HEAD if layer == HEAD else f"backbone.{layer}"
         module = self.get_submodule(prefix)
-        own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
-        named = {f"{prefix}.{name}": tensor.detach() for name, tensor in own}
+        deep = layer == HEAD  # a head is one layer, whatever it is made of
+        held = [*module.named_parameters(recurse=deep), *module.named_buffers(recurse=deep)]
+        named = {f"{prefix}.{name}": tensor.detach() for name, tensor in held}
         # Buffers that the model itself does not store are constants of the architecture.
         return {name: tensor for name, tensor in named.items() if name in self._stored}
 
@@ -79,9 +95,19 @@ class TransferModel(nn.Module):
         return self
 
 
+def linear(features: int, classes: int) -> nn.Linear:
+    """A head of zeros: it asks nothing of the shared layers in the first step (Kolesnikov et al. 2020, arXiv 1912.11370)."""
+    layer = nn.Linear(features, classes)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
 def build(recipe: Recipe, card: BackboneCard) -> tuple[TransferModel, str | None]:
     """The untrained model of a recipe, and the digest of the weights it starts from (None when they are random)."""
-    own = recipe.weights_file
     spec = recipe.input_for(card)
-    built = registry.build(card, recipe.weights, own_file=own is not None, seed=recipe.seed, size=spec.size)
-    return TransferModel(built.module, card, spec, recipe.task.classes), built.digest
+    built = registry.build(card, recipe.weights, own_file=recipe.weights_file is not None, seed=recipe.seed, size=spec.size)
+    classes, head = recipe.task.classes, None
+    if recipe.head is not None:
+        head = own.head(recipe.head, recipe.code, card.width, len(classes), recipe.seed)
+    return TransferModel(built.module, card, spec, classes, head), built.digest

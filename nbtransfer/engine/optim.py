@@ -23,7 +23,7 @@ def build(model: TransferModel, recipe: Recipe) -> torch.optim.Optimizer:
     groups: list[dict[str, Any]] = []
     for layer in [*(entry.name for entry in model.card.layers), HEAD]:
         module = model.head if layer == HEAD else model.backbone.get_submodule(layer)
-        own = list(module.parameters(recurse=False))
+        own = list(module.parameters(recurse=layer == HEAD))
         for decays in (True, False):
             chosen = [p for p in own if (p.ndim > 1) is decays]
             if chosen:

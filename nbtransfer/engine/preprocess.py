@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 from PIL import Image
@@ -12,7 +9,8 @@ from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional as F
 
 from nbtransfer.core.backbone import InputSpec
-from nbtransfer.engine.draws import seed_of
+from nbtransfer.engine.draws import seed_of, seeded
+from nbtransfer.engine.own import Transform
 
 
 def shape(image: Image.Image, spec: InputSpec) -> torch.Tensor:
@@ -49,46 +47,44 @@ class Augment:
 
     A view is one way an image can look. Mirrored alone, an image has two views or four, and each epoch shows one of them.
     Otherwise there are as many as `views` says, each a draw of its own, or with None a new one in every epoch.
+
+    `own` is a change of the user's own; it comes first, on the image as it was decoded.
     """
 
-    def __init__(self, names: tuple[str, ...], spec: InputSpec, views: int | None, seed: int) -> None:
-        self._spec, self._seed, self.views = spec, seed, views
+    def __init__(
+        self, names: tuple[str, ...], spec: InputSpec, views: int | None, seed: int, own: Transform | None = None
+    ) -> None:
+        self._spec, self._seed, self.views, self._own = spec, seed, views, own
         mode = InterpolationMode(spec.interpolation)
         mirrors = {"flip": v2.RandomHorizontalFlip(), "flip_vertical": v2.RandomVerticalFlip()}
         known = {**mirrors, "colour": v2.ColorJitter(0.2, 0.2, 0.2, 0.02)}
         self._crop = v2.RandomResizedCrop(spec.size, scale=(0.35, 1.0), interpolation=mode) if "crop" in names else None
         self._pixelwise = [known[name] for name in names if name != "crop"]
         sides = {"flip": -1, "flip_vertical": -2}
-        self._sides = [sides[name] for name in names] if set(names) <= set(sides) else None
+        self._sides = [sides[name] for name in names] if set(names) <= set(sides) and own is None else None
 
     @property
-    def crops(self) -> bool:
+    def reshapes(self) -> bool:
         """Whether the shaped image depends on the draw."""
-        return self._crop is not None
+        return self._crop is not None or self._own is not None
 
     def view(self, epoch: int, number: int) -> int:
         """Which view of an image an epoch shows."""
         return epoch if self.views is None else seed_of(self._seed, epoch, number) % self.views
 
-    def cropped(self, image: Image.Image, view: int, number: int) -> torch.Tensor:
+    def reshaped(self, image: Image.Image, view: int, number: int) -> torch.Tensor:
         """A view of image `number`, from the original: uint8 (3, size, size)."""
-        assert self._crop is not None
-        with self._drawing(view, number):
-            return self._changed(to_pixels(self._crop(image)))
+        with seeded(seed_of(self._seed, view, number)):
+            image = self._own(image) if self._own else image
+            return self._changed(to_pixels(self._crop(image)) if self._crop else shape(image, self._spec))
 
     def change(self, pixels: torch.Tensor, view: int, number: int) -> torch.Tensor:
         """A view of image `number`, from its shaped pixels (3, size, size)."""
         if self._sides is not None:
             sides = [side for bit, side in enumerate(self._sides) if view >> bit & 1]
             return pixels.flip(sides) if sides else pixels
-        with self._drawing(view, number):
+        with seeded(seed_of(self._seed, view, number)):
             return self._changed(pixels)
-
-    @contextmanager
-    def _drawing(self, view: int, number: int) -> Iterator[None]:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_of(self._seed, view, number))
-            yield
 
     def _changed(self, pixels: torch.Tensor) -> torch.Tensor:
         for transform in self._pixelwise:

@@ -53,8 +53,8 @@ class Probe:
         solve = self._logistic if self.solver == "logistic" else self._ridge
         head, solved = solve(features.float(), labels.to(features.device), others[:, 0].float(), truth.to(others.device))
         with torch.no_grad():
-            self.model.head.weight.copy_(head.weight)
-            self.model.head.bias.copy_(head.bias)
+            self.model.linear_head.weight.copy_(head.weight)
+            self.model.linear_head.bias.copy_(head.bias)
         yield solved
         loss, accuracy = _fit(head, features.flatten(0, 1), labels.repeat_interleave(features.shape[1]))
         val = predict_all(self.model, self.val, self.device)

@@ -11,6 +11,7 @@ from nbtransfer.errors import RunError
 from nbtransfer.jobs import spawn
 from nbtransfer.store import inbox
 from nbtransfer.store.lock import is_held
+from nbtransfer.usercode import trusted
 
 if TYPE_CHECKING:
     from nbtransfer.jobs.run import Run
@@ -73,6 +74,7 @@ def _answered(run: Run, command: str, timeout: float, unless: Callable[[], bool]
 
 def _begun(run: Run, attempt: int) -> RunState:
     """Start another worker, and wait until it says that it is there."""
+    trusted.require(run.recipe.code)
     deadline = time.monotonic() + START_SECONDS
     while is_held(run.paths.lock) and time.monotonic() < deadline:  # the last one is about to end
         time.sleep(POLL_SECONDS)

@@ -10,14 +10,19 @@ from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.recipe import WEIGHT_SUFFIXES, Recipe
 from nbtransfer.errors import MissingExtraError, RecipeError, TaskError
 from nbtransfer.pretrained.listing import backbone
+from nbtransfer.usercode import trusted
+from nbtransfer.usercode.module import completed
 
 
 def preflight(recipe: Recipe) -> Recipe:
     """The recipe as a worker can use it (paths made absolute); raises an error that says what to do otherwise."""
     card = backbone(recipe.backbone)
+    recipe = completed(recipe)
+    trusted.require(recipe.code)
     recipe.check_against(card)
     _check_packages(recipe, card)
     _check_task(recipe)
+    _try_code(recipe, card)
     return _with_absolute_weights(recipe)
 
 
@@ -32,10 +37,22 @@ def _check_packages(recipe: Recipe, card: BackboneCard) -> None:
 
 def _check_task(recipe: Recipe) -> None:
     task = recipe.task
-    if not Path(task.root).exists():
+    if task.kind != "code" and not Path(task.root).exists():
         raise TaskError(f"{task.root} is gone; make the task again from where its images are now")
     if task.sizes["train"] < 2 or task.sizes["val"] < 1:
         raise TaskError(f"{task!r} is too small; it needs at least 2 training images and 1 to validate on")
+
+
+def _try_code(recipe: Recipe, card: BackboneCard) -> None:
+    """Use the user's own code once: what fails here would fail in the worker."""
+    if not recipe.references:
+        return
+    from nbtransfer.engine import own  # loads torch, as such code does
+
+    if recipe.head is not None:
+        own.head(recipe.head, recipe.code, card.width, len(recipe.task.classes), recipe.seed)
+    if recipe.transform is not None:
+        own.try_transform(recipe)
 
 
 def _with_absolute_weights(recipe: Recipe) -> Recipe:

@@ -14,6 +14,7 @@ from nbtransfer.core.task import TaskCard
 from nbtransfer.errors import TaskError
 from nbtransfer.pretrained.listing import backbone
 from nbtransfer.tasks.task import Task
+from nbtransfer.usercode.module import remember
 
 _ANY_TASK = TaskCard("any", "folder", "", ("a", "b"), ())
 
@@ -59,7 +60,8 @@ class Draft:
 
     def like(self, recipe: Recipe) -> None:
         """Take over everything from a recipe, such as that of a run."""
-        task, settings = Task.of(recipe.task), {f.name: getattr(recipe, f.name) for f in fields(recipe)}
+        task, settings = Task.of(recipe.task), {f.name: getattr(recipe, f.name) for f in fields(recipe) if f.name != "code"}
+        remember(recipe.code)
         self.choose(**{**settings, "task": task})
 
     @property

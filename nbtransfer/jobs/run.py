@@ -27,6 +27,7 @@ from nbtransfer.store.journal import JournalReader
 from nbtransfer.store.lock import is_held
 from nbtransfer.store.paths import RunPaths
 from nbtransfer.tasks.task import Task
+from nbtransfer.usercode import trusted
 
 if TYPE_CHECKING:
     from nbtransfer.engine.inference import Answer
@@ -199,6 +200,13 @@ class Run:
     def _changed(self, op: str, **arguments: Any) -> RunState:
         check(op, arguments)
         return asking.ask(self, op, heed=True, **arguments)
+
+    def trust_code(self) -> None:
+        """Let the code of the user's own that came with this run, `run.recipe.code`, run under this account from now on.
+
+        Read it first. What was written with `%%transfer_code` here is trusted already. Raises CodeError when it was edited.
+        """
+        trusted.trust(self.recipe.code)
 
     def log(self, lines: int = 40) -> str:
         """The last lines the worker wrote to its log."""

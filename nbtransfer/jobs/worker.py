@@ -92,7 +92,9 @@ def wait_for_work() -> int:
 def explained(error: BaseException) -> str:  # noqa: PLR0911 - one case an error
     """One sentence for the user; the traceback goes to the log."""
     if isinstance(error, NbTransferError):
-        return str(error)
+        text = str(error)
+        # A helper process of torch sends an error as text, behind its traceback.
+        return text.splitlines()[-1].partition(": ")[2] if text.startswith("Caught ") else text
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return f"out of memory ({error}); use a smaller batch_size or image_size, or freeze more layers"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:

@@ -1,4 +1,4 @@
-"""`%transfer` and `%%transfer`: split the words, carry out the command, hand its value to the notebook."""
+"""`%transfer`, `%%transfer` and `%%transfer_code`: split the words, carry out the command, hand its value to the notebook."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from IPython.display import display
 from nbtransfer.commands import choosing, recipe_text
 from nbtransfer.commands import tree as commands
 from nbtransfer.commands.parsing import HelpShown, Here, Outcome, Parser
+from nbtransfer.core.code import Code
+from nbtransfer.core.text import listed
 from nbtransfer.errors import NbTransferError
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.magics import completion
 from nbtransfer.magics.progress import watch
+from nbtransfer.usercode.module import code
 
-NAME = "transfer"
+NAME, CODE_NAME = "transfer", "transfer_code"
 _LEFT_OVER = re.compile(r"\{\s*([^{}]*?)\s*\}|\$\{?([A-Za-z_]\w*)")
 _drafts: WeakKeyDictionary[InteractiveShell, Draft] = WeakKeyDictionary()  # they outlast an unload: dashboards may show them
 
@@ -30,13 +33,15 @@ def load(shell: InteractiveShell) -> None:
     unload(shell)
     magics = Magics(shell)
     shell.magics_manager.register_function(magics.transfer, "line_cell", NAME)
+    shell.magics_manager.register_function(magics.transfer_code, "cell", CODE_NAME)
     completion.add(shell, magics.here)
 
 
 def unload(shell: InteractiveShell) -> None:
     """Take the magics and their completion away. Runs and views stay as they are."""
     for registered in shell.magics_manager.magics.values():
-        registered.pop(NAME, None)
+        for name in (NAME, CODE_NAME):
+            registered.pop(name, None)
     completion.remove(shell)
 
 
@@ -60,6 +65,22 @@ class Magics:
             raise UsageError("interrupted; runs go on in the background (stop one with %transfer stop)") from None
 
     transfer.__doc__ = commands.parser("%transfer", "notebook").format_help()
+
+    def transfer_code(self, line: str, cell: str) -> None:
+        """Make the cell a module that runs can use: `%%transfer_code NAME`, and recipes say transform="NAME.function".
+
+        It sees nothing of the notebook, so it begins with its imports. The module is a variable of the notebook, too.
+        """
+        words = split(line)
+        if len(words) != 1:
+            raise UsageError("%%transfer_code: say what the module is called, as in `%%transfer_code augment`")
+        try:
+            module = code(words[0], cell)
+        except NbTransferError as error:
+            raise UsageError(str(error)) from error
+        self.shell.user_ns[words[0]] = module
+        names = [f"{words[0]}.{name}" for name in Code(words[0], cell).defines]
+        print(f"recipes can use {listed(names)}" if names else f"{words[0]} defines no function or class")
 
     def _line(self, words: list[str]) -> Any:
         args, outcome = commands.execute(words or ["dashboard"], self.here)

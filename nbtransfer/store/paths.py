@@ -12,6 +12,7 @@ class RunPaths:
 
     spec.json         recipe and where it came from; written once by the launcher
     manifest.jsonl    the task's ordered examples; written once by the launcher
+    code/NAME.py      code of the user's own that the recipe refers to; written once by the launcher
     lock              held by the worker for as long as it lives
     attempts/N.json   how attempt N of the worker ended; written by the runner
     events.jsonl      what the worker said; written by the worker, append only
@@ -39,6 +40,10 @@ class RunPaths:
     @property
     def manifest(self) -> Path:
         return self.root / "manifest.jsonl"
+
+    @property
+    def code(self) -> Path:
+        return self.root / "code"
 
     @property
     def lock(self) -> Path:
@@ -94,4 +99,4 @@ class RunPaths:
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        return (self.attempts, self.control, self.checkpoints, self.snapshots, self.result)
+        return (self.code, self.attempts, self.control, self.checkpoints, self.snapshots, self.result)

@@ -8,9 +8,11 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
+from nbtransfer.core.code import MOST_BYTES as MOST_SOURCE
+from nbtransfer.core.code import Code
 from nbtransfer.core.codec import dumps, from_plain, to_plain
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.repeat import Repeat
@@ -46,6 +48,8 @@ def _write(paths: RunPaths, run_id: str, recipe: Recipe, repeat: Repeat) -> None
         private_folder(folder)
     paths.lock.touch(mode=0o600)
     paths.manifest.write_text("".join(_manifest_lines(recipe.task.samples)), encoding="ascii")
+    for code in recipe.code:
+        (paths.code / f"{code.name}.py").write_text(code.source, encoding="utf-8", newline="")
     spec = {"format": FORMAT, "id": run_id, "created": time.time(), "recipe": _encode(recipe), "repeat": repeat}
     paths.spec.write_text(dumps(spec, indent=1), encoding="ascii")
 
@@ -88,9 +92,13 @@ def read_recipe(paths: RunPaths) -> Recipe:
     """The recipe of a run, with its task's manifest."""
     plain = read_spec(paths)["recipe"]
     try:
-        task = from_plain(TaskCard, {**plain["task"], "samples": read_manifest(paths)})
-        return from_plain(Recipe, {**plain, "task": task})
-    except (InputError, KeyError, TypeError) as error:
+        codes = {
+            name: replace(Code(name, ""), source=_source(paths, name), sha256=sha256) for name, sha256 in plain.get("code", ())
+        }
+        about = {**plain["task"], "samples": read_manifest(paths)}
+        about["code"] = codes[about["code"]] if about.get("code") else None
+        return from_plain(Recipe, {**plain, "task": from_plain(TaskCard, about), "code": tuple(codes.values())})
+    except (InputError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"run {paths.id} cannot be read: {error}") from error
 
 
@@ -108,11 +116,22 @@ def read_manifest(paths: RunPaths) -> tuple[Sample, ...]:
         raise RunError(f"the manifest of run {paths.id} cannot be read: {error}") from error
 
 
+def _source(paths: RunPaths, name: str) -> str:
+    """The text of code of the user's own. That it is missing or was edited is found out when it should run, not here."""
+    try:
+        with (paths.code / f"{name}.py").open("rb") as file:
+            return file.read(MOST_SOURCE + 1).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
 def _encode(recipe: Recipe) -> dict[str, Any]:
-    plain = {name: to_plain(value) for name, value in vars(recipe).items() if name != "task"}
+    plain = {name: to_plain(value) for name, value in vars(recipe).items() if name not in ("task", "code")}
     task = recipe.task
     card = {"name": task.name, "kind": task.kind, "root": task.root, "classes": list(task.classes), "notes": list(task.notes)}
-    return {"task": card, **plain}
+    if task.code is not None:
+        card |= {"code": task.code.name, "arguments": task.arguments}
+    return {"task": card, **plain, "code": [(code.name, code.sha256) for code in recipe.code]}
 
 
 def _manifest_lines(samples: Iterable[Sample]) -> Iterable[str]:

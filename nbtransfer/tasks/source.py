@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from nbtransfer.core.task import Sample, TaskCard
+from nbtransfer.tasks.datasets import OwnDataset
 from nbtransfer.tasks.decode import UndecodableError, load_rgb
 
 
@@ -27,13 +28,15 @@ class ImageSource:
         """
         if self._task.kind == "arrays":
             return self._from_array(int(sample.source))
+        if self._task.kind == "code":
+            return self._dataset.image(int(sample.source), sample.label, self._task.classes[sample.label])
         self.check(sample)
         return load_rgb(self._root / sample.source, about)
 
     def check(self, sample: Sample) -> None:
         """Raise UndecodableError unless the file is the one it was: another may show something else than its label says."""
-        if self._task.kind == "arrays":
-            return  # the file's name is the digest of what is in it
+        if self._task.kind != "folder":
+            return  # the file of an array is named by what is in it, and a dataset is asked anew each time
         if Path(sample.source).is_absolute() or ".." in Path(sample.source).parts or "\0" in sample.source:
             raise UndecodableError("it lies outside the folder of the task")
         try:
@@ -49,6 +52,11 @@ class ImageSource:
             return np.load(self._root, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
         except (OSError, ValueError, EOFError) as error:  # its header may claim more than the file holds
             raise UndecodableError(f"the file of the arrays is damaged ({error})") from error
+
+    @cached_property
+    def _dataset(self) -> OwnDataset:
+        assert self._task.code is not None
+        return OwnDataset(self._task.root, self._task.code, self._task.arguments)
 
     def _from_array(self, row: int) -> Image.Image:
         values = self._array[row]

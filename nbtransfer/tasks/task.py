@@ -8,20 +8,22 @@ import os
 import random
 import typing
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from nbtransfer.core import code
 from nbtransfer.core.task import SPLITS, Sample, TaskCard
 from nbtransfer.core.text import html_table, nearest
 from nbtransfer.errors import TaskError
-from nbtransfer.tasks import arrays, demo, folders, split
+from nbtransfer.tasks import arrays, datasets, demo, folders, split
 from nbtransfer.tasks.check import Findings, OnProblem, Usable, usable_images
 from nbtransfer.tasks.scan import Scan, scan
 from nbtransfer.tasks.source import ImageSource
+from nbtransfer.usercode.module import written
 
 DEMO_PREFIX = "demo:"
 
@@ -105,6 +107,37 @@ class Task(TaskCard):
             for row, (label, side) in enumerate(zip(labels, sides, strict=True))
         )
         return cls(name, "arrays", str(path), names, samples)
+
+    @classmethod
+    def from_code(
+        cls,
+        dataset: str | Callable[..., Any],
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        classes: Sequence[str] | None = None,
+        holdout: float = 0.2,
+        test: float = 0.0,
+        seed: int = 0,
+        name: str | None = None,
+    ) -> Task:
+        """Make a task from a dataset of one's own, or of a library, made by code that background runs can see.
+
+        dataset     "NAME.Class" or "NAME.function" in a cell with `%%transfer_code NAME`. What it makes has a length and
+                    gives (image, label) for each number: a PIL image or uint8 (H, W, 3), and a class number or name
+        arguments   what it is called with: text, numbers and lists only
+        classes     names for the numbers 0, 1, …; without it those the dataset has as `classes`, else the labels themselves
+
+        All labels are read here, from the dataset's `targets` or `labels` where it has them, else example by example.
+        Raises TaskError, or CodeError when the code does not work.
+        """
+        split.check_shares(holdout, test)
+        reference = code.reference("dataset", dataset)
+        module, given = written(reference), datasets.as_arguments(arguments)
+        labels, names = datasets.OwnDataset(reference, module, given).labels(classes)
+        arrays.check_counts(labels, names)
+        sides = split.stratified(labels, holdout, test, seed, [str(row) for row in range(len(labels))], names)
+        samples = tuple(Sample(str(row), *both, 0, 0) for row, both in enumerate(zip(labels, sides, strict=True)))
+        return cls(name or reference, "code", reference, names, samples, code=module, arguments=given)
 
     @classmethod
     def demo(cls, name: str, **options: Any) -> Task:

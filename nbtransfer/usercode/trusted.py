@@ -1,0 +1,72 @@
+"""Which code may run under this account: a list of digests, kept outside every run folder.
+
+Trust goes to a text, not to a place. Whoever copies a run folder copies no trust, and an edited file is another text.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from nbtransfer.core.code import Code
+from nbtransfer.core.text import shown
+from nbtransfer.errors import CodeError
+
+
+def file() -> Path:
+    """One sha256 a line: `$XDG_STATE_HOME/nbtransfer/trusted`, else below `~/.local/state`."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "nbtransfer" / "trusted"
+
+
+def is_trusted(code: Code) -> bool:
+    """Whether this text may run."""
+    try:
+        return code.sha256 in file().read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return False
+
+
+def trust(codes: Iterable[Code]) -> None:
+    """From now on these texts may run here, in this process and in workers; raises CodeError for one that was edited."""
+    for code in codes:
+        check_unaltered(code)
+        if not is_trusted(code):
+            _add(code.sha256)
+
+
+def require(codes: Iterable[Code]) -> None:
+    """Raise CodeError unless all of these are what was written, and trusted."""
+    for code in codes:
+        check_unaltered(code)
+        if not is_trusted(code):
+            raise CodeError(
+                f"the code {code.name!r} (sha256 {code.sha256[:8]}) was not written here, so it is not run; read it, and if "
+                "you trust it say run.trust_code(), or load_model(folder, trust=True)"
+            )
+
+
+def check_unaltered(code: Code) -> None:
+    """Raise CodeError when the text is another one than was written."""
+    if not code.unaltered:
+        raise CodeError(
+            f"the code {code.name!r} was edited or removed after the run was made, so it is not run; put it back, or start a "
+            "new run with the new code"
+        )
+
+
+def _add(sha256: str) -> None:
+    path = file()
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Several processes may add at once: one short write at the end of a file is not torn apart.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(descriptor, f"{sha256}\n".encode("ascii"))
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise CodeError(
+            f"which code is trusted cannot be kept in {shown(path)} ({error.strerror}); set XDG_STATE_HOME to a folder of yours"
+        ) from error
