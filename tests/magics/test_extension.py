@@ -233,6 +233,38 @@ class TestMistakes:
         assert message in one_line(cell(f"%%transfer {words}\n{body}"))
 
 
+class TestCode:
+    """`%%transfer_code`."""
+
+    def test_a_cell_becomes_a_module_that_a_run_uses(self, cell, shell, images):
+        done = cell("%%transfer_code mine\ndef same(image):\n    return image\n")
+        assert done.ok
+        assert (done.value, done.out) == (None, "recipes can use mine.same\n")
+        assert cell("mine.same(3)").value == 3
+        cell(f"%transfer data {images}")
+        run = cell(f"%transfer start --backbone {BACKBONE} {SMALL} --transform mine.same").value
+        assert run.wait(PATIENCE).status == "finished"
+        assert run.recipe.code[0].source == "def same(image):\n    return image\n"
+        assert "# mine.py, sha256" in cell(f"%transfer trust {run.id}").out
+
+    @pytest.mark.parametrize(
+        ("words", "body", "message"),
+        [
+            ("", "x = 1", "say what the module is called"),
+            ("a b", "x = 1", "say what the module is called"),
+            ("mine", "def (", "the code 'mine' is no Python"),
+            ("mine", "import torch\nx = y", "NameError: name 'y' is not defined (line 2)"),
+        ],
+    )
+    def test_what_cannot_be_is_one_line(self, cell, words, body, message):
+        assert message in one_line(cell(f"%%transfer_code {words}\n{body}"))
+
+    def test_what_only_the_notebook_knows(self, cell):
+        cell("class Head:\n    pass")
+        failed = cell("import nbtransfer as nt\nnt.Recipe(task=nt.Task.demo('digits'), backbone='resnet18', head=Head)")
+        assert "begins with `%%transfer_code mine`, imports included, then use head='mine.Head'" in str(failed.error)
+
+
 class TestHelp:
     def test_on_every_level(self, cell):
         for name in commands.tree("notebook"):
