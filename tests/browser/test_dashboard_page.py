@@ -12,7 +12,7 @@ ROW = {
     "val_interval": [0.3, 0.7], "lr": 0.001, "seconds": 2.0, "best": True,
 }  # fmt: skip
 RUN = {
-    "id": "20260101-000000-abcdef", "status": "running", "ended": False, "message": "", "recipe": f"{HOSTILE} · resnet18 · ft",
+    "id": "20260101-000000-abcdef", "backbone": "resnet18", "status": "running", "ended": False, "message": "", "recipe": f"{HOSTILE} · resnet18 · ft",
     "phase": "ft", "phases": [{"name": "ft", "epochs": 4, "lr": 0.001, "trainable": 1000, "summary": ""}], "total": 2000,
     "device": "cpu", "epochs": 4, "seconds": None, "best": True, "notes": [HOSTILE],
 }  # fmt: skip
@@ -81,6 +81,25 @@ def test_start_asks_once_and_says_what_is_wrong(render, board):
     assert page.get_by_role("button", name="Start").is_disabled()
     page.get_by_role("button", name="Stop").click()
     assert len(asked(page, "stop")) == 1
+
+
+def test_a_run_is_paused_resumed_and_changed(render, board):
+    page = render(board)
+    change(page, run=RUN)
+    page.get_by_role("button", name="Pause").click()
+    assert len(asked(page, "pause")) == 1
+    page.get_by_role("button", name="Change the running run").click()
+    [request] = asked(page, "replan")
+    answer(page, request, ok=False, error=f"{HOSTILE} has changed the run meanwhile")
+    assert page.get_by_role("alert").filter(has_text="has changed the run meanwhile").is_visible()
+    change(page, run={**RUN, "status": "paused", "message": "as you asked"})
+    page.get_by_role("button", name="Resume").click()
+    assert len(asked(page, "resume")) == 1
+    change(page, run={**RUN, "status": "lost", "ended": True})
+    assert page.get_by_role("button", name="Resume").is_visible()
+    assert not page.get_by_role("button", name="Change the running run").is_visible()
+    change(page, run={**RUN, "status": "finished", "ended": True})
+    assert not page.get_by_role("button", name="Resume").is_visible()
 
 
 def test_choosing_sends_one_request_each(render, board):
