@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from nbtransfer.core.codec import to_plain
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.state import HistoryRow, RunState
-from nbtransfer.core.text import counted
+from nbtransfer.core.text import counted, listed
 from nbtransfer.jobs.run import Run
 from nbtransfer.ui.pictures import data_url, worst_first
 from nbtransfer.ui.series import figures
@@ -64,8 +65,15 @@ def _decisions(state: RunState) -> list[str]:
 
 def _commands(state: RunState) -> list[str]:
     shown = state.commands[-MOST_COMMANDS:]
-    asked = (" ".join([c.op or "junk", *(str(value) for value in c.arguments.values())]) for c in shown)
-    return [f"{what} from {c.sender or 'nobody'}: {c.message}" for what, c in zip(asked, shown, strict=True)]
+    return [f"{_asked(c.op, c.arguments)} from {c.sender or 'nobody'}: {c.message}" for c in shown]
+
+
+def _asked(op: str, arguments: Mapping[str, Any]) -> str:
+    """`freeze stem, layer1`, `set_lr 0.001`; a wish that was refused may have held anything."""
+    if op == "replan":
+        op, arguments = "freeze just", {"frozen": arguments.get("frozen") or ["nothing"]}
+    words = (listed([*map(str, value)]) if isinstance(value, list) else str(value) for value in arguments.values())
+    return " ".join([op or "junk", *words])
 
 
 def as_row(row: HistoryRow) -> dict[str, Any]:

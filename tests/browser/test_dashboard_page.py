@@ -12,8 +12,10 @@ ROW = {
     "val_interval": [0.3, 0.7], "lr": 0.001, "seconds": 2.0, "best": True,
 }  # fmt: skip
 RUN = {
-    "id": "20260101-000000-abcdef", "backbone": "resnet18", "status": "running", "ended": False, "message": "", "recipe": f"{HOSTILE} · resnet18 · ft",
-    "phase": "ft", "phases": [{"name": "ft", "epochs": 4, "lr": 0.001, "trainable": 1000, "summary": ""}], "total": 2000,
+    "id": "20260101-000000-abcdef", "backbone": "resnet18", "status": "running", "ended": False, "message": "",
+    "recipe": f"{HOSTILE} · resnet18 · ft",
+    "phase": "ft",
+    "phases": [{"name": "ft", "epochs": 4, "lr": 0.001, "trainable": 1000, "summary": ""}], "total": 2000,
     "device": "cpu", "epochs": 4, "seconds": None, "best": True, "notes": [HOSTILE],
 }  # fmt: skip
 PROGRESS = {"epoch": 2, "fraction": 0.3, "left": 75}

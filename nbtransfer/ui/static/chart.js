@@ -55,7 +55,7 @@ function axes(title, lines, band, range, epochs) {
         h("svg:line", { x1: left, x2: width - right, y1: y(value), y2: y(value) }),
         text(value, { x: left - 6, y: y(value) + 4, "text-anchor": "end" }),
       ]).flat(),
-      xTicks.map((value) => text(value, { x: x(value), y: height - 7, "text-anchor": "middle" })),
+      xTicks.map((value) => text(value, { x: x(value), y: height - 7, "text-anchor": value === epochs && value > 99 ? "end" : "middle" })),
       h("svg:path.nbt-band", { d: area }),
       drawn,
     ),
