@@ -65,6 +65,10 @@ class Carrier(Protocol):
     def moment(self) -> tuple[int, int]:
         """Number of the phase at work, and steps done."""
 
+    @property
+    def acknowledged(self) -> tuple[int, int]:
+        """The moment of the last change that an earlier attempt acknowledged. Other changes come after it."""
+
     def change(self, change: Change) -> Iterator[ev.Event]:
         """Change the course; raises an InputError when that cannot be."""
 
@@ -96,8 +100,9 @@ class Attendant:
         yield from self._repeat()
         while True:
             for wish in self.control.take():
-                yield from self._answer(wish)
-                self.control.done(wish)
+                if not self._is_too_early(wish):
+                    yield from self._answer(wish)
+                    self.control.done(wish)
             if self.control.ended_by is not None and self.stopped is None:
                 yield from self.run.save()
                 self.stopped = self.control.ended_by
@@ -124,6 +129,10 @@ class Attendant:
                 self.stopped = "stopped where the run that is repeated was"
                 return
             yield from self.run.change(change)
+
+    def _is_too_early(self, wish: Command | Junk) -> bool:
+        """A change waits until steps that were lost are done again: those acknowledged since then were made before it."""
+        return isinstance(wish, Command) and wish.op in CHANGES and self.run.moment < self.run.acknowledged
 
     def _answer(self, wish: Command | Junk) -> Iterator[ev.Event]:
         if isinstance(wish, Junk):

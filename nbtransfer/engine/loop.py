@@ -120,9 +120,10 @@ class Loop:
             if p.batch < of and self.due() and meter.loss.isfinite():
                 yield from self.save()
             if self.waiting():
+                asked = time.monotonic()
                 yield None
-                clock = said = time.monotonic()
-                said_images = meter.images
+                rest = time.monotonic() - asked
+                clock, said = clock + rest, said + rest
 
     def _learn(self, batch: Batch, meter: Meter) -> Iterator[ev.Event]:
         """One step of the optimiser."""

@@ -57,8 +57,9 @@ class Session:
         if recipe.compile:
             self.model.compile()
         # What was stopped goes on: that is why there is a next attempt.
-        own = (change for change in past.changes if change.op != "stop")
+        own = [change for change in past.changes if change.op != "stop"]
         self.course = Course(recipe, card, merged(repeat.changes, own))
+        self.acknowledged = max(((change.phase, change.step) for change in own), default=(0, 0))
         self.originals: resume.Tensors = {}
         self.progress, self.receipt, self.saved = Progress(), Receipt(), dict[int, str]()
         self.progress.named = {skipped.source for skipped in past.skipped}

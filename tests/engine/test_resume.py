@@ -226,6 +226,19 @@ LIVE = [
 ]
 
 
+class KilledAfter(Wishes):
+    """Kills as soon as the answer to `op` has been written."""
+
+    def __init__(self, op, *wishes):
+        super().__init__(*wishes)
+        self.op = op
+
+    def done(self, wish):
+        if wish.op == self.op:
+            raise Killed
+        super().done(wish)
+
+
 @pytest.mark.parametrize("cache", ["off", "on"])
 class TestLive:
     """Changes while a run goes on."""
@@ -266,20 +279,31 @@ class TestLive:
         recipe = replace(small, cache=cache, checkpoint_every=10**6)
         whole = Story(recipe)
         assert whole.attempt(Wishes(*LIVE[:2]))
-        story, control = Story(recipe), Wishes(*LIVE[:2])
-        real = control.done
-
-        def done(wish):
-            if wish.op == "freeze":
-                raise Killed
-            real(wish)
-
-        control.done = done
-        assert not story.attempt(control)
+        story = Story(recipe)
+        assert not story.attempt(KilledAfter("freeze", *LIVE[:2]))
         assert story.state.commands[-1].op == "freeze"
         assert story.attempt()
         assert story.state.resumed.checkpoint is None
         assert story.outcome() == whole.outcome()
+
+    def test_a_change_after_a_kill_comes_after_those_acknowledged(self, small, cache):
+        """What is asked while lost steps are done again waits until the run is where it was: the last word counts."""
+        recipe = replace(small, cache=cache, checkpoint_every=10**6)
+        story, first = Story(recipe), KilledAfter("freeze", (13, "set_lr", {"lr": 5e-3}), (13, "freeze", {"layers": ["stem"]}))
+        assert not story.attempt(first)
+        then = Wishes((1, "checkpoint", {}), (1, "set_lr", {"lr": 2e-3}), (1, "thaw", {"layers": ["stem"]}))
+        assert story.attempt(then)
+        state = story.state
+        assert state.resumed.step < state.changes[0].step
+        assert [(c.op, c.accepted) for c in state.commands[2:]] == [("checkpoint", True), ("set_lr", True), ("thaw", True)]
+        assert [change.op for change in state.changes] == ["set_lr", "freeze", "set_lr", "thaw"]
+        assert len({change.step for change in state.changes}) == 1
+        assert state.commands[2].step < state.commands[3].step
+        assert state.prepared.phases[0].lr == 2e-3
+        assert state.prepared.phases[0].summary.startswith("all ")
+        again = Story(recipe, Repeat("x", state.changes, state.decisions))
+        assert again.attempt()
+        assert again.outcome() == story.outcome()
 
     def test_frozen_layers_of_every_stretch_are_in_the_receipt(self, small, cache):
         story = self.changed(small, cache)
