@@ -28,8 +28,8 @@ from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.engine import own
 from nbtransfer.engine.model import TransferModel
+from nbtransfer.engine.outline import versions
 from nbtransfer.engine.preprocess import Normalise, shape
-from nbtransfer.engine.session import versions
 from nbtransfer.errors import CheckpointError, CodeError, InputError
 from nbtransfer.pretrained import registry
 from nbtransfer.pretrained.weights import file_digest

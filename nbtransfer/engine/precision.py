@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from nbtransfer.core import events as ev
 from nbtransfer.core.freeze import LayerPlan
+from nbtransfer.core.recipe import Recipe
 from nbtransfer.engine.costs import sample, seconds
 from nbtransfer.engine.data import Images
 from nbtransfer.engine.device import Device, computes_bf16
@@ -18,6 +19,18 @@ from nbtransfer.engine.preprocess import Normalise
 IMAGES = 8
 WORTH_IT = 0.9
 LARGEST_DEVIATION = 0.1
+
+
+def decided(
+    recipe: Recipe, model: TransferModel, images: Images, device: Device, plan: Mapping[str, LayerPlan], before: str | None
+) -> tuple[Device, list[ev.Decided]]:
+    """What to compute on and in: as the recipe says, as it was decided `before`, else measured; and what was measured."""
+    if recipe.precision != "auto":
+        return device, []
+    if before is not None:
+        return Device(device.torch, before), []
+    chosen, decision = fastest(model, images, device, plan)
+    return chosen, [decision]
 
 
 def fastest(model: TransferModel, images: Images, device: Device, plan: Mapping[str, LayerPlan]) -> tuple[Device, ev.Decided]:

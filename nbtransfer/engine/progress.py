@@ -104,6 +104,14 @@ class Progress:
         if score > self.best_score:
             self.best_epoch, self.best_score = self.epoch, score
 
+    def why_phase_ended(self, epochs: int, *, stopped: bool) -> str:
+        """Why a phase of so many epochs is over."""
+        if self.failure:
+            return "diverged"
+        if self.epoch == self.phase_first + epochs:
+            return "finished"
+        return "stopped" if stopped else "no better validation score"
+
     def epoch_ended(
         self, phase: str, loss: float, accuracy: float, val: Predictions, lr: float, seconds: float
     ) -> ev.EpochEnded:

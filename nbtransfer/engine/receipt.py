@@ -31,22 +31,32 @@ class Fingerprints:
 class Receipt:
     """For each layer the phases in which it was frozen, and whether it was left unchanged in each.
 
-    A phase counts as several where its plan was changed while it went on.
+    A phase counts as several stretches where its plan was changed while it went on. `watched` are the layers that must not
+    change in the present `stretch`, as they were when it began.
     """
 
     phases: list[str] = field(default_factory=list)
     checks: dict[str, dict[str, bool]] = field(default_factory=lambda: defaultdict(dict))
+    stretch: str = ""
+    watched: Fingerprints = field(default_factory=lambda: Fingerprints({}))
 
-    def add(self, phase: str, unchanged: dict[str, bool]) -> None:
-        """Note what was found at the end of a phase."""
-        self.phases.append(phase)
-        for layer, same in unchanged.items():
-            self.checks[layer][phase] = same
+    def watch(self, model: TransferModel, stretch: str, frozen: Iterable[str]) -> None:
+        """From here on, these layers must not change."""
+        self.stretch, self.watched = stretch, Fingerprints.take(model, frozen)
+
+    def check(self, model: TransferModel) -> None:
+        """The present stretch has ended: note what became of the layers that were watched."""
+        self.phases.append(self.stretch)
+        for layer, same in self.watched.unchanged(model).items():
+            self.checks[layer][self.stretch] = same
 
     @classmethod
-    def again(cls, phases: Iterable[str], checks: Mapping[str, Mapping[str, bool]]) -> Receipt:
+    def again(
+        cls, phases: Iterable[str], checks: Mapping[str, Mapping[str, bool]], stretch: str, watched: Mapping[str, str]
+    ) -> Receipt:
         """The receipt that these were taken from."""
-        return cls(list(phases), defaultdict(dict, {layer: dict(found) for layer, found in checks.items()}))
+        found = defaultdict(dict, {layer: dict(found) for layer, found in checks.items()})
+        return cls(list(phases), found, stretch, Fingerprints(dict(watched)))
 
     def event(self) -> ReceiptIssued:
         changed = tuple(layer for layer, found in self.checks.items() if not all(found.values()))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.metadata
-import platform
 import time
 from collections.abc import Iterator
 
@@ -15,7 +13,7 @@ from nbtransfer.core.course import PLANNING, Change, Course, merged
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.repeat import Repeat
 from nbtransfer.core.state import RunState
-from nbtransfer.engine import checkpoint, data, device, model, optim, precision, result, resume
+from nbtransfer.engine import checkpoint, data, device, model, optim, outline, precision, result, resume
 from nbtransfer.engine.activations import CachedBatches
 from nbtransfer.engine.caching import BoundaryCache
 from nbtransfer.engine.control import Attendant, Control, Unattended
@@ -24,13 +22,12 @@ from nbtransfer.engine.loop import Events, Loop, failures
 from nbtransfer.engine.model import HEAD, TransferModel
 from nbtransfer.engine.probe import Probe
 from nbtransfer.engine.progress import Meter, Progress
-from nbtransfer.engine.receipt import Fingerprints, Receipt
+from nbtransfer.engine.receipt import Receipt
 from nbtransfer.pretrained import registry
 from nbtransfer.store.paths import RunPaths
 
 KEEP_CHECKPOINTS = 3
 SECONDS_BETWEEN_CHECKPOINTS = 120.0
-SMALLEST_BATCH_FOR_STATISTICS = 16
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -67,23 +64,13 @@ class Session:
         self.scaler = torch.amp.GradScaler(self.device.torch.type, enabled=self.device.precision == "fp16")
         self.data = data.prepare(recipe, self.model.spec, self.device.torch)
         self.attendant = Attendant(control or Unattended(), self)
-        self.decisions: list[ev.Decided] = []
         chosen = {(d.subject, d.moment): d.choice for d in (*repeat.decisions, *past.decisions)}
-        self._decide_precision(chosen.get(("precision", "")))
+        plan = self.course.phases[-1].plan.resolve(card)
+        self.device, self.decisions = precision.decided(
+            recipe, self.model, self.data.val.images, self.device, plan, chosen.get(("precision", ""))
+        )
         self.cache = BoundaryCache(recipe, self.model, self.data, self.device, self.attendant.waiting, chosen)
-        self._watched, self._stretch = Fingerprints({}), ""
         self._replanned, self._saved_at, self._saved_step = False, time.monotonic(), 0
-
-    def _decide_precision(self, before: str | None) -> None:
-        """As it was decided before, else by measurement."""
-        if self.recipe.precision != "auto":
-            return
-        if before is not None:
-            self.device = device.Device(self.device.torch, before)
-            return
-        plan = self.course.phases[-1].plan.resolve(self.card)
-        self.device, decision = precision.fastest(self.model, self.data.val.images, self.device, plan)
-        self.decisions.append(decision)
 
     @property
     def over(self) -> bool:
@@ -118,19 +105,9 @@ class Session:
             test=sizes["test"],
             total=sum(p.numel() for p in self.model.parameters()),
             weights=self.weights or f"random, seed {self.recipe.seed}",
-            phases=self._phase_plans(),
-            versions=versions(),
+            phases=outline.phase_plans(self.course, self.model),
+            versions=outline.versions(),
         )
-
-    def warnings(self) -> Iterator[ev.Warned]:
-        """What will work, but probably not well."""
-        plans = (phase.plan.resolve(self.card) for phase in self.course.phases)
-        updates = any(entry.updates for plan in plans for entry in plan.values())
-        if updates and self.recipe.batch_size < SMALLEST_BATCH_FOR_STATISTICS:
-            yield ev.Warned(
-                f"normalisation statistics of {self.recipe.batch_size} images are noisy; use batch_size="
-                f"{SMALLEST_BATCH_FOR_STATISTICS} or more, or keep the stored ones with FreezePlan.norm('frozen')"
-            )
 
     def restored(self) -> Iterator[ev.Event]:
         """Go back to the newest checkpoint, if earlier attempts have left one."""
@@ -163,19 +140,18 @@ class Session:
         if facts.scaler:
             self.scaler.load_state_dict(facts.scaler)
         self.saved = {int(epoch): name for epoch, name in facts.best.items()}
-        self.receipt = Receipt.again(facts.stretches, facts.receipt)
-        self._watched, self._stretch = Fingerprints(facts.watched), facts.stretch
+        self.receipt = Receipt.again(facts.stretches, facts.receipt, facts.stretch, facts.watched)
         self._saved_step = self.progress.step
 
     def phase(self, index: int) -> Iterator[ev.Event]:
         """What is left of one phase, ending with its best weights in the model and a snapshot of them on the disk."""
-        began, p = time.monotonic(), self.progress
+        began, p, name = time.monotonic(), self.progress, self.course.phases[index].name
         self.model.follow(self.course.phases[index].plan.resolve(self.card))
         if p.phase != index:
             p.begin_phase(index)
             self.optimiser.state.clear()  # another schedule begins, from weights the old moments do not belong to
-            self._watch(self.course.phases[index].name)
-        yield ev.PhaseStarted(self.course.phases[index].name, index)
+            self.receipt.watch(self.model, name, self._frozen())
+        yield ev.PhaseStarted(name, index)
         while not self.over:
             self._replanned = False
             yield from self._attended(self._work(began))
@@ -183,12 +159,12 @@ class Session:
                 break
         if self.attendant.left:
             return
-        self.receipt.add(self._stretch, self._watched.unchanged(self.model))
-        yield ev.PhaseEnded(self.course.phases[index].name, index, p.phase_best_epoch, self._reason())
+        self.receipt.check(self.model)
+        why = p.why_phase_ended(self.course.phases[index].epochs, stopped=self.attendant.stopped is not None)
+        yield ev.PhaseEnded(name, index, p.phase_best_epoch, why)
         if p.epoch > p.phase_first:
             self._restore(p.phase_best_epoch)
-            folder = self.paths.snapshots / f"{index}-{self.course.phases[index].name}"
-            result.save_layers(folder, self.model, self.written, self.weights)
+            result.save_layers(self.paths.snapshots / f"{index}-{name}", self.model, self.written, self.weights)
 
     def _attended(self, work: Events) -> Iterator[ev.Event]:
         """Do the work, and in between what is asked; leave it where the run should end or the plan is another one."""
@@ -228,22 +204,27 @@ class Session:
         self.course.apply(change, begun=p.epoch - p.phase_first + (p.batch > 0))
         if change.op in PLANNING:
             self._follow_new_plan()
-        yield ev.Planned(self._phase_plans())
+        yield ev.Planned(outline.phase_plans(self.course, self.model))
 
     def _follow_new_plan(self) -> None:
         """Another plan is in force. What goes on learning keeps its moments, what begins to learn begins without any."""
         p = self.progress
         phase = self.course.phases[max(p.phase, 0)]
         if p.phase >= 0:
-            self.receipt.add(self._stretch, self._watched.unchanged(self.model))
+            self.receipt.check(self.model)
         self._keep_originals()
         self.model.follow(phase.plan.resolve(self.card))
         for parameter in self.model.parameters():
             if not parameter.requires_grad:
                 self.optimiser.state.pop(parameter, None)
         if p.phase >= 0:
-            self._watch(f"{phase.name} from step {p.step}")
+            self.receipt.watch(self.model, f"{phase.name} from step {p.step}", self._frozen())
         self._replanned = True
+
+    def _frozen(self) -> list[str]:
+        """Layers that must not change from here on."""
+        plan = self.course.phases[self.progress.phase].plan.resolve(self.card)
+        return [name for name, entry in plan.items() if not entry.learns]
 
     def _keep_originals(self) -> None:
         """Remember layers that were not to learn at first: checkpoints made before they did have nothing of them."""
@@ -254,12 +235,6 @@ class Session:
             if layer not in planned:
                 for name, tensor in self.model.tensors(layer).items():
                     self.originals.setdefault(name, tensor.clone())
-
-    def _watch(self, stretch: str) -> None:
-        """From here on, these layers must not change."""
-        plan = self.course.phases[self.progress.phase].plan.resolve(self.card)
-        frozen = [name for name, entry in plan.items() if not entry.learns]
-        self._stretch, self._watched = stretch, Fingerprints.take(self.model, frozen)
 
     def _restore(self, epoch: int) -> None:
         """Put the weights of an epoch back into the model, where it learned. Nothing else is touched."""
@@ -275,25 +250,19 @@ class Session:
         yield self.receipt.event()
         result.save_model(self.paths, self.model, self.written, self.weights, self.receipt)
         for split, batches in (("val", self.cache.exact_val()), ("test", self.data.test)):
-            if batches is None:
-                continue
-            found = Predictions()
-            for found in predict(self.model, batches, self.device.exactly()):  # noqa: B007 - the last one counts
-                self.attendant.control.waiting()  # shows that work goes on; what is asked comes too late
-            yield from failures(found.failed, batches, split, self.recipe, self.progress)
-            if found.labels:
-                result.save_predictions(self.paths, split, found)
-                yield ev.Evaluated(found.evaluation(split, self.model.classes))
-            else:
-                yield ev.Warned(f"none of the {split} images can be decoded, so there are no scores on them")
+            if batches is not None:
+                yield from self._scored(split, batches)
 
-    def _reason(self) -> str:
-        p = self.progress
-        if p.failure:
-            return "diverged"
-        if p.epoch == p.phase_first + self.course.phases[p.phase].epochs:
-            return "finished"
-        return "stopped" if self.attendant.stopped else "no better validation score"
+    def _scored(self, split: str, batches: data.Batches) -> Iterator[ev.Event]:
+        found = Predictions()
+        for found in predict(self.model, batches, self.device.exactly()):  # noqa: B007 - the last one counts
+            self.attendant.control.waiting()  # shows that work goes on; what is asked comes too late
+        yield from failures(found.failed, batches, split, self.recipe, self.progress)
+        if found.labels:
+            result.save_predictions(self.paths, split, found)
+            yield ev.Evaluated(found.evaluation(split, self.model.classes))
+        else:
+            yield ev.Warned(f"none of the {split} images can be decoded, so there are no scores on them")
 
     def _is_due(self) -> bool:
         """Whether it is time for a checkpoint inside an epoch."""
@@ -340,29 +309,7 @@ class Session:
             best={str(epoch): name for epoch, name in self.saved.items()},
             stretches=tuple(self.receipt.phases),
             receipt=dict(self.receipt.checks),
-            watched=self._watched.digests,
-            stretch=self._stretch,
+            watched=self.receipt.watched.digests,
+            stretch=self.receipt.stretch,
             scaler=self.scaler.state_dict() if self.scaler.is_enabled() else {},
         )
-
-    def _phase_plans(self) -> tuple[ev.PhasePlan, ...]:
-        return tuple(self._phase_plan(index) for index in range(len(self.course.phases)))
-
-    def _phase_plan(self, index: int) -> ev.PhasePlan:
-        phase, solver = self.course.phases[index], self.course.solver(index)
-        plan = phase.plan.resolve(self.card)
-        head = sum(p.numel() for p in self.model.head.parameters())
-        shared = sum(layer.params for layer in self.card.layers if plan[layer.name].learns)
-        lr = 0.0 if solver else self.course.lr(index)
-        return ev.PhasePlan(phase.name, phase.epochs, lr, head + shared, phase.plan.summary(self.card), solver)
-
-
-def versions() -> dict[str, str]:
-    """What else decides the numbers, for the record."""
-    found = {"python": platform.python_version()}
-    for name in ("nbtransfer", "torch", "torchvision", "timm", "pillow", "numpy"):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

@@ -9,6 +9,7 @@ from nbtransfer.core import events as ev
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.repeat import Repeat
 from nbtransfer.core.state import RunState
+from nbtransfer.engine import outline
 from nbtransfer.engine.control import Control
 from nbtransfer.engine.session import Session
 from nbtransfer.store.paths import RunPaths
@@ -31,7 +32,7 @@ def carry_out(
     yield from session.restored()
     yield session.prepared()
     yield from session.decisions
-    yield from session.warnings()
+    yield from outline.warnings(recipe, session.course)
     for index in range(max(session.progress.phase, 0), len(session.course.phases)):
         yield from session.phase(index)
         if session.over:

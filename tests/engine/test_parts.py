@@ -94,7 +94,7 @@ class TestPreprocessing:
 
         def drawn(seed, view):
             augment = Augment(("crop", "flip", "flip_vertical", "colour"), spec, None, seed)
-            return augment.cropped(self.image, view, 7)
+            return augment.reshaped(self.image, view, 7)
 
         before = torch.random.get_rng_state()
         assert torch.equal(drawn(1, 0), drawn(1, 0))
