@@ -60,9 +60,9 @@ def newest(parent: Path, base: str | None) -> Generator[ev.Event, None, Found | 
     """
     for name in checkpoint.newest_first(parent):
         try:
-            found = _read(parent / name)
+            found = _read(parent, name)
             for other in set(found.facts.best.values()) - {name}:
-                _read(parent / other)
+                _read(parent, other)
         except CheckpointError as error:
             checkpoint.set_aside(parent / name)
             yield ev.Warned(f"{error}; it is put aside, and the one before is used")
@@ -76,14 +76,14 @@ def newest(parent: Path, base: str | None) -> Generator[ev.Event, None, Found | 
     return None
 
 
-def _read(folder: Path) -> Found:
-    if not checkpoint.is_name(folder.name):
-        raise CheckpointError(f"{folder.name!r} is no name of a checkpoint")
-    tensors, facts = checkpoint.load(folder)
+def _read(parent: Path, name: str) -> Found:
+    if not checkpoint.is_name(name):  # it may come from a checkpoint that somebody else made: no paths
+        raise CheckpointError(f"{name!r} is no name of a checkpoint")
+    tensors, facts = checkpoint.load(parent / name)
     try:
-        return Found(folder.name, from_plain(Facts, facts), tensors)
+        return Found(name, from_plain(Facts, facts), tensors)
     except InputError as error:
-        raise CheckpointError(f"{folder} was written by another nbtransfer ({error})") from error
+        raise CheckpointError(f"{parent / name} was written by another nbtransfer ({error})") from error
 
 
 def differences(then: ev.Prepared, now: ev.Prepared) -> tuple[str, ...]:

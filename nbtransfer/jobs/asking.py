@@ -1,4 +1,7 @@
-"""Ask something of a run, and wait for the answer."""
+"""Ask something of a run, and wait for the answer.
+
+A folder that another format of runs was written in is refused before anything is written to it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nbtransfer.core.state import RunState
 from nbtransfer.errors import RunError
 from nbtransfer.jobs import spawn
-from nbtransfer.store import inbox
+from nbtransfer.store import inbox, runs
 from nbtransfer.store.lock import is_held
 from nbtransfer.usercode import trusted
 
@@ -27,6 +30,7 @@ def ask(run: Run, op: str, *, timeout: float = ANSWER_SECONDS, heed: bool = Fals
     With `heed` it is refused when somebody else has changed the run since this process looked last. Raises RunError when
     it is refused, when nobody is there to carry it out, or when the worker ends before it has answered.
     """
+    runs.read_spec(run.paths)
     state = run.state
     if state.over or (state.waits and state.waits.left):
         raise RunError(f"run {run.id} is {state.status}, so there is nothing to {op}; resume it first, or start another")
@@ -39,6 +43,7 @@ def ask(run: Run, op: str, *, timeout: float = ANSWER_SECONDS, heed: bool = Fals
 
 def stop(run: Run, timeout: float = ANSWER_SECONDS) -> RunState:
     """Ask a run to stop. One that has ended is left alone; for one whose worker has left, another one keeps the best model."""
+    runs.read_spec(run.paths)
     state = run.state
     if state.over:
         return state
@@ -50,9 +55,11 @@ def stop(run: Run, timeout: float = ANSWER_SECONDS) -> RunState:
 
 def resume(run: Run, timeout: float = ANSWER_SECONDS) -> RunState:
     """Let a run go on: a paused one where it is, any other that has not finished from its newest checkpoint."""
+    runs.read_spec(run.paths)
     state = run.state
     at_work = is_held(run.paths.lock)
-    if state.status == "finished" or (at_work and state.status not in ("paused", "stopping")):
+    asked = inbox.has_any(run.paths.control)  # a pause that was not taken yet, say
+    if state.status == "finished" or (at_work and not asked and state.status not in ("paused", "stopping")):
         return state
     command = inbox.send(run.paths.control, "resume")
     if at_work:

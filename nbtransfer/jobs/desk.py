@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
@@ -25,6 +26,7 @@ PAUSE_SECONDS = 600.0
 REST_SECONDS = 0.02
 RETRY_SECONDS = 1.0
 RESERVE_BYTES = 64 * 1024
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Desk:
@@ -48,22 +50,26 @@ class Desk:
     def write(self, event: ev.Event) -> None:
         """Into the journal; where the disk is full, wait until it is not."""
         self._beat()
-        waited = False
-        while True:
-            try:
-                record = self._journal.append(event, sync=not isinstance(event, UNSYNCED))
-                break
-            except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    raise
-            if not waited:
-                waited = self._said_from_reserve(ev.Paused("the disk is full; free some space, and the run goes on by itself"))
-            self._beat()
-            time.sleep(RETRY_SECONDS)
+        record = self._appended(event)
+        if record is None:
+            said = self._said_from_reserve(ev.Paused("the disk is full; free some space, and the run goes on by itself"))
+            while record is None:
+                self._beat()
+                time.sleep(RETRY_SECONDS)
+                # What the reserve has left behind is no room to go on with: it is for saying that there is none.
+                record = self._appended(event) if self._reserve() else None
+            if said:
+                self.write(ev.Continued())
         self._note(record)
-        if waited:
-            self._reserve()
-            self.write(ev.Continued())
+
+    def _appended(self, event: ev.Event) -> Record | None:
+        """None when the disk is full."""
+        try:
+            return self._journal.append(event, sync=not isinstance(event, UNSYNCED))
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            return None
 
     def waiting(self) -> bool:
         """Whether anything is asked."""
@@ -120,13 +126,15 @@ class Desk:
             if not self._paths.lock.exists():
                 raise RunError("the run's folder was removed while it went on")
 
-    def _reserve(self) -> None:
-        """Keep some room on the disk, for saying that there is none left."""
+    def _reserve(self) -> bool:
+        """Keep some room on the disk, for saying that there is none left. False when there is none."""
         try:
-            with self._paths.reserve.open("wb") as stream:
-                os.posix_fallocate(stream.fileno(), 0, RESERVE_BYTES)
-        except OSError:
-            self._paths.reserve.unlink(missing_ok=True)
+            self._paths.reserve.write_bytes(os.urandom(RESERVE_BYTES))  # a disk may store zeros in no room at all
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._paths.reserve.unlink(missing_ok=True)
+            return error.errno not in NO_ROOM
+        return True
 
     def _said_from_reserve(self, event: ev.Event) -> bool:
         self._paths.reserve.unlink(missing_ok=True)

@@ -95,10 +95,10 @@ def explained(error: BaseException) -> str:  # noqa: PLR0911 - one case an error
         text = str(error)
         # A helper process of torch sends an error as text, behind its traceback.
         return text.splitlines()[-1].partition(": ")[2] if text.startswith("Caught ") else text
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if _lacks_memory(error):
         return f"out of memory ({error}); use a smaller batch_size or image_size, or freeze more layers"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "the disk is full; free some space and start again, what was saved so far is kept"
+        return "the disk is full; free some space, then resume() goes on from the newest checkpoint"
     if isinstance(error, ImportError):
         return f"the worker could not load what it needs ({error}); run `nbtransfer doctor` in this environment"
     if type(error).__module__.startswith(("torch._inductor", "torch._dynamo")):
@@ -108,6 +108,13 @@ def explained(error: BaseException) -> str:  # noqa: PLR0911 - one case an error
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     return f"{type(error).__name__}: {error}; the traceback is in the run's log, please report it"
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Torch has no type of its own for the memory of the host."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    told = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return named or told or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
 
 
 if __name__ == "__main__":

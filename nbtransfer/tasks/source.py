@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from PIL import Image
 
 from nbtransfer.core.task import Sample, TaskCard
 from nbtransfer.tasks.datasets import OwnDataset
-from nbtransfer.tasks.decode import UndecodableError, load_rgb
+from nbtransfer.tasks.decode import MOST_PIXELS, UndecodableError, load_rgb
+
+ROW = re.compile(r"[0-9]{1,18}")
 
 
 class ImageSource:
@@ -27,9 +30,9 @@ class ImageSource:
         `about` pixels on the shorter side are enough, see `load_rgb`.
         """
         if self._task.kind == "arrays":
-            return self._from_array(int(sample.source))
+            return self._from_array(_row(sample))
         if self._task.kind == "code":
-            return self._dataset.image(int(sample.source), sample.label, self._task.classes[sample.label])
+            return self._dataset.image(_row(sample), sample.label, self._task.classes[sample.label])
         self.check(sample)
         return load_rgb(self._root / sample.source, about)
 
@@ -49,9 +52,14 @@ class ImageSource:
     @cached_property
     def _array(self) -> np.ndarray[Any, Any]:
         try:
-            return np.load(self._root, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-        except (OSError, ValueError, EOFError) as error:  # its header may claim more than the file holds
+            with np.errstate(over="raise"):  # NumPy multiplies what the header claims
+                found = np.load(self._root, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError, ArithmeticError) as error:  # its header may claim more than the file holds
             raise UndecodableError(f"the file of the arrays is damaged ({error})") from error
+        shape: tuple[int, ...] = getattr(found, "shape", ())
+        if len(shape) != 4 or found.dtype != np.uint8 or shape[3] not in (1, 3) or not 0 < shape[1] * shape[2] <= MOST_PIXELS:
+            raise UndecodableError("the file of the arrays holds no images of ours")
+        return found  # type: ignore[no-any-return]
 
     @cached_property
     def _dataset(self) -> OwnDataset:
@@ -59,5 +67,13 @@ class ImageSource:
         return OwnDataset(self._task.root, self._task.code, self._task.arguments)
 
     def _from_array(self, row: int) -> Image.Image:
+        if row >= len(self._array):
+            raise UndecodableError("the file of the arrays has no such row")
         values = self._array[row]
         return Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values).convert("RGB")
+
+
+def _row(sample: Sample) -> int:
+    if not ROW.fullmatch(sample.source):
+        raise UndecodableError(f"{sample.source!r} is no row")
+    return int(sample.source)

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 import nbtransfer as nt
@@ -87,6 +89,12 @@ class Story:
         return digest(model.state_dict().values()), rows, self.state.evaluations, self.state.receipt
 
 
+@pytest.fixture
+def kept(small):
+    """A recipe, and what comes of it."""
+    return small, uninterrupted(small)
+
+
 def uninterrupted(recipe):
     story = Story(recipe)
     assert story.attempt()
@@ -123,10 +131,10 @@ RECIPES = {
 }
 
 
-@pytest.mark.parametrize("settings", RECIPES.values(), ids=RECIPES)
-def test_the_same_bits(small, settings):
-    recipe = replace(small, **settings)
-    story = killed_again_and_again(recipe, seed=len(settings))
+@pytest.mark.parametrize("options", RECIPES.values(), ids=RECIPES)
+def test_the_same_bits(small, options):
+    recipe = replace(small, **options)
+    story = killed_again_and_again(recipe, seed=len(options))
     assert story.outcome() == uninterrupted(recipe)
     assert story.state.resumed.differences == ()
 
@@ -200,6 +208,33 @@ class TestDamage:
         save_file({k: 2 * v for k, v in state.items()}, tmp_path / "own.safetensors")
         with pytest.raises(CheckpointError, match="started from other weights"):
             story.attempt()
+
+
+class TestForeignCheckpoints:
+    """The newest checkpoint is whole, and was made by somebody else."""
+
+    def exchanged(self, small, alter):
+        """The story of a killed run whose newest checkpoint was written anew with other contents."""
+        story = Story(small)
+        assert not story.attempt(Killer(13))
+        names = checkpoint.newest_first(story.paths.checkpoints)
+        folder = story.paths.checkpoints / names[0]
+        tensors, facts = checkpoint.load(folder)
+        checkpoint.save(folder, *alter(tensors, facts))
+        return story, names
+
+    def test_of_other_classes_it_is_refused_by_name(self, small):
+        story, _ = self.exchanged(small, lambda tensors, facts: ({**tensors, "head.bias": torch.zeros(7)}, facts))
+        with pytest.raises(CheckpointError, match=r"does not fit shufflenet_v2_x0_5: head.bias is unknown or of another shape"):
+            story.attempt()
+
+    @pytest.mark.parametrize("name", ["../../../step-00000008", "/tmp/step-00000008", "step-00000008/../step-00000008", "..\0"])
+    def test_a_best_epoch_that_is_a_path_is_not_opened(self, small, name):
+        story, names = self.exchanged(small, lambda tensors, facts: (tensors, {**facts, "best": {"1": name}}))
+        assert story.attempt()
+        assert story.state.resumed.checkpoint == names[1]
+        assert any("is no name of a checkpoint; it is put aside" in text for text in story.state.warnings)
+        assert story.outcome() == uninterrupted(small)
 
 
 def test_another_environment_is_said(small):
@@ -386,6 +421,25 @@ class TestPausing:
         assert story.state.resumed is None
         assert story.attempt()
         assert story.outcome() == uninterrupted(small)
+
+
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.integers(1, 30), st.sampled_from(["pause", "resume", "stop", "checkpoint"])), min_size=1, max_size=5)
+)
+def test_interruptions_in_any_order_change_nothing(kept, wishes):
+    """Also a stop while it validates, saves or has stopped already, twice, or a resume of what goes on."""
+    recipe, whole = kept
+    story = Story(recipe)
+    asked = sorted(wishes, key=lambda wish: wish[0])
+    assert story.attempt(Wishes(*((count, op, {}) for count, op in asked)))
+    answered = [command.id for command in story.state.commands]
+    assert len(answered) == len(set(answered))
+    while story.state.status != "finished":
+        assert story.state.status in ("paused", "stopped")
+        assert story.attempt()
+    assert story.attempts <= 2
+    assert story.outcome() == whole
 
 
 def test_a_full_disk_is_waited_for(small, monkeypatch):

@@ -1,12 +1,15 @@
-"""A run started from a real notebook kernel outlives its interrupt, its restart and its shutdown."""
+"""A run started from a real notebook kernel outlives its interrupt, its restart, its death and its shutdown."""
 
 from __future__ import annotations
+
+import os
+import signal
 
 import nbtransfer as nt
 from tests.jobs.test_runs import PATIENCE, until
 
 
-def test_interrupt_restart_and_shutdown(kernel, images):
+def test_interrupt_restart_kill_and_shutdown(kernel, images):
     manager, client = kernel
     printed = []
     code = (
@@ -27,6 +30,10 @@ def test_interrupt_restart_and_shutdown(kernel, images):
     manager.interrupt_kernel()
     goes_on()
     manager.restart_kernel(now=False)
+    goes_on()
+    os.kill(manager.provisioner.pid, signal.SIGKILL)
+    goes_on()
+    manager.restart_kernel(now=True)
     goes_on()
     manager.shutdown_kernel(now=False)
     goes_on()

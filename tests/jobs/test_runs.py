@@ -143,13 +143,6 @@ def test_a_stop_from_another_process_keeps_the_best_model(images):
     assert run.model().classes == ("blue", "green", "red")
 
 
-def test_a_polite_signal_stops_it_too(images):
-    run = nt.start(recipe(images, epochs=500))
-    state = until(run, lambda s: len(s.history) >= 1)
-    os.kill(state.pid, signal.SIGTERM)
-    assert run.wait(PATIENCE).status == "stopped"
-
-
 def test_it_outlives_the_process_and_the_group_that_started_it(images, home):
     """What a notebook kernel does when it restarts: it signals its group, then goes away."""
     code = (
@@ -165,21 +158,6 @@ def test_it_outlives_the_process_and_the_group_that_started_it(images, home):
     assert starter.returncode == -signal.SIGKILL, starter.stderr
     run = nt.attach(starter.stdout.strip())
     until(run, lambda s: len(s.history) >= 1)
-    run.stop()
-    assert run.wait(PATIENCE).status == "stopped"
-
-
-def test_of_several_workers_on_one_run_one_wins(images):
-    run = nt.start(recipe(images, epochs=500))
-    state = until(run, lambda s: s.status == "running")
-    second = subprocess.run(
-        [sys.executable, "-m", "nbtransfer.jobs.worker", str(run.paths.root)],
-        env=worker_environment(),
-        timeout=60,
-        check=False,
-    )
-    assert second.returncode == os.EX_TEMPFAIL
-    assert run.state.pid == state.pid
     run.stop()
     assert run.wait(PATIENCE).status == "stopped"
 

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import pickle
 import shutil
 import socket
 from pathlib import Path
@@ -13,9 +14,11 @@ from pathlib import Path
 import pytest
 
 import nbtransfer as nt
+from nbtransfer.core import events as ev
 from nbtransfer.core.codec import dumps
 from nbtransfer.errors import NbTransferError, RunError
 from nbtransfer.store import runs
+from nbtransfer.store.journal import JournalWriter
 from nbtransfer.tasks.decode import UndecodableError
 from nbtransfer.tasks.source import ImageSource
 from nbtransfer.ui.run_monitor import RunMonitor, report_of
@@ -75,6 +78,20 @@ def test_what_is_shown_or_handed_on_names_no_person_machine_or_place(images, tmp
             assert secret not in text
 
 
+class Program:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return (Path.touch, (self.marker,))
+
+
+def touching(marker):
+    return f"from pathlib import Path; Path({str(marker)!r}).touch()".encode()
+
+
 class TestSomebodyElsesRun:
     """Its folder may hold anything."""
 
@@ -91,6 +108,37 @@ class TestSomebodyElsesRun:
         assert other.state == run.state
         assert other.model().classes == run.model().classes
         assert len(nt.runs()) == 2
+
+    def test_programs_in_it_are_never_run(self, run, tmp_path):
+        """Wherever something of ours might look for one."""
+        marker = tmp_path / "executed"
+        program = pickle.dumps(Program(marker))
+        pickle.loads(program)
+        assert marker.exists()  # so it would be noticed
+        marker.unlink()
+        places = (
+            ".",
+            "code",
+            "checkpoints",
+            "checkpoints/step-00009999",
+            "result",
+            "result/model",
+            "snapshots/0-ft",
+            "control",
+        )
+        for place in places:
+            (run.paths.root / place).mkdir(exist_ok=True)
+            for name in ("code.pkl", "state.pt", "model.pth", ".metadata", "user_code.py", "sitecustomize.py", "torch.py"):
+                (run.paths.root / place / name).write_bytes(program if not name.endswith(".py") else touching(marker))
+        other = nt.attach(run.id)
+        assert other.state.status == "finished"
+        assert other.model().classes == ("blue", "green", "red")
+        journal = JournalWriter(run.paths.events, 1)
+        journal.append(ev.Stopped("not at its end"))
+        journal.close()
+        assert other.resume().attempt == 2
+        assert other.wait(PATIENCE).status == "finished", other.log()
+        assert not marker.exists()
 
     @pytest.mark.parametrize("source", ["../../../etc/passwd", "/etc/passwd", "a/../../x.png", "x\0.png"])
     def test_images_outside_its_task_are_not_opened(self, run, source):

@@ -356,6 +356,17 @@ class TestRuns:
         with pytest.raises(RunError, match="there is no run"):
             runs.open_run(name)
 
+    @given(st.text(max_size=30) | st.lists(st.sampled_from(["..", "/", "\0", "\n", "2026", "-", "*", "~"])).map("".join))
+    def test_whatever_is_asked_for_is_a_run_of_this_home_or_none(self, name):
+        known = runs.list_ids() or [runs.create(recipe(title="../../x\0\n")).id]
+        assert runs._ID.fullmatch(known[0])
+        try:
+            found = runs.open_run(name)
+        except RunError:
+            return
+        assert [found.id] == known
+        assert found.root.parent == runs.home() / "runs"
+
     def test_other_folders_are_no_runs(self, home):
         paths = runs.create(recipe())
         (home / "runs" / ".tmp-x").mkdir()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -12,14 +14,15 @@ from PIL import Image
 from nbtransfer.tasks.decode import UndecodableError, check_header, load_rgb
 
 
-def png_header(width, height):
-    """A PNG that claims a size and holds next to nothing."""
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
+def png_header(width, height, text=b""):
+    """A PNG that claims a size and holds next to nothing; `text` are chunks before the pixels."""
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    pixels = chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + text + pixels
 
 
 @pytest.mark.parametrize("size", [(20_000, 20_000), (1, 100_000), (65_000, 65_000), (12_000, 9_000), (3, 400)])
@@ -67,6 +70,22 @@ def test_rotation_is_applied(tmp_path):
     assert upright.getpixel((1, 0)) == (255, 255, 255)
 
 
+@pytest.mark.parametrize(
+    ("kind", "head"),
+    [(b"zTXt", b"note\0\0"), (b"iTXt", b"note\0\1\0\0\0"), (b"iCCP", b"note\0\0")],
+    ids=["zTXt", "iTXt", "iCCP"],
+)
+def test_text_that_unpacks_to_far_more_than_it_is(tmp_path, kind, head):
+    path = tmp_path / "x.png"
+    path.write_bytes(png_header(10, 10, chunk(kind, head + zlib.compress(b"\0" * 2**26))))
+    tracemalloc.start()
+    with contextlib.suppress(UndecodableError):
+        load_rgb(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**23
+
+
 def saved(tmp_path, image, name="x.png", **options):
     image.save(tmp_path / name, **options)
     return np.asarray(load_rgb(tmp_path / name))
@@ -107,6 +126,13 @@ def test_print_colours_are_converted(tmp_path):
 def test_animations_give_their_first_frame(tmp_path):
     frames = [Image.new("RGB", (2, 2), c) for c in ("red", "blue")]
     pixels = saved(tmp_path, frames[0], "x.gif", save_all=True, append_images=frames[1:])
+    assert pixels[0, 0].tolist() == [255, 0, 0]
+
+
+def test_of_several_pages_the_first_counts(tmp_path):
+    pages = [Image.new("RGB", size, c) for size, c in (((2, 2), "red"), ((3, 5), "blue"))]
+    pixels = saved(tmp_path, pages[0], "x.tiff", save_all=True, append_images=pages[1:])
+    assert pixels.shape == (2, 2, 3)
     assert pixels[0, 0].tolist() == [255, 0, 0]
 
 
