@@ -13,7 +13,7 @@ $(VENV)/%.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$*]'
 	touch $@
 
-.PHONY: help demo test check browser bench docs notebooks lab clean
+.PHONY: help demo test check browser soak bench docs notebooks lab clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -36,6 +36,9 @@ browser: ## a browser for the tests, where there is none and this user may insta
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	then apt-get -qq update && apt-get -qq install -y chromium fonts-dejavu-core >/dev/null; \
 	else echo "no chromium here, and no right to install one: tests in a browser will be skipped"; fi
+
+soak: $(VENV)/test.installed ## kill and command real runs for a quarter of an hour; writes benchmarks/results/soak.md
+	$(BIN)/python -m pytest -m soak tests/soak
 
 notebooks: $(VENV)/test.installed ## run the tutorials anew and store what they print
 	$(BIN)/python notebooks/execute.py
