@@ -37,8 +37,8 @@ browser: ## a browser for the tests, where there is none and this user may insta
 	then apt-get -qq update && apt-get -qq install -y chromium fonts-dejavu-core >/dev/null; \
 	else echo "no chromium here, and no right to install one: tests in a browser will be skipped"; fi
 
-soak: $(VENV)/dev.installed ## kill and command many runs at random for a long time; writes docs/reliability.md
-	$(BIN)/python -m pytest --soak -s --timeout 7200 tests/soak
+soak: $(VENV)/test.installed ## kill and command real runs for a quarter of an hour; writes benchmarks/results/soak.md
+	$(BIN)/python -m pytest -m soak tests/soak
 
 notebooks: $(VENV)/test.installed ## run the tutorials anew and store what they print
 	$(BIN)/python notebooks/execute.py

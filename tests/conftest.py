@@ -31,14 +31,9 @@ settings.load_profile("suite")
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the slow tests too")
-    parser.addoption("--soak", action="store_true", help="run the long soak, and nothing else")
 
 
 def pytest_collection_modifyitems(config, items):
-    soaking = config.getoption("--soak")
-    left_out = [item for item in items if (item.get_closest_marker("soak") is not None) is not soaking]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
     if not config.getoption("--slow"):
         for item in items:
             if item.get_closest_marker("slow"):

@@ -72,5 +72,5 @@ def test_one_huge_image_is_refused_before_it_is_read(task):
 
 @pytest.mark.parametrize("row", ["12", "-1", "x", "1" * 5000, ""])
 def test_rows_that_are_not_there(task, row):
-    with pytest.raises(UndecodableError, match="no such row"):
+    with pytest.raises(UndecodableError, match="row"):
         ImageSource(task).image(dataclasses.replace(task.samples[0], source=row))
