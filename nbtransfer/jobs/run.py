@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,12 @@ from nbtransfer.core.course import Course, check
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe
-from nbtransfer.core.state import HistoryRow, RunState, fold
-from nbtransfer.core.text import duration, html_table, in_bytes, text_table
+from nbtransfer.core.state import RunState, fold
+from nbtransfer.core.text import duration, in_bytes
 from nbtransfer.core.tree import cover, frozen_in
 from nbtransfer.errors import RunError
 from nbtransfer.jobs import asking
+from nbtransfer.jobs.history import History
 from nbtransfer.pretrained.listing import backbone
 from nbtransfer.store import log, runs
 from nbtransfer.store.journal import JournalReader
@@ -35,32 +36,6 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.1
 START_SECONDS = 20.0
-
-
-class History(tuple[HistoryRow, ...]):
-    """One row for each epoch; prints as a table."""
-
-    __slots__ = ()
-    _HEADER = ("phase", "epoch", "step", "loss", "accuracy", "val loss", "val accuracy (95 %)", "lr", "time", "")
-
-    def to_dicts(self) -> list[dict[str, Any]]:
-        """Plain rows, for pandas.DataFrame and the like."""
-        return [asdict(row) for row in self]
-
-    def _rows(self) -> Iterator[tuple[object, ...]]:
-        for r in self:
-            low, high = r.val_interval
-            yield (
-                r.phase, r.epoch, r.step, f"{r.loss:.4f}", f"{r.accuracy:.3f}", f"{r.val_loss:.4f}",
-                f"{r.val_accuracy:.3f} ({low:.3f}–{high:.3f})", f"{r.lr:.2g}" if r.lr else "–", duration(r.seconds),
-                "best" if r.best else "",
-            )  # fmt: skip
-
-    def __repr__(self) -> str:
-        return text_table(self._HEADER, self._rows()) if self else "no epoch has ended yet"
-
-    def _repr_html_(self) -> str:
-        return html_table(self._HEADER, self._rows())
 
 
 class Run:
