@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -92,6 +93,28 @@ def test_links_lead_somewhere(document):
     path, text = document
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+def named_in(path):
+    """What tests of a file are called: `test_it`, or `TestThem::test_it`."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef):
+            yield node.name
+        elif isinstance(node, ast.ClassDef):
+            yield from (f"{node.name}::{inner.name}" for inner in node.body if isinstance(inner, ast.FunctionDef))
+
+
+def test_tests_named_in_the_documents_exist(document):
+    for file, name in re.findall(r"(tests/[\w/]+\.py)::([\w:]+)", document[1]):
+        assert name in named_in(ROOT / file), f"{document[0].name}: {file}::{name}"
+
+
+def test_every_fault_has_a_test_or_a_reason():
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in text.partition("## Faults")[2].splitlines() if line.startswith("| ")]
+    assert len(rows) > 40
+    for fault, happens, tested in rows[1:]:
+        assert "::test_" in tested or happens.startswith("No test: "), fault
 
 
 def test_files_named_in_the_documents_exist(document):
