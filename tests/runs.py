@@ -9,11 +9,11 @@ from nbtransfer.store import runs
 from nbtransfer.store.journal import JournalWriter
 
 
-def carried_out(recipe):
-    """The finished run of a recipe."""
-    paths = runs.create(recipe)
+def carried_out(recipe, repeat=None):
+    """The finished run of a recipe, or of one that repeats another."""
+    paths = runs.create(recipe, repeat)
     journal = JournalWriter(paths.events, 1)
-    for event in [ev.Starting(1, "h", "3"), *carry_out(recipe, paths)]:
+    for event in [ev.Starting(1, "h", "3"), *carry_out(recipe, paths, repeat=repeat)]:
         journal.append(event)
     journal.close()
     return Run(paths)

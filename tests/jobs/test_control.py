@@ -22,8 +22,8 @@ from tests.jobs.test_runs import PATIENCE, elsewhere, recipe, until
 
 
 def long(images, **settings):
-    """Long enough to be interrupted anywhere, and short enough to be carried out twice."""
-    return recipe(images, **{"epochs": 40, "checkpoint_every": 5, "cache": "off", **settings})
+    """Long enough to be interrupted anywhere, and short enough to be carried out twice, with nothing chosen by measurement."""
+    return recipe(images, **{"epochs": 40, "checkpoint_every": 5, "cache": "off", "precision": "fp32", **settings})
 
 
 def bits(run):

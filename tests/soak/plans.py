@@ -24,6 +24,7 @@ PLANS = {
     "lp_ft, head solved": {"strategy": "lp_ft"},
     "gradual": {**STEPWISE, "strategy": GRADUAL},
     "ft, statistics frozen": {**STEPWISE, "freeze": FreezePlan.none().norm("frozen"), "optimiser": "sgd"},
+    "bf16": {**STEPWISE, "strategy": "last_stage", "precision": "bf16"},
     "normalisation only": {**STEPWISE, "freeze": FreezePlan.all().norm("affine_only")},
     "two loader workers": {**STEPWISE, "loader_workers": 2, "augment": ("flip", "crop", "colour"), "label_smoothing": 0.1},
     "dropout": {**STEPWISE, "backbone": "efficientnet_b0"},
@@ -32,5 +33,8 @@ PLANS = {
 
 
 def made(images, name):
-    """The recipe of a plan: long enough to be killed anywhere; nothing in it is left to measurement."""
+    """The recipe of a plan: long enough to be killed anywhere, with checkpoints inside its epochs.
+
+    Its precision is given: where it is chosen by measurement, two runs of one recipe may choose differently.
+    """
     return recipe(images, **{"epochs": 12, "checkpoint_every": 3, "precision": "fp32", **PLANS[name]})
