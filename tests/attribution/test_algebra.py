@@ -27,7 +27,7 @@ WEIGHTS = arrays(np.float32, (3, 4), elements=NUMBERS)
 def model(weights):
     head = nn.Linear(4, 3).requires_grad_(False)
     head.weight.copy_(torch.from_numpy(weights))
-    return SimpleNamespace(linear_head=head)
+    return SimpleNamespace(head=head, linear_head=head)
 
 
 @given(FEATURES, FEATURES, WEIGHTS, WEIGHTS, st.integers(0, 2))
