@@ -143,11 +143,12 @@ class Attendant:
         except InputError as error:
             yield _answered(wish, accepted=False, message=str(error))
             return
-        yield _answered(wish, accepted=True, message=message, moment=self.run.moment)
+        # Before the answer: whoever has read that sees the run as it is from then on.
         if wish.op == "pause":
             yield ev.Paused(f"paused by {wish.sender}")
         elif wish.op == "resume":
             yield ev.Continued()
+        yield _answered(wish, accepted=True, message=message, moment=self.run.moment)
 
     def _carried_out(self, wish: Command) -> Generator[ev.Event, None, str]:
         """Do it; returns what there is to say. Raises an InputError when it is refused."""
