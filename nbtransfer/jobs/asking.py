@@ -27,14 +27,14 @@ START_SECONDS = 20.0
 def ask(run: Run, op: str, *, timeout: float = ANSWER_SECONDS, heed: bool = False, **arguments: Any) -> RunState:
     """Send a command and wait for its answer, for `timeout` seconds at most: it is carried out all the same.
 
-    With `heed` it is refused when somebody else has changed the run since this process looked last. Raises RunError when
+    With `heed` it is refused when somebody else has changed the run since its holder looked last. Raises RunError when
     it is refused, when nobody is there to carry it out, or when the worker ends before it has answered.
     """
     runs.read_spec(run.paths)
-    state = run.state
+    seen, state = run.seen, run.state
     if state.over or (state.waits and state.waits.left):
         raise RunError(f"run {run.id} is {state.status}, so there is nothing to {op}; resume it first, or start another")
-    command = inbox.send(run.paths.control, op, seen=state.seq if heed else None, **arguments)
+    command = inbox.send(run.paths.control, op, seen=seen if heed else None, **arguments)
     state = _answered(run, command.id, timeout)
     if state.status == "lost" and all(answer.id != command.id for answer in state.commands):
         raise RunError(f"run {run.id} was lost before it could {op}; that waits, and is done after resume()")

@@ -68,6 +68,11 @@ class Run:
         return task
 
     @property
+    def seen(self) -> int | None:
+        """The number of the newest event that this handle has shown; None before the first look."""
+        return self._state.seq if self._state.seq >= 0 else None
+
+    @property
     def state(self) -> RunState:
         """The run now. Reads only what was written since the last look."""
         with self._reading:

@@ -123,6 +123,10 @@ def test_changes_from_two_notebooks(images):
         run.freeze("layer9")
     with pytest.raises(InputError, match="use a number above 0"):
         run.set_lr(0)
+    elsewhere("import sys, nbtransfer as nt; nt.attach(sys.argv[1]).freeze('conv5')", run.id)
+    with pytest.raises(RunError, match=r"has changed the run meanwhile \(freeze .*'conv5'.*look at it again"):
+        run.thaw("stage2")  # asked without having looked
+    assert run.thaw("conv5", "stage2").changes[-1].op == "thaw"  # the answer has shown it
     state = run.set_epochs(len(run.history()) + 3)
     assert run.wait(PATIENCE).status == "finished"
     assert set(run.receipt()) >= {"stem.conv1.0"}
