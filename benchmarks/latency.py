@@ -50,7 +50,31 @@ def run_latencies() -> dict[str, float]:
         "first step of training, likewise",
         "a killed worker is shown as lost (goal 1)",
     )
-    return {name: statistics.median(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+    figures = {name: statistics.median(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+    return figures | answers(nt.start(recipe))
+
+
+def answers(run) -> dict[str, float]:
+    """Changes of a run at work: the time until each is on the disk, acknowledged, and the call has returned."""
+    until(run, lambda state: state.history, 0)
+    found = [
+        {"set_lr": timed(run.set_lr, 1e-3 / (n + 1)), "freeze": timed(run.freeze, "stem"), "thaw": timed(run.thaw, "stem")}
+        for n in range(3 * REPEATS)
+    ]
+    run.stop()
+    state = run.wait()
+    steps = [(row.seconds) / (row.step - before.step) for before, row in zip(state.history, state.history[1:], strict=False)]
+    goal = 0.1 + statistics.median(steps)
+    return {
+        f"{op} is acknowledged (goal {goal:.2f}: 0.1 and a step)": statistics.median(row[op] for row in found)
+        for op in found[0]
+    }
+
+
+def timed(call, *arguments) -> float:
+    begin = time.perf_counter()
+    call(*arguments)
+    return time.perf_counter() - begin
 
 
 def one_run(nt, recipe) -> tuple[float, float, float, float]:
