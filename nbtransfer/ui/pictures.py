@@ -10,16 +10,20 @@ from dataclasses import dataclass
 from PIL import Image
 
 from nbtransfer.core.task import Sample
+from nbtransfer.errors import CodeError
 from nbtransfer.jobs.run import Run
 from nbtransfer.tasks.decode import UndecodableError
 from nbtransfer.tasks.task import Task
 
 
 def data_url(task: Task, sample: Sample, size: int) -> str | None:
-    """The image of an example, at most `size` pixels wide and high, as a data URL; None when it is gone or damaged."""
+    """The image of an example, at most `size` pixels wide and high, as a data URL; None when it cannot be had.
+
+    It may be gone or damaged, or be made by code that is not trusted here.
+    """
     try:
         image = task.image(sample, about=size)
-    except UndecodableError:
+    except (UndecodableError, CodeError):
         return None
     image.thumbnail((size, size), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()

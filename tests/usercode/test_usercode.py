@@ -26,6 +26,7 @@ from nbtransfer.jobs.draft import Draft
 from nbtransfer.pretrained import registry
 from nbtransfer.tasks.decode import UndecodableError
 from nbtransfer.tasks.source import ImageSource
+from nbtransfer.ui.run_monitor import RunMonitor, report_of
 from nbtransfer.usercode import trusted
 from tests.engine.test_resume import killed_again_and_again, uninterrupted
 from tests.jobs.test_runs import PATIENCE, recipe
@@ -286,6 +287,17 @@ class TestTrust:
         with pytest.raises(CodeError, match="was not written here"):
             lost.resume()
         assert not mark.exists()
+
+    def test_a_dashboard_on_a_dataset_of_theirs_shows_no_pictures(self, mine):
+        run = nt.start(replace(recipe_for(nt.Task.from_code("mine.Blocks", {"count": 20})), epochs=1))
+        assert run.wait(PATIENCE).status == "finished"
+        trusted.file().unlink()
+        nt.usercode.module.load.cache_clear()
+        monitor = RunMonitor(nt.attach(run.id))
+        assert monitor.result["scores"]
+        assert [mistake["picture"] for mistake in monitor.result["mistakes"]] == [None] * len(monitor.result["mistakes"])
+        monitor.close()
+        assert "accuracy" in report_of(run)
 
     def test_after_explicit_trust_it_does(self, foreign):
         run, mark = foreign
