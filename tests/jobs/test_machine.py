@@ -31,18 +31,20 @@ from tests.runs import carried_out
 
 STAGES = ("stem", "stage2", "stage3", "stage4", "conv5")
 LAYERS = st.lists(st.sampled_from((*STAGES, "*")), min_size=1, max_size=2, unique=True)
-COMMANDS = st.one_of(
-    st.tuples(st.sampled_from(("pause", "resume", "stop", "checkpoint", "dance")), st.just({})),
+CHANGES = st.one_of(
     st.tuples(st.sampled_from(("freeze", "thaw")), st.fixed_dictionaries({"layers": LAYERS})),
     st.tuples(st.just("replan"), st.fixed_dictionaries({"frozen": st.lists(st.sampled_from(STAGES), unique=True)})),
     st.tuples(st.just("set_lr"), st.fixed_dictionaries({"lr": st.sampled_from((1e-3, 3e-3, 0))})),
-    st.tuples(st.just("set_epochs"), st.fixed_dictionaries({"epochs": st.integers(1, 5)})),
+    st.tuples(st.just("set_epochs"), st.fixed_dictionaries({"epochs": st.sampled_from((1, 4, 6, 8))})),
 )
+OTHERS = st.tuples(st.sampled_from(("pause", "resume", "stop", "checkpoint", "dance")), st.just({}))
+COMMANDS = CHANGES | OTHERS
+STEPS = st.integers(1, 5)
 RECIPES = {
-    "plain": {"cache": "off", "checkpoint_every": 3},
-    "hardly any checkpoints": {"cache": "off", "checkpoint_every": 10**6},
-    "two phases": {"strategy": "lp_ft", "epochs": 3, "cache": "on", "probe": "sgd", "checkpoint_every": 2},
-    "head solved": {"strategy": "lp_ft", "epochs": 3, "checkpoint_every": 2},
+    "plain": {"epochs": 6, "cache": "off", "checkpoint_every": 3},
+    "hardly any checkpoints": {"epochs": 6, "cache": "off", "checkpoint_every": 10**6},
+    "two phases": {"strategy": "lp_ft", "epochs": 6, "cache": "on", "probe": "sgd", "checkpoint_every": 2},
+    "head solved": {"strategy": "lp_ft", "epochs": 6, "checkpoint_every": 2},
 }
 FOLLOWING = {
     "created": {"starting"},
@@ -77,7 +79,7 @@ class Machine(RuleBasedStateMachine):
     def __init__(self, recipes):
         super().__init__()
         self.recipes, self.later, self.sent, self.worker, self.desk = recipes, [], [], None, None
-        self.reader, self.state, self.seen = None, None, []
+        self.reader, self.state, self.steps = None, None, 0
 
     @initialize(name=st.sampled_from(sorted(RECIPES)))
     def create(self, name):
@@ -106,26 +108,20 @@ class Machine(RuleBasedStateMachine):
     def send(self, op, arguments):
         self.sent.append(inbox.send(self.paths.control, op, **arguments).id)
 
-    @rule(command=COMMANDS)
-    def ask(self, command):
-        self.send(*command)
-
-    @rule(command=COMMANDS)
-    def ask_while_paused(self, command):
-        self.later.append(command)
-
-    @precondition(lambda self: self.worker)
-    @rule(events=st.integers(1, 12))
-    def go_on(self, events):
-        for _ in range(events):
-            event = next(self.worker, None)
-            if event is None:
-                self.end()
-                return
+    def go_on(self):
+        """Until the next word."""
+        event = next(self.worker, None)
+        if event is None:
+            self.end()
+        else:
             self.desk.write(event)
+            self.steps += isinstance(event, ev.Step)
 
-    @precondition(lambda self: self.worker)
-    @rule(torn=st.booleans())
+    def learn(self, steps):
+        goal = self.steps + steps
+        while self.worker and self.steps < goal:
+            self.go_on()
+
     def crash(self, torn):
         """What the worker was about to say is lost; or there is half of it."""
         event = next(self.worker, None)
@@ -133,6 +129,41 @@ class Machine(RuleBasedStateMachine):
         if torn and event is not None:
             with self.paths.events.open("ab") as journal:
                 journal.write(b'{"seq":')
+
+    @precondition(lambda self: self.worker)
+    @rule(wishes=st.lists(st.tuples(STEPS, COMMANDS), min_size=1, max_size=4))
+    def ask(self, wishes):
+        for steps, (op, arguments) in wishes:
+            self.learn(steps)
+            self.send(op, arguments)
+
+    @rule(command=COMMANDS)
+    def ask_while_paused(self, command):
+        self.later.append(command)
+
+    @precondition(lambda self: self.worker)
+    @rule(steps=STEPS, words=st.integers(0, 3), torn=st.booleans())
+    def crash_anywhere(self, steps, words, torn):
+        self.learn(steps)
+        for _ in range(words):
+            if self.worker:
+                self.go_on()
+        if self.worker:
+            self.crash(torn)
+
+    @precondition(lambda self: self.worker)
+    @rule(steps=STEPS, first=CHANGES, second=CHANGES)
+    def crash_after_an_answer(self, steps, first, second):
+        """The most delicate of all moments: what is asked next is asked while lost steps are done again."""
+        self.learn(steps)
+        self.send(*first)
+        while self.worker and self.sent[-1] not in (answer.id for answer in self.state.commands):
+            self.go_on()
+            self.look()
+        if self.worker:
+            self.crash(torn=False)
+            self.resume()
+            self.send(*second)
 
     @precondition(lambda self: not self.worker and self.state and self.state.status != "finished")
     @rule()
@@ -160,7 +191,7 @@ class Machine(RuleBasedStateMachine):
         self.later.clear()
         for _ in range(20):
             while self.worker:
-                self.go_on(100)
+                self.go_on()
             self.look()
             if self.state.status == "finished":
                 break
@@ -195,8 +226,8 @@ def test_commands_crashes_and_resumes(images, monkeypatch):
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_STEPS", 0)  # a worker can be left wherever it says something
     made = {name: recipe(images, precision="fp32", **given) for name, given in RECIPES.items()}
     quick = settings(
-        max_examples=6,
-        stateful_step_count=20,
+        max_examples=12,
+        stateful_step_count=12,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
