@@ -83,6 +83,12 @@ class RunState:
         return sum(phase.epochs for phase in self.prepared.phases) if self.prepared else 0
 
     @property
+    def step(self) -> int:
+        """Steps done, as far as the worker has said."""
+        done = self.history[-1].step if self.history else 0
+        return done + (self.progress.step if self.progress and self.progress.epoch > len(self.history) else 0)
+
+    @property
     def plan(self) -> ev.PhasePlan | None:
         """The phase at work, as it was planned."""
         return next((p for p in self.prepared.phases if p.name == self.phase), None) if self.prepared else None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtransfer.core.codec import from_plain
-from nbtransfer.core.course import Course, check
+from nbtransfer.core.course import Course, check, merged
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe
@@ -161,11 +161,13 @@ class Run:
         """The freeze plan in force now; before the first phase and after the last one, that of the nearest."""
         state = self.state
         course = Course(self.recipe, backbone(self.recipe.backbone))
-        for change in state.changes:
+        names = [phase.name for phase in course.phases]
+        phase = names.index(state.phase) if state.phase in names else 0
+        repeated = (c for c in runs.read_repeat(self.paths).changes if (c.phase, c.step) <= (phase, state.step))
+        for change in merged(repeated, state.changes):
             if change.op != "stop":
                 course.apply(change)
-        names = [phase.name for phase in course.phases]
-        return course.phases[names.index(state.phase) if state.phase in names else 0].plan
+        return course.phases[phase].plan
 
     def replan(self, plan: FreezePlan) -> RunState:
         """Let just those layers learn that do under `plan`, from the next step on and in later phases. Raises like `freeze`."""

@@ -133,6 +133,7 @@ def test_changes_from_two_notebooks(images):
     again = repeat(run)
     assert again.wait(PATIENCE).status == "finished", again.log()
     assert bits(again) == bits(run)
+    assert again.plan == run.plan
 
 
 def test_what_was_acknowledged_survives_a_kill(images):
