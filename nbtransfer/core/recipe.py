@@ -144,7 +144,10 @@ class Recipe:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, reference(name, value))
-        object.__setattr__(self, "code", tuple(self.code))
+        codes: object = self.code
+        if not isinstance(codes, (tuple, list)) or not all(isinstance(code, Code) for code in codes):
+            raise RecipeError(f"code is {codes!r}; leave it out, and write the code with nbtransfer.code or %%transfer_code")
+        object.__setattr__(self, "code", tuple(codes))
 
     @property
     def references(self) -> tuple[str, ...]:

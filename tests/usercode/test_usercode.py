@@ -139,6 +139,8 @@ class TestWriting:
             recipe(images, transform=lambda image: image)
         with pytest.raises(CodeError, match="transform is 3; use the name"):
             recipe(images, transform=3)
+        with pytest.raises(InputError, match="code is 'x = 1'; leave it out"):
+            recipe(images, code="x = 1")
 
     @pytest.mark.parametrize(
         ("settings", "why"),
