@@ -68,8 +68,10 @@ def asked(run, chance, sent):
     before = len(sent)
     try:
         state = WISHES[chosen(run, chance)](run, chance)
-    except RunError:
-        return "refused" if len(sent) > before else "not sent"
+    except RunError as error:
+        if len(sent) == before:
+            return "not sent"
+        return "open" if "was lost before it could" in str(error) else "refused"
     answered = len(sent) > before and sent[-1].id in (answer.id for answer in state.commands)
     return "accepted" if answered else "open"
 
