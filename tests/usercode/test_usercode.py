@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import random
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +31,8 @@ from nbtransfer.tasks.source import ImageSource
 from nbtransfer.ui.run_monitor import RunMonitor, report_of
 from nbtransfer.usercode import trusted
 from tests.engine.test_resume import killed_again_and_again, uninterrupted
-from tests.jobs.test_runs import PATIENCE, recipe
+from tests.jobs.test_control import bits
+from tests.jobs.test_runs import PATIENCE, recipe, until
 
 MINE = '''
 import random
@@ -231,6 +234,17 @@ class TestARun:
         with pytest.raises(CodeError, match=r"load_model\(folder, trust=True\)"):
             nt.load_model(folder)
         assert type(nt.load_model(folder, trust=True).head).__name__ == "MLP"
+
+    def test_killed_with_helpers_and_resumed_it_ends_with_the_same_bits(self, images, mine):
+        settings = {"transform": "mine.noisy", "head": "mine.MLP", "loader_workers": 2, "checkpoint_every": 5}
+        run = nt.start(recipe(images, epochs=12, precision="fp32", **settings))
+        os.kill(until(run, lambda s: len(s.history) >= 2).pid, signal.SIGKILL)
+        assert run.wait(PATIENCE).status == "lost"
+        run.resume()
+        assert run.wait(PATIENCE).status == "finished", run.log()
+        whole = nt.start(run.recipe)
+        assert whole.wait(PATIENCE).status == "finished", whole.log()
+        assert bits(run) == bits(whole)
 
     def test_a_failure_in_a_helper_is_one_sentence(self, images):
         nt.code(
