@@ -25,7 +25,7 @@ def main(folder: str, settings: dict) -> None:
         paths = runs.create(recipe)
         started = time.perf_counter()
         marks, told = [], []
-        for event in carry_out(recipe, paths, lambda: False):
+        for event in carry_out(recipe, paths):
             marks.append(time.perf_counter() - started)
             told.append(event)
         seconds = time.perf_counter() - started

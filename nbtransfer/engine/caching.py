@@ -30,7 +30,7 @@ from nbtransfer.engine.preprocess import Normalise
 from nbtransfer.errors import RunError
 from nbtransfer.store import caches
 
-FORMAT = 1
+FORMAT = 2
 BATCH_ON_A_GPU = 256
 SHARE_OF_MEMORY = 0.25
 SPLITS: tuple[Split, ...] = ("train", "val")
@@ -85,7 +85,7 @@ class BoundaryCache:
     def exact_val(self) -> Batches:
         """Validation as the model that is there now sees it in fp32: from the cache where that holds just this."""
         place = self._last
-        if place and place.used and self.device.precision == "fp32" and self.recipe.cache_dtype in (None, "fp32"):
+        if place and place.used and self.recipe.cache_dtype in (None, "fp32"):
             key, both = place.used
             if key == _Place(self, place.boundary).key:  # no stage before the boundary has learned meanwhile
                 return place.batches(both, "val")
@@ -118,7 +118,7 @@ class BoundaryCache:
             return ev.Decided("cache", place.layer, said, cached)
         if cached < plain or self.recipe.cache == "on":
             return ev.Decided("cache", place.layer, f"{said} instead of {duration(plain)}", cached, plain)
-        larger = measured.layout.bytes > 3 * self.model.spec.size**2
+        larger = measured.layouts["train"].bytes > 3 * self.model.spec.size**2
         why = ", more than the images themselves" if larger else ""
         said = f"{amount}{why}; keeping it would take {duration(cached)} instead of {duration(plain)}"
         return ev.Decided("cache", "no", said, plain, cached)
@@ -144,14 +144,14 @@ class _Place:
         return costs.measure(owner.model, train.images, train.workers, self.boundary, owner.device, stored)
 
     @property
-    def layout(self) -> Layout:
+    def layouts(self) -> Mapping[Split, Layout]:
         assert self.costs is not None
-        return self.costs.layout
+        return self.costs.layouts
 
     @property
     def bytes(self) -> int:
         """Bytes of all activations of both splits."""
-        return self.layout.bytes * sum(len(self.split(split).images) * self._views(split) for split in SPLITS)
+        return sum(len(self.split(s).images) * self._views(s) * self.layouts[s].bytes for s in SPLITS)
 
     @property
     def key(self) -> str:
@@ -207,7 +207,7 @@ class _Place:
     def _computed(self, folder: Path | None) -> Had[Both]:
         start, source = self._nearest()
         owner = self.owner
-        prefix = Prefix(owner.model, start, self.boundary, owner.device, fold=owner.recipe.fold)
+        prefix = Prefix(owner.model, start, self.boundary, fold=owner.recipe.fold)
         gpu = owner.device.torch.type == "cuda"
         size = max(owner.recipe.batch_size, BATCH_ON_A_GPU if gpu else 0)
         normalise = Normalise(owner.model.spec, owner.device.torch)
@@ -216,7 +216,11 @@ class _Place:
             images, sweep = self.split(split).images, Sweep(len(self.split(split).images), self._views(split), size)
             swept = CachedBatches(source[split], start, images, sweep).epoch(0) if source else self._pixels(split, sweep)
             least = size if split == "train" else 0  # validation is computed in the same batches with a cache or without
-            computing = Computing(sweep, swept, least, prefix, self.layout, normalise, self._said(both), owner.waiting)
+            # Scores are taken in fp32 in the end: validation that is kept like that is not computed once more for them.
+            device = owner.device if split == "train" else owner.device.exactly()
+            computing = Computing(
+                sweep, swept, least, prefix, device, self.layouts[split], normalise, self._said(both), owner.waiting
+            )
             both[split] = yield from computing.into(folder / f"{split}.bin" if folder else None)
         if prefix.deviation is not None:
             said = f"{prefix.folded} normalisation layers are folded; features differ by {prefix.deviation:.1e} of their norm"
@@ -242,16 +246,20 @@ class _Place:
         return lambda done, speed: ev.Computing(self.layer, before + done, of, speed)
 
     def _facts(self, both: Both) -> dict[str, Any]:
-        splits = {split: {"images": a.images, "views": a.views, "failed": list(a.failed.items())} for split, a in both.items()}
+        splits = {
+            split: {"images": a.images, "views": a.views, "failed": list(a.failed.items()), "layout": to_plain(a.layout)}
+            for split, a in both.items()
+        }
         about = {"backbone": self.owner.model.card.name, "layer": self.layer, "task": self.owner.recipe.task.name}
-        return {**about, "layout": to_plain(self.layout), "splits": splits}
+        return {**about, "splits": splits}
 
     def read(self, cache: caches.Cache) -> Both:
         """The activations in a cache."""
         caches.use(cache)
-        layout, both = from_plain(Layout, cache.facts["layout"]), Both()
+        both: Both = {}
         for split in SPLITS:
             facts = cache.facts["splits"][split]
+            layout = from_plain(Layout, facts["layout"])
             rows = read_rows(cache.folder / f"{split}.bin", layout, facts["images"] * facts["views"])
             both[split] = Activations(layout, rows, facts["images"], dict(facts["failed"]))
         return both

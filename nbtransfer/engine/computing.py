@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ import torch
 from nbtransfer.core import events as ev
 from nbtransfer.engine.activations import Activations, Layout, Writer, read_rows
 from nbtransfer.engine.data import Batch
+from nbtransfer.engine.device import Device
 from nbtransfer.engine.draws import Drawn, Sweep
 from nbtransfer.engine.prefix import Prefix
 from nbtransfer.engine.preprocess import Normalise
@@ -24,13 +26,15 @@ class Computing:
     """All that is needed to compute the activations of one split.
 
     `batches` are those of the sweep over all images. A batch of fewer than `least` images is filled up: it might be computed in
-    another way, with other last bits. `said(done, speed)` makes the event that tells how far it is.
+    another way, with other last bits. `device` says in which precision. `said(done, speed)` makes the event that tells how far
+    it is.
     """
 
     sweep: Sweep
     batches: Iterator[Batch]
     least: int
     prefix: Prefix
+    device: Device
     layout: Layout
     normalise: Normalise
     said: Callable[[int, float], ev.Event]
@@ -70,13 +74,13 @@ class Computing:
         inputs = batch.inputs
         if len(inputs) < self.least:
             inputs = torch.cat([inputs, inputs[:1].expand(self.least - len(inputs), *inputs.shape[1:])])
-        out = self.layout.rows(_fitting(self.prefix, self.normalise(inputs))).cpu()[: len(batch)]
+        out = self.layout.rows(_fitting(partial(self.prefix, device=self.device), self.normalise(inputs))).cpu()[: len(batch)]
         failed = {number for number, _ in batch.failed}
         rows[[place for place, (_, number) in enumerate(drawn) if number not in failed]] = out
         return rows
 
 
-def _fitting(prefix: Prefix, x: torch.Tensor) -> torch.Tensor:
+def _fitting(prefix: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     """In halves where the memory of a GPU does not hold the whole batch."""
     try:
         return prefix(x)

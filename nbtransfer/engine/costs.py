@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch.nn import functional as F
 
+from nbtransfer.core.task import Split
 from nbtransfer.engine.activations import Layout
 from nbtransfer.engine.data import Images
 from nbtransfer.engine.device import Device
@@ -16,6 +18,7 @@ from nbtransfer.engine.model import TransferModel
 from nbtransfer.engine.preprocess import Normalise
 
 IMAGES = 8
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +27,21 @@ class Costs:
 
     decode   from the file to pixels; `once` if pixels are kept afterwards
     prefix   the stages before the boundary, forward
+    exact    the same in fp32, in which they are run for validation
     judge    what follows the boundary, forward
     learn    what follows the boundary, forward and backward
     read     from the cache to a batch
     write    from a batch to the cache
 
-    `layout` is how what leaves the prefix lies in memory.
+    `layouts` is how what leaves the prefix lies in memory, for each split.
     """
 
-    layout: Layout
+    layouts: Mapping[Split, Layout]
 
     decode: float
     once: bool
     prefix: float
+    exact: float
     judge: float
     learn: float
     read: float
@@ -51,7 +56,7 @@ class Costs:
     def build(self, train: int, val: int, views: int) -> float:
         """Seconds to compute what leaves the prefix, once for each view."""
         decoded = (train if self.once else train * views) + val
-        return decoded * self.decode + (train * views + val) * (self.prefix + self.write)
+        return decoded * self.decode + train * views * (self.prefix + self.write) + val * (self.exact + self.write)
 
     def from_cache(self, epochs: int, train: int, val: int) -> float:
         """Seconds for a phase that finds what it needs in a cache."""
@@ -100,8 +105,8 @@ def _measured(
     labels = torch.zeros(len(x), dtype=torch.long, device=device.torch)
     count = len(x)
 
-    def forward(inputs: torch.Tensor, start: int, end: int | None = None) -> torch.Tensor:
-        with torch.no_grad(), device.autocast():
+    def forward(inputs: torch.Tensor, start: int, end: int | None = None, within: Device = device) -> torch.Tensor:
+        with torch.no_grad(), within.autocast():
             return model.features(inputs, start, end)
 
     def learn() -> None:
@@ -110,13 +115,17 @@ def _measured(
             loss = F.cross_entropy(model(middle, boundary).float(), labels)
         loss.backward()  # type: ignore[no-untyped-call]
 
-    middle = forward(x, 0, boundary)
+    middle, prefix = timed(lambda: forward(x, 0, boundary), device)
+    close, exact = middle, prefix
+    if device.precision != "fp32":
+        close, exact = timed(lambda: forward(x, 0, boundary, device.exactly()), device, times=1)
     rows = middle.detach().cpu().flatten(1)
     return Costs(
-        layout=Layout.of(middle, stored),
+        layouts={"train": Layout.of(middle, stored), "val": Layout.of(close, stored)},
         decode=decode,
         once=once,
-        prefix=seconds(lambda: forward(x, 0, boundary), device) / count,
+        prefix=prefix / count,
+        exact=exact / count,
         judge=seconds(lambda: forward(middle, boundary), device) / count,
         learn=seconds(learn, device) / count,
         read=seconds(lambda: rows[torch.randperm(count, generator=torch.Generator())].to(device.torch), device) / count,
@@ -124,16 +133,21 @@ def _measured(
     )
 
 
-def seconds(work: Callable[[], object], device: Device, times: int = 2) -> float:
-    """The least time that some work took, after a first time that does not count."""
-    best = float("inf")
-    for number in range(times + 1):
+def timed(work: Callable[[], T], device: Device, times: int = 2) -> tuple[T, float]:
+    """What some work gives, and the least seconds that it took in so many `times`, after a first one that does not count."""
+    best, result = float("inf"), work()
+    for _ in range(times):
         _wait_for(device)
         started = time.perf_counter()
-        work()
+        result = work()
         _wait_for(device)
-        best = min(best, time.perf_counter() - started) if number else best
-    return best
+        best = min(best, time.perf_counter() - started)
+    return result, best
+
+
+def seconds(work: Callable[[], object], device: Device) -> float:
+    """The seconds that some work takes."""
+    return timed(work, device)[1]
 
 
 def _wait_for(device: Device) -> None:

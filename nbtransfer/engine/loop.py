@@ -170,8 +170,10 @@ class Loop:
         return self.course.lr(p.phase) * share, momentum
 
     def _validate(self) -> Generator[ev.Event | None, None, Predictions]:
-        val = Predictions()
-        for val in predict(self.model, self.data.val, self.device):  # noqa: B007 - the last one counts
+        val, whole = Predictions(), self.data.val.start < len(self.model.backbone.stages)
+        # The head alone costs nothing, and its features are kept in fp32.
+        device = self.device if whole else self.device.exactly()
+        for val in predict(self.model, self.data.val, device):  # noqa: B007 - the last one counts
             if self.waiting():
                 yield None
         yield from failures(val.failed, self.data.val, "val", self.recipe, self.progress)

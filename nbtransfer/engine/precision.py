@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from nbtransfer.core import events as ev
 from nbtransfer.core.freeze import LayerPlan
 from nbtransfer.core.recipe import Recipe
-from nbtransfer.engine.costs import sample, seconds
+from nbtransfer.engine.costs import sample, timed
 from nbtransfer.engine.data import Images
 from nbtransfer.engine.device import Device, computes_bf16
 from nbtransfer.engine.model import TransferModel
@@ -76,4 +76,6 @@ def _timed(model: TransferModel, x: torch.Tensor, device: Device, learns: bool) 
         with torch.no_grad(), device.autocast():
             return model.features(x).float()
 
-    return forward(), seconds(step if learns else forward, device, times=1)
+    if learns:
+        return forward(), timed(step, device, times=1)[1]
+    return timed(forward, device, times=1)

@@ -27,8 +27,8 @@ class Prefix:
     1e-4 is not used.
     """
 
-    def __init__(self, model: TransferModel, start: int, end: int, device: Device, *, fold: bool) -> None:
-        self.start, self.end, self.device = start, end, device
+    def __init__(self, model: TransferModel, start: int, end: int, *, fold: bool) -> None:
+        self.start, self.end = start, end
         self.deviation: float | None = None
         self.folded = 0
         self._original: TransferModel = model
@@ -36,32 +36,30 @@ class Prefix:
         self._wanted = fold
 
     @torch.no_grad()
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+    def __call__(self, x: torch.Tensor, device: Device) -> torch.Tensor:
         """`x` is normalised and on the device. The model is left in the mode it was in."""
         if self._wanted:
             self._wanted = False
-            self._fold(x)
-        return self._run(self._copy or self._original, x)
+            self._fold(x[:2], device.exactly())
+        return self._run(self._copy or self._original, x, device)
 
-    def _run(self, model: TransferModel, x: torch.Tensor) -> torch.Tensor:
+    def _run(self, model: TransferModel, x: torch.Tensor, device: Device) -> torch.Tensor:
         before = model.training
         model.eval()
         try:
-            with self.device.autocast():
+            with device.autocast():
                 return model.features(x, self.start, self.end)
         finally:
             model.train(before)
 
-    def _fold(self, x: torch.Tensor) -> None:
+    def _fold(self, x: torch.Tensor, exact: Device) -> None:
         if not any(isinstance(module, nn.BatchNorm2d) for module in self._original.backbone.modules()):
             return
-        exact = Prefix(self._original, self.start, self.end, self.device.exactly(), fold=False)
         folded = copy.deepcopy(self._original).eval().requires_grad_(False)
-        few = x[:2]
-        count = fold(folded, lambda: exact._run(folded, few))
+        count = fold(folded, lambda: self._run(folded, x, exact))
         if not count:
             return
-        expected, found = exact(few), exact._run(folded, few)
+        expected, found = (self._run(model, x, exact) for model in (self._original, folded))
         deviation = ((found - expected).norm() / expected.norm().clamp_min(1e-30)).item()
         if deviation <= LARGEST_DEVIATION:
             self._copy, self.deviation, self.folded = folded, deviation, count

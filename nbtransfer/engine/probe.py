@@ -57,7 +57,7 @@ class Probe:
             self.model.linear_head.bias.copy_(head.bias)
         yield solved
         loss, accuracy = _fit(head, features.flatten(0, 1), labels.repeat_interleave(features.shape[1]))
-        val = predict_all(self.model, self.val, self.device)
+        val = predict_all(self.model, self.val, self.device.exactly())
         self.progress.step += 1
         self.progress.judge(val)
         seconds = time.monotonic() - self.began

@@ -17,6 +17,7 @@ from nbtransfer.engine import activations, caching, costs, data, precision
 from nbtransfer.engine.ahead import ahead
 from nbtransfer.engine.costs import Costs
 from nbtransfer.engine.device import Device, choose
+from nbtransfer.engine.evaluate import predict_all
 from nbtransfer.engine.freezing import digest
 from nbtransfer.engine.model import build
 from nbtransfer.engine.session import Session
@@ -190,7 +191,8 @@ class TestWhereItDoesNotPay:
     def test_what_saves_no_time(self, frozen, monkeypatch):
         """The first stage makes more of an image than there was."""
         layout = activations.Layout((24, 40, 40), (1600, 40, 1), "float32", "float32")
-        monkeypatch.setattr(costs, "measure", lambda *_: Costs(layout, 0, True, 1e-9, 1, 1, 1, 1))
+        layouts = {"train": layout, "val": layout}
+        monkeypatch.setattr(costs, "measure", lambda *_: Costs(layouts, 0, True, 1e-9, 1e-9, 1, 1, 1, 1))
         decision = decided(told(replace(frozen, cache="auto")))[0]
         assert decision.choice == "no"
         assert "more than the images themselves" in decision.reason
@@ -267,6 +269,20 @@ class TestPhases:
             session.model.backbone.stem.conv1[0].weight += 1e-6
         assert session.cache.exact_val() is session.data.val
 
+    @pytest.mark.parametrize("stage", STAGES[-2:])
+    def test_validation_is_kept_in_fp32_and_scored_from_there(self, frozen, monkeypatch, stage):
+        """Whatever the precision of the run: the last scores are those of whoever loads the model, and cost no second pass."""
+        recipe = replace(frozen, freeze=FreezePlan.up_to("shufflenet_v2_x0_5", stage), precision="bf16", probe="sgd")
+        session = Session(recipe, runs.create(recipe))
+        list(session.phase(0))
+        kept = session.cache.exact_val()
+        assert isinstance(kept, activations.CachedBatches)
+        assert kept.activations.layout.computed == "float32"
+        found = [predict_all(session.model, batches, session.device.exactly()) for batches in (kept, session.data.val)]
+        assert found[0].probabilities == found[1].probabilities
+        monkeypatch.setattr(session.data.val, "epoch", None)  # the images are not looked at again
+        assert of(session.judge(), ev.Evaluated)[0].evaluation.loss == pytest.approx(found[1].loss)
+
 
 class TestCosts:
     def test_measuring_leaves_no_trace(self, frozen):
@@ -275,16 +291,16 @@ class TestCosts:
         session.model.train()
         before = digest(session.model.state_dict().values()), torch.random.get_rng_state()
         found = costs.measure(session.model, session.data.train.images, 0, 4, session.device, None)
-        assert min(found.decode, found.prefix, found.judge, found.learn, found.read, found.write) > 0
+        assert min(found.decode, found.prefix, found.exact, found.judge, found.learn, found.read, found.write) > 0
         assert digest(session.model.state_dict().values()) == before[0]
         assert torch.equal(torch.random.get_rng_state(), before[1])
         assert session.model.training
         assert all(p.grad is None for p in session.model.parameters())
 
     def test_arithmetic(self):
-        made = Costs(activations.Layout((1,), (1,), "float32", "float32"), 1.0, True, 10.0, 2.0, 6.0, 0.5, 0.25)
+        made = Costs({}, 1.0, True, 10.0, 20.0, 2.0, 6.0, 0.5, 0.25)
         assert made.plain(5, 100, 20) == 120 + 5 * (100 * 16 + 20 * 12)
-        assert made.build(100, 20, 2) == 120 + 220 * 10.25
+        assert made.build(100, 20, 2) == 120 + 200 * 10.25 + 20 * 20.25
         assert made.from_cache(5, 100, 20) == 5 * (100 * 6.5 + 20 * 2.5)
 
 
@@ -303,7 +319,7 @@ class TestPrecision:
         images = data.prepare(recipe, model.spec, torch.device("cpu")).val.images
         times = iter(seconds)
         monkeypatch.setattr(precision, "computes_bf16", lambda _: True)
-        monkeypatch.setattr(precision, "seconds", lambda *_, **__: next(times))
+        monkeypatch.setattr(precision, "timed", lambda work, *_, **__: (work(), next(times)))
         device, decision = precision.fastest(model, images, Device(torch.device("cpu"), "fp32"), plan)
         assert (device.precision, decision.choice) == (choice, choice)
         assert "a step of training" in decision.reason

@@ -1,0 +1,138 @@
+"""What the measured jobs come to: ratios against the goals, floors, predictions, memory."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.floor import Floor, rates
+
+EPOCHS = 10
+TRAIN, VAL = 600, 150
+Found = dict[str, Any]
+Round = dict[str, Found]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as long others take for a job of ours; of several of theirs the fastest counts.
+
+    `epochs` of theirs are counted against our whole job, the building of the model and the final scores included. Without
+    it one epoch with its validation stands against one of ours.
+    """
+
+    name: str
+    goal: float
+    ours: str
+    theirs: tuple[str, ...]
+    epochs: int | None = EPOCHS
+
+    def of(self, found: Round) -> float | None:
+        theirs = [per_epoch(found[job]) for job in self.theirs if job in found]
+        if self.ours not in found or not theirs:
+            return None
+        ours = found[self.ours]
+        return min(theirs) * self.epochs / ours["seconds"] if self.epochs else min(theirs) / per_epoch(ours)
+
+
+RATIOS = (
+    Ratio("resnet18 head against fastai, fp32", 15, "resnet18 head, solved, fp32", ("fastai resnet18 frozen",)),
+    Ratio("resnet18 head against fastai, auto", 25, "resnet18 head, solved, auto", ("fastai resnet18 frozen",)),
+    Ratio(
+        "resnet18 head, trained, against the plain loop, fp32", 8, "resnet18 head, trained, fp32",
+        ("plain resnet18 frozen, fp32",),
+    ),
+    Ratio("vgg16 head, trained, against Keras, fp32", 9, "vgg16 head, trained, fp32", ("keras vgg16 frozen",)),
+    Ratio("vgg16 head, trained, against Keras, auto", 16, "vgg16 head, trained, auto", ("keras vgg16 frozen",)),
+    Ratio(
+        "resnet18 last stage against the plain loop, fp32", 1.9, "resnet18 last stage, fp32",
+        ("plain resnet18 last_stage, fp32",),
+    ),
+    Ratio("resnet18 all layers against fastai, fp32", 1, "resnet18 all, fp32", ("fastai resnet18 full",), None),
+    Ratio("resnet18 all layers against fastai, auto", 2, "resnet18 all, auto", ("fastai resnet18 full",), None),
+    Ratio(
+        "resnet18 all layers against the plain loop, fp32", 0.97, "resnet18 all, fp32", ("plain resnet18 full, fp32",), None
+    ),
+    Ratio(
+        "resnet18 all layers against the best plain loop in bf16, auto", 0.97, "resnet18 all, auto",
+        ("plain resnet18 full, autocast", "plain resnet18 full, bf16"), None,
+    ),
+    Ratio(
+        "efficientnet_lite0 all layers against the plain loop, fp32", 0.97, "efficientnet_lite0 all, fp32",
+        ("plain efficientnet_lite0 full, fp32",), None,
+    ),
+    Ratio(
+        "efficientnet_lite0 all layers against the plain loop in bf16, auto", 0.97, "efficientnet_lite0 all, auto",
+        ("plain efficientnet_lite0 full, autocast",), None,
+    ),
+)  # fmt: skip
+
+
+def per_epoch(found: Found) -> float:
+    """Seconds of an epoch with its validation; of ours as the run itself says."""
+    own = found.get("epoch_seconds")
+    return statistics.mean(own) if own else found["seconds"] / found["epochs"]
+
+
+def figures(rounds: list[Round]) -> dict[str, float]:
+    """Medians of the rounds, each figure taken within one; of ratios the least and the greatest as well."""
+    each = [of_one_round(found) for found in rounds]
+    names = dict.fromkeys(name for found in each for name in found)
+    result = {}
+    for name in names:
+        values = [found[name] for found in each if name in found]
+        result[name] = statistics.median(values)
+        if "goal" in name and len(values) > 1:
+            result |= {
+                f"    {name.split(' (goal')[0]}: least": min(values),
+                f"    {name.split(' (goal')[0]}: greatest": max(values),
+            }
+    return result | against_floors({name: result[name] for name in names})
+
+
+def of_one_round(found: Round) -> dict[str, float]:
+    """Seconds, ratios, predictions and memory."""
+    result = {f"{job} (s)": one["seconds"] for job, one in found.items()}
+    for ratio in RATIOS:
+        value = ratio.of(found)
+        if value is not None:
+            result[f"{ratio.name} (goal {ratio.goal:g})"] = value
+    for precision, bare in (("fp32", "fp32"), ("auto", "autocast")):
+        job, forward = f"resnet18 head, solved, {precision}", f"plain resnet18 forward, {bare}"
+        if job in found and forward in found:
+            name = f"resnet18 head, whole job over one bare forward pass, {precision} (goal at most 1.25)"
+            result[name] = found[job]["seconds"] / found[forward]["seconds"]
+    for job, one in found.items():
+        if one.get("predicted"):
+            result[f"{job}: took, over what was predicted (goal 0.8 to 1.2)"] = one["took"] / one["predicted"]
+    for who, job in (("ours", "resnet18 last stage, fp32"), ("the plain loop", "plain resnet18 last_stage, fp32")):
+        if job in found:
+            result[f"resnet18 last stage, peak memory of {who} (MB)"] = found[job]["peak"] / 1e6
+    return result
+
+
+def against_floors(seconds: dict[str, float]) -> dict[str, float]:
+    """The rates of this machine, what each job of ours would take at them, and how many times that it takes."""
+    found = rates()
+    result = {f"rate of products, {name} (GFLOP/s)": rate / 1e9 for name, rate in found.operations.items()}
+    result["rate of memory (GB/s)"] = found.memory / 1e9
+    resnet, vgg, lite = (Floor(name, found) for name in ("resnet18", "vgg16", "efficientnet_lite0"))
+
+    def all_layers(floor: Floor) -> float:
+        return 2 * (floor.step(TRAIN, "fp32") + floor.forward(VAL, "fp32"))
+
+    floors = {
+        "resnet18 head, solved, fp32": resnet.forward(TRAIN + VAL, "fp32"),
+        "vgg16 head, trained, fp32": vgg.forward(TRAIN + VAL, "fp32"),
+        "resnet18 last stage, fp32": resnet.forward(TRAIN + VAL, "fp32", end="layer3")
+        + EPOCHS * (resnet.step(TRAIN, "fp32", frozen="layer3") + resnet.forward(VAL, "fp32", start="layer3")),
+        "resnet18 all, fp32": all_layers(resnet),
+        "efficientnet_lite0 all, fp32": all_layers(lite),
+        "resnet18 head, solved, auto": resnet.forward(TRAIN, "bf16") + resnet.forward(VAL, "fp32"),
+    }
+    for job, least in floors.items():
+        took = seconds.get(f"{job} (s)")
+        if took is not None:
+            result |= {f"{job}: floor (s)": least, f"{job}: times its floor": took / least}
+    return result
