@@ -16,7 +16,7 @@ import numpy as np
 import nbtransfer as nt
 from nbtransfer.core import events as ev
 from nbtransfer.core.codec import dumps
-from nbtransfer.core.events import Record
+from nbtransfer.core.record import Record
 from nbtransfer.store import runs
 from nbtransfer.store.journal import JournalWriter
 from nbtransfer.store.paths import RunPaths

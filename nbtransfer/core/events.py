@@ -1,19 +1,13 @@
-"""Everything a worker can say, one frozen class each.
-
-A journal line is a `Record`: the event with a sequence number, the attempt it belongs to, and two clocks. Order comes from
-`seq`, durations from the monotonic `clock`; wall time is for people.
-"""
+"""Everything a worker can say, one frozen class each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbtransfer.core.codec import from_plain, to_plain
 from nbtransfer.core.course import CHANGES, Change
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.text import counted
-from nbtransfer.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -275,35 +269,3 @@ class Failed(Event):
     """`message` is one sentence for the user; the traceback is in the log."""
 
     message: str
-
-
-def _all_events() -> dict[str, type[Event]]:
-    return {kind.__name__: kind for kind in Event.__subclasses__()}
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One journal line."""
-
-    seq: int
-    attempt: int
-    time: float
-    clock: float
-    event: Event
-
-    def to_plain(self) -> dict[str, Any]:
-        head = {"seq": self.seq, "attempt": self.attempt, "time": self.time, "clock": self.clock}
-        return {**head, "event": type(self.event).__name__, **to_plain(self.event)}
-
-    @classmethod
-    def from_plain(cls, data: Any) -> Record:
-        """Raises InputError when the line is not a record of a known event."""
-        if not isinstance(data, dict):
-            raise InputError(f"not a journal record: {data!r}")
-        rest = dict(data)
-        try:
-            seq, attempt, moment, clock = (rest.pop(key) for key in ("seq", "attempt", "time", "clock"))
-            kind = _all_events()[rest.pop("event")]
-        except KeyError as error:
-            raise InputError(f"not a journal record: {error} is missing or unknown") from error
-        return cls(seq, attempt, moment, clock, from_plain(kind, rest))

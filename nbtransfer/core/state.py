@@ -10,7 +10,7 @@ from typing import Any, Literal
 from nbtransfer.core import events as ev
 from nbtransfer.core.course import Change
 from nbtransfer.core.evaluation import Evaluation, Interval, wilson
-from nbtransfer.core.events import Record
+from nbtransfer.core.record import Record
 
 Status = Literal[
     "created", "queued", "starting", "running", "paused", "stopping", "stopped", "finished", "failed", "lost", "stalled"

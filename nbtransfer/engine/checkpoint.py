@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from nbtransfer.core import events as ev
 from nbtransfer.core.codec import dumps
 from nbtransfer.errors import CheckpointError
 from nbtransfer.pretrained.weights import file_digest
@@ -43,6 +44,25 @@ def save(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, 
         atomic.publish(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def saved(
+    folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any], rest: Callable[[], bool]
+) -> Iterator[ev.Event]:
+    """Save, and where the disk is full try again after each `rest()`, until that is False; say so meanwhile."""
+    waited = False
+    while True:
+        try:
+            save(folder, tensors, facts)
+            break
+        except OSError as error:
+            if not atomic.no_room(error) or not rest():
+                raise
+            if not waited:
+                yield ev.Paused("the disk is full; free some space, and the run goes on by itself")
+            waited = True
+    if waited:
+        yield ev.Continued()
 
 
 def _check(facts: Mapping[str, Any]) -> str:

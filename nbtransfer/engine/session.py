@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 
@@ -28,7 +27,6 @@ from nbtransfer.store.paths import RunPaths
 
 KEEP_CHECKPOINTS = 3
 SECONDS_BETWEEN_CHECKPOINTS = 120.0
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Session:
@@ -119,8 +117,7 @@ class Session:
             differences = resume.differences(then, self.prepared()) if then else ()
             if differences:
                 yield ev.Warned(f"from here on results are not bit-identical to an uninterrupted run: {'; '.join(differences)}")
-            p = self.progress
-            yield ev.Resumed(p.step, p.epoch, found.name if found else None, differences)
+            yield ev.Resumed(self.progress.step, self.progress.epoch, found.name if found else None, differences)
 
     def _put_back(self, found: resume.Found) -> None:
         facts, tensors = found.facts, found.tensors
@@ -228,9 +225,8 @@ class Session:
 
     def _keep_originals(self) -> None:
         """Remember layers that were not to learn at first: checkpoints made before they did have nothing of them."""
-        planned = {
-            name for phase in self.course.planned.phases for name, e in phase.plan.resolve(self.card).items() if e.learns
-        }
+        plans = (phase.plan.resolve(self.card) for phase in self.course.planned.phases)
+        planned = {name for plan in plans for name, entry in plan.items() if entry.learns}
         for layer in self.learned:
             if layer not in planned:
                 for name, tensor in self.model.tensors(layer).items():
@@ -240,9 +236,8 @@ class Session:
         """Put the weights of an epoch back into the model, where it learned. Nothing else is touched."""
         tensors, _ = checkpoint.load(self.paths.checkpoints / self.saved[epoch])
         tensors = {**self.originals, **tensors}
-        result.overlay(
-            self.model, {name: tensors[name] for layer in [*self.learned, HEAD] for name in self.model.tensors(layer)}
-        )
+        names = (name for layer in [*self.learned, HEAD] for name in self.model.tensors(layer))
+        result.overlay(self.model, {name: tensors[name] for name in names})
 
     def judge(self) -> Iterator[ev.Event]:
         """Keep the best weights, then score them in full precision, as whoever loads the model will."""
@@ -272,23 +267,12 @@ class Session:
 
     def save(self) -> Iterator[ev.Event]:
         """Put everything that is needed to go on from here onto the disk; where that is full, wait for room."""
-        p, waited = self.progress, False
+        p = self.progress
         name = checkpoint.name_for(self.paths.checkpoints, p.step)
         if p.meter is None and p.epoch > p.phase_first:  # an epoch has ended, and nothing has learned since
             self.saved[p.epoch] = name
         self.saved = {epoch: kept for epoch, kept in self.saved.items() if epoch in (p.best_epoch, p.phase_best_epoch)}
-        while True:
-            try:
-                checkpoint.save(self.paths.checkpoints / name, self._tensors(), vars(self._facts()))
-                break
-            except OSError as error:
-                if error.errno not in NO_ROOM or not self.attendant.control.rest():
-                    raise
-                if not waited:
-                    yield ev.Paused("the disk is full; free some space, and the run goes on by itself")
-                waited = True
-        if waited:
-            yield ev.Continued()
+        yield from checkpoint.saved(self.paths.checkpoints / name, self._tensors(), self._facts(), self.attendant.control.rest)
         self._saved_at, self._saved_step = time.monotonic(), p.step
         checkpoint.prune(self.paths.checkpoints, KEEP_CHECKPOINTS, frozenset(self.saved.values()))
         yield ev.CheckpointSaved(name, p.step)
@@ -298,9 +282,9 @@ class Session:
         meter = self.progress.meter.tensors() if self.progress.meter else {}
         return {**own, **meter, **resume.optimiser_tensors(self.optimiser)}
 
-    def _facts(self) -> resume.Facts:
+    def _facts(self) -> Mapping[str, object]:
         p = self.progress
-        return resume.Facts(
+        facts = resume.Facts(
             base=self.weights,
             strategy=self.course.strategy,
             changes=self.course.done,
@@ -313,3 +297,4 @@ class Session:
             stretch=self.receipt.stretch,
             scaler=self.scaler.state_dict() if self.scaler.is_enabled() else {},
         )
+        return vars(facts)

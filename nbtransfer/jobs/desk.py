@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import time
 from collections.abc import Sequence
@@ -11,10 +10,10 @@ from types import FrameType
 
 from nbtransfer.core import events as ev
 from nbtransfer.core.course import CHANGES
-from nbtransfer.core.events import Record
+from nbtransfer.core.record import Record
 from nbtransfer.core.state import RunState, fold
 from nbtransfer.errors import RunError
-from nbtransfer.store import inbox
+from nbtransfer.store import atomic, inbox
 from nbtransfer.store.heartbeat import Heart
 from nbtransfer.store.inbox import Command, Junk
 from nbtransfer.store.journal import JournalReader, JournalWriter
@@ -26,7 +25,6 @@ PAUSE_SECONDS = 600.0
 REST_SECONDS = 0.02
 RETRY_SECONDS = 1.0
 RESERVE_BYTES = 64 * 1024
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Desk:
@@ -67,7 +65,7 @@ class Desk:
         try:
             return self._journal.append(event, sync=not isinstance(event, UNSYNCED))
         except OSError as error:
-            if error.errno not in NO_ROOM:
+            if not atomic.no_room(error):
                 raise
             return None
 
@@ -133,7 +131,7 @@ class Desk:
         except OSError as error:
             with contextlib.suppress(OSError):
                 self._paths.reserve.unlink(missing_ok=True)
-            return error.errno not in NO_ROOM
+            return not atomic.no_room(error)
         return True
 
     def _said_from_reserve(self, event: ev.Event) -> bool:

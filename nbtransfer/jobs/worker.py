@@ -25,7 +25,7 @@ from pathlib import Path
 from nbtransfer.core import events as ev
 from nbtransfer.errors import NbTransferError
 from nbtransfer.jobs.desk import Desk
-from nbtransfer.store import runs
+from nbtransfer.store import atomic, runs
 from nbtransfer.store.lock import RunLock
 from nbtransfer.store.paths import RunPaths
 
@@ -97,7 +97,7 @@ def explained(error: BaseException) -> str:  # noqa: PLR0911 - one case an error
         return text.splitlines()[-1].partition(": ")[2] if text.startswith("Caught ") else text
     if _lacks_memory(error):
         return f"out of memory ({error}); use a smaller batch_size or image_size, or freeze more layers"
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and atomic.no_room(error):
         return "the disk is full; free some space, then resume() goes on from the newest checkpoint"
     if isinstance(error, ImportError):
         return f"the worker could not load what it needs ({error}); run `nbtransfer doctor` in this environment"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -28,6 +29,11 @@ def write_text(path: Path, text: str) -> None:
         publish(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def no_room(error: OSError) -> bool:
+    """Whether it is the disk that is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _sync(path: Path) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nbtransfer.core.codec import dumps
-from nbtransfer.core.events import Event, Record
+from nbtransfer.core.events import Event
+from nbtransfer.core.record import Record
 from nbtransfer.errors import InputError
 
 BLOCK_BYTES = 1 << 20

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from nbtransfer.core import events as ev
-from nbtransfer.core.events import Record
+from nbtransfer.core.record import Record
 from nbtransfer.store.journal import JournalReader
 from nbtransfer.store.paths import RunPaths
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nbtransfer.core import events as ev
 from nbtransfer.core.codec import dumps
 from nbtransfer.core.evaluation import evaluation
-from nbtransfer.core.events import Record
+from nbtransfer.core.record import Record
 from nbtransfer.core.state import RunState, fold
 from nbtransfer.errors import InputError
 

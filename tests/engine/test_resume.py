@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 import nbtransfer as nt
 from nbtransfer.core import events as ev
-from nbtransfer.core.events import Record
+from nbtransfer.core.record import Record
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.repeat import Repeat
 from nbtransfer.core.state import fold

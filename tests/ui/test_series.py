@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbtransfer.core import events as ev
-from nbtransfer.core.events import Record
+from nbtransfer.core.record import Record
 from nbtransfer.store.paths import RunPaths
 from nbtransfer.ui.series import MOST_POINTS, Series
 

@@ -1,0 +1,96 @@
+"""The benchmarks can be run, and their arithmetic is right."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+
+import pytest
+
+import nbtransfer as nt
+from benchmarks import goals, speed
+from benchmarks.floor import Floor, Rates
+from benchmarks.peers import ours, plain
+
+
+@pytest.fixture
+def folder(images, tmp_path):
+    """What `lay_out` makes of the textile task, of a few small pictures."""
+    for split, numbers in (("train", range(3)), ("val", range(3, 5))):
+        for kind in images.iterdir():
+            target = tmp_path / "split" / split / kind.name
+            target.mkdir(parents=True)
+            for number in numbers:
+                shutil.copy(kind / f"{number:02}.png", target)
+    return tmp_path / "split"
+
+
+def said(capsys):
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+@pytest.mark.parametrize("settings", [speed.HEAD, {**speed.TRAINED, "epochs": 2}], ids=["solved", "trained"])
+def test_our_job(folder, capsys, settings):
+    ours.main(str(folder), {"backbone": "shufflenet_v2_x0_5", "image_size": 40, "precision": "fp32", **settings})
+    found = said(capsys)
+    assert len(found["epoch_seconds"]) == found["epochs"] == (2 if "probe" in settings else 1)
+    assert found["cache"] == nt.backbone("shufflenet_v2_x0_5").stages[-1]
+    assert 0 < found["took"] < found["seconds"]
+    assert found["predicted"] > 0
+
+
+@pytest.mark.parametrize("what", ["forward", "last_stage"])
+def test_the_plain_loop(folder, capsys, what):
+    plain.main(str(folder), "resnet18", what, 1, "fp32")
+    found = said(capsys)
+    assert found["epochs"] == 1
+    assert 0 <= found["accuracy"] <= 1
+
+
+def test_every_ratio_names_jobs_that_are_measured(tmp_path):
+    jobs = set(speed.all_jobs(tmp_path, mixed=True))
+    for ratio in goals.RATIOS:
+        assert {ratio.ours, *ratio.theirs} <= jobs
+    exact = set(speed.all_jobs(tmp_path, mixed=False))
+    assert exact == {job for job in jobs if not job.endswith(("auto", "autocast", "bf16"))}
+
+
+def test_ratios_are_taken_within_a_round(monkeypatch):
+    """The second round met a busy machine: both sides took twice as long, and the ratio is what it was."""
+    monkeypatch.setattr(goals, "against_floors", lambda _: {})
+
+    def found(slow):
+        head = {"seconds": 10 * slow, "epochs": 1, "epoch_seconds": [9 * slow], "took": 8 * slow, "predicted": 10 * slow}
+        epochs = {"seconds": 50 * slow, "epochs": 2, "epoch_seconds": [20 * slow, 22 * slow]}
+        return {
+            "resnet18 head, solved, fp32": head,
+            "fastai resnet18 frozen": {"seconds": 40 * slow, "epochs": 2},
+            "plain resnet18 forward, fp32": {"seconds": 8 * slow, "epochs": 1},
+            "resnet18 all, fp32": epochs,
+            "fastai resnet18 full": {"seconds": 63 * slow, "epochs": 2},
+        }
+
+    result = goals.figures([found(1), found(2), found(1)])
+    assert result["resnet18 head against fastai, fp32 (goal 15)"] == 10 * 20 / 10
+    assert result["    resnet18 head against fastai, fp32: least"] == result["    resnet18 head against fastai, fp32: greatest"]
+    assert result["resnet18 all layers against fastai, fp32 (goal 1)"] == 31.5 / 21
+    assert result["resnet18 head, whole job over one bare forward pass, fp32 (goal at most 1.25)"] == 10 / 8
+    assert result["resnet18 head, solved, fp32: took, over what was predicted (goal 0.8 to 1.2)"] == 0.8
+    assert result["resnet18 head, solved, fp32 (s)"] == 10
+
+
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0"])
+def test_floors_count_what_the_catalogue_counts(name):
+    boundless = Floor(name, Rates({"fp32": 1e9, "bf16": 2e9}, math.inf))
+    forward = boundless.forward(64, "fp32")
+    assert forward == pytest.approx(64 * 2 * nt.backbone(name).multiply_adds / 1e9)
+    assert boundless.forward(64, "bf16") == pytest.approx(forward / 2)
+    # Forward, and backward to the inputs and to the weights of each layer; the first needs nothing for its inputs.
+    assert 2.8 * forward < boundless.step(64, "fp32") < 3 * forward + 1e-3
+    stage = nt.backbone(name).stages[-2]
+    parts = boundless.forward(64, "fp32", end=stage), boundless.forward(64, "fp32", start=stage)
+    assert sum(parts) == pytest.approx(forward)
+    assert boundless.step(64, "fp32", frozen=stage) < 3 * parts[1] + 1e-3
+    slow = Floor(name, Rates({"fp32": math.inf, "bf16": math.inf}, 1e9))
+    assert slow.forward(64, "bf16") == pytest.approx(slow.forward(64, "fp32") / 2)
