@@ -29,6 +29,7 @@ def main(folder: str, settings: dict) -> None:
             marks.append(time.perf_counter() - started)
             told.append(event)
         seconds = time.perf_counter() - started
+        kept = sum(cache.bytes for cache in nt.caches())
     decided = {event.subject: (event, mark) for event, mark in zip(told, marks, strict=True) if isinstance(event, ev.Decided)}
     ended = next(mark for event, mark in zip(told, marks, strict=True) if isinstance(event, ev.PhaseEnded))
     cache, at = decided.get("cache", (None, 0.0))
@@ -40,6 +41,7 @@ def main(folder: str, settings: dict) -> None:
         "accuracy": next(event.evaluation.accuracy for event in told if isinstance(event, ev.Evaluated)),
         "precision": told[0].precision,
         "cache": cache.choice if cache else None,
+        "kept": kept,
         "predicted": cache.seconds if cache else None,
         "took": ended - at,
     }

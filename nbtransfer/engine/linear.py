@@ -173,7 +173,6 @@ def _minimised(loss: Callable[[], torch.Tensor], parameters: list[torch.Tensor],
         return value
 
     solver.step(closure)  # type: ignore[no-untyped-call]
-    closure()
-    return max(p.grad.abs().max().item() for p in parameters if p.grad is not None) <= tolerance * 1.5 and math.isfinite(
-        loss().item()
-    )
+    reached = closure().item()
+    steepest = max(p.grad.abs().max().item() for p in parameters if p.grad is not None)
+    return math.isfinite(reached) and steepest <= tolerance * 1.5

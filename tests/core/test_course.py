@@ -9,8 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from nbtransfer.core import catalog
 from nbtransfer.core import events as ev
 from nbtransfer.core.course import Change, Course, merged
-from nbtransfer.core.record import Record
 from nbtransfer.core.recipe import Recipe
+from nbtransfer.core.record import Record
 from nbtransfer.core.state import fold
 from nbtransfer.core.task import Sample, TaskCard
 from nbtransfer.errors import InputError

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 
 import nbtransfer as nt
 from nbtransfer.core import events as ev
-from nbtransfer.core.record import Record
 from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.core.record import Record
 from nbtransfer.core.repeat import Repeat
 from nbtransfer.core.state import fold
 from nbtransfer.core.strategy import Phase, Strategy
