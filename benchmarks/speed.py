@@ -58,15 +58,15 @@ def one_round(jobs: dict[str, Job]) -> dict[str, goals.Found]:
 
 
 def computes_bf16() -> bool:
-    """Whether there is anything to measure but fp32. Where the CPU has no bf16, "auto" is fp32."""
+    """Whether there is anything to measure but fp32: else "auto" is fp32."""
     import torch
 
-    from nbtransfer.engine import device
+    from nbtransfer.engine.device import why_not_bf16
 
-    can = device.computes_bf16(torch.device("cpu"))
-    if not can:
-        print("  this CPU does not compute in bf16, so precision='auto' is fp32: rows of auto are left out", file=sys.stderr)
-    return can
+    lacking = why_not_bf16(torch.device("cpu"))
+    if lacking:
+        print(f"  {lacking}: precision='auto' is fp32, and its rows are left out", file=sys.stderr)
+    return lacking is None
 
 
 def lay_out(root: Path) -> Path:
@@ -100,7 +100,7 @@ def all_jobs(folder: Path, *, mixed: bool) -> dict[str, Job]:
 
     def peer(job: str, *words: str) -> None:
         name = job.partition(" ")[0]
-        jobs[job] = functools.partial(peers, name, [str(HERE / "peers" / f"with_{name}.py"), str(folder), *words])
+        jobs[job] = functools.partial(by_peer, name, [str(HERE / "peers" / f"with_{name}.py"), str(folder), *words])
 
     plain("resnet18", "forward", "fp32", "autocast")
     ours("resnet18 head, solved", backbone="resnet18", **HEAD)
@@ -121,7 +121,7 @@ def all_jobs(folder: Path, *, mixed: bool) -> dict[str, Job]:
     return jobs
 
 
-def peers(name: str, words: list[str]) -> goals.Found | None:
+def by_peer(name: str, words: list[str]) -> goals.Found | None:
     python = installed(name)
     return carried_out([str(python), *words]) if python else None
 

@@ -50,8 +50,9 @@ class Layout:
 
     def rows(self, batch: torch.Tensor) -> torch.Tensor:
         """A batch (N, …) as rows of bare numbers (N, numbers), in the order they lie in memory."""
-        dense = batch if _dense(batch) else batch.contiguous()
-        return dense.as_strided((len(batch), self.numbers), (self.numbers, 1)).to(self.dtype)
+        if batch.stride()[1:] != self.strides or not _dense(batch):  # another batch may come out in another order
+            batch = batch.new_empty_strided((len(batch), *self.shape), (self.numbers, *self.strides)).copy_(batch)
+        return batch.as_strided((len(batch), self.numbers), (self.numbers, 1)).to(self.dtype)
 
     def batch(self, rows: torch.Tensor) -> torch.Tensor:
         """The batch (N, …) that rows stand for."""
@@ -134,8 +135,14 @@ class Writer:
 
 
 def read_rows(path: Path, layout: Layout, count: int) -> torch.Tensor:
-    """Rows (count, numbers) from a file, mapped into memory: they are read from the disk when they are first used."""
-    flat = torch.from_file(str(path), shared=False, size=count * layout.numbers, dtype=layout.dtype)
+    """Rows (count, numbers) from a file, mapped into memory: they are read from the disk when they are first used.
+
+    Raises OSError when the file is not there.
+    """
+    try:
+        flat = torch.from_file(str(path), shared=False, size=count * layout.numbers, dtype=layout.dtype)
+    except RuntimeError as error:
+        raise OSError(f"{path} cannot be read ({str(error).splitlines()[0]})") from error
     return flat.view(count, layout.numbers)
 
 

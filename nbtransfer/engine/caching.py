@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -25,7 +26,7 @@ from nbtransfer.engine.device import DTYPES, Device, available_memory
 from nbtransfer.engine.draws import Sweep
 from nbtransfer.engine.freezing import digest
 from nbtransfer.engine.model import TransferModel
-from nbtransfer.engine.prefix import Prefix
+from nbtransfer.engine.prefix import Folding, Prefix
 from nbtransfer.engine.preprocess import Normalise
 from nbtransfer.errors import RunError
 from nbtransfer.store import caches
@@ -52,8 +53,8 @@ class BoundaryCache:
     chosen: Mapping[tuple[str, str], str]
     _last: _Place | None = None
 
-    def inputs(self, phase: Phase, solver: Solver | None, moment: str) -> Had[TaskData]:
-        """The data for a phase whose plan is in force, saying what was decided and how it goes.
+    def inputs(self, phase: Phase, epochs: int, solver: Solver | None, moment: str) -> Had[TaskData]:
+        """The data for a phase whose plan is in force, with so many epochs to come, saying what was decided and how it goes.
 
         What `chosen` says about this `moment` was decided by an earlier attempt, and is done again. Yields None where it can
         be left because somebody waits.
@@ -61,16 +62,17 @@ class BoundaryCache:
         boundary = phase.plan.boundary(self.model.card)
         if boundary == 0 or self.recipe.cache == "off":
             return self.data
+        held = self._last.used if self._last else None
         self._last = place = _Place(self, boundary)
         choice = self.chosen.get(("cache", moment))
         if choice is None or (choice != "no" and place.costs is None):
-            decision = self._refused(place) or self._decided(place, phase, solver)
+            decision = self._refused(place) or self._decided(place, epochs, solver)
             yield replace(decision, moment=moment)
             choice = decision.choice
         if choice == "no":
             return self.data
         try:
-            both = yield from place.had()
+            both = held[1] if held and held[0] == place.key else (yield from place.had())
         except (OSError, RunError) as error:
             if solver:
                 raise RunError(
@@ -99,7 +101,7 @@ class BoundaryCache:
             return ev.Decided("cache", "no", why)
         return None
 
-    def _decided(self, place: _Place, phase: Phase, solver: Solver | None) -> ev.Decided:
+    def _decided(self, place: _Place, epochs: int, solver: Solver | None) -> ev.Decided:
         """Whether to keep what leaves a boundary, with the reason and the times that are expected."""
         measured = place.costs
         if measured is None:
@@ -110,9 +112,9 @@ class BoundaryCache:
         if wanted > room and not solver:  # features that are solved on are needed once, and in memory anyway
             return ev.Decided("cache", "no", f"{amount}, and there is room for {in_bytes(room)}")
         train, val = (len(place.split(split).images) for split in SPLITS)
-        plain = measured.plain(phase.epochs, train, val)
+        plain = measured.plain(epochs, train, val)
         build = 0.0 if found else measured.build(train, val, place.views)
-        cached = build + measured.from_cache(phase.epochs, train, val)
+        cached = build + measured.from_cache(epochs, train, val)
         said = f"{amount}, {'computed before' if found else 'computed once'}: {duration(cached)} expected"
         if solver:
             return ev.Decided("cache", place.layer, said, cached)
@@ -165,7 +167,8 @@ class _Place:
             "transform": (r.transform, [c.sha256 for c in r.code]) if r.transform else None,
             "views": self.views, "seed": r.seed if r.transform or set(r.augment) - {"flip", "flip_vertical"} else None,
             "backbone": o.model.card.name, "stages": self._digests[:boundary], "dtype": r.cache_dtype, "fold": r.fold,
-            "precision": o.device.precision, "device": o.device.torch.type, "versions": _versions(),
+            "precision": o.device.precision, "device": o.device.torch.type, "batch": self.batch,
+            "versions": _versions(o.model.card.origin),
         }  # fmt: skip
         return hashlib.sha256(dumps(facts).encode()).hexdigest()[:32]
 
@@ -178,38 +181,54 @@ class _Place:
 
     def had(self) -> Had[Both]:
         """From the disk, or computed now; in memory where the disk takes nothing and there is plenty of that."""
-        found = caches.find(self.key)
-        if found is not None:
-            return self.read(found)
-        budget = self.owner.recipe.cache_budget
+        both = yield from self._found()
+        if both is not None:
+            return both
         try:
-            caches.make_room(self.bytes, budget)
+            caches.make_room(self.bytes, self.owner.recipe.cache_budget)
             return (yield from self._kept())
         except (OSError, RunError) as error:
             if self.bytes > SHARE_OF_MEMORY * available_memory():
                 raise
             yield ev.Warned(f"what leaves {self.layer} is kept in memory, for this run only: {error}")
-            return (yield from self._computed(None))
+            return (yield from self._computed(None))[0]
 
     def _kept(self) -> Had[Both]:
         """Compute it and keep it on the disk, unless another run does so right now: then wait for that."""
         while True:
             with caches.alone(self.key, waiting=lambda: not self.owner.waiting()) as mine:
-                found = caches.find(self.key)
-                if found is None and mine:
+                found = yield from self._found()
+                if found is not None:
+                    return found
+                if mine:
                     with caches.draft(self.key) as folder:
-                        both = yield from self._computed(folder)
-                        return self.read(caches.publish(folder, self.key, self._facts(both)))
-            if found is not None:
-                return self.read(found)
+                        both, folding = yield from self._computed(folder)
+                        return self.read(caches.publish(folder, self.key, self._facts(both, folding)))
             yield None
 
-    def _computed(self, folder: Path | None) -> Had[Both]:
+    def _found(self) -> Had[Both | None]:
+        """What was computed before; None where it was not, or is just being removed."""
+        found = caches.find(self.key)
+        if found is None:
+            return None
+        try:
+            both = self.read(found)
+        except OSError:
+            return None
+        if found.facts["folding"]:
+            yield from_plain(Folding, found.facts["folding"]).decided()
+        return both
+
+    @property
+    def batch(self) -> int:
+        """Images that are run through the prefix at once."""
+        gpu = self.owner.device.torch.type == "cuda"
+        return max(self.owner.recipe.batch_size, BATCH_ON_A_GPU if gpu else 0)
+
+    def _computed(self, folder: Path | None) -> Had[tuple[Both, Folding | None]]:
         start, source = self._nearest()
-        owner = self.owner
+        owner, size = self.owner, self.batch
         prefix = Prefix(owner.model, start, self.boundary, fold=owner.recipe.fold)
-        gpu = owner.device.torch.type == "cuda"
-        size = max(owner.recipe.batch_size, BATCH_ON_A_GPU if gpu else 0)
         normalise = Normalise(owner.model.spec, owner.device.torch)
         both: Both = {}
         for split in SPLITS:
@@ -222,17 +241,17 @@ class _Place:
                 sweep, swept, least, prefix, device, self.layouts[split], normalise, self._said(both), owner.waiting
             )
             both[split] = yield from computing.into(folder / f"{split}.bin" if folder else None)
-        if prefix.deviation is not None:
-            said = f"{prefix.folded} normalisation layers are folded; features differ by {prefix.deviation:.1e} of their norm"
-            yield ev.Decided("folding", "yes", said)
-        return both
+        if prefix.folding is not None:
+            yield prefix.folding.decided()
+        return both, prefix.folding
 
     def _nearest(self) -> tuple[int, Both | None]:
         """The last boundary before this one whose activations are on the disk, else the images themselves."""
         for boundary in range(self.boundary - 1, 0, -1) if self.owner.model.backbone.divisible else ():
             found = caches.find(self.key_at(boundary))
-            if found:
-                return boundary, self.read(found)
+            with contextlib.suppress(OSError):  # it may be removed just now
+                if found:
+                    return boundary, self.read(found)
         return 0, None
 
     def _pixels(self, split: Split, sweep: Sweep) -> Iterator[Batch]:
@@ -245,13 +264,13 @@ class _Place:
         of = sum(len(self.split(split).images) * self._views(split) for split in SPLITS)
         return lambda done, speed: ev.Computing(self.layer, before + done, of, speed)
 
-    def _facts(self, both: Both) -> dict[str, Any]:
+    def _facts(self, both: Both, folding: Folding | None) -> dict[str, Any]:
         splits = {
             split: {"images": a.images, "views": a.views, "failed": list(a.failed.items()), "layout": to_plain(a.layout)}
             for split, a in both.items()
         }
         about = {"backbone": self.owner.model.card.name, "layer": self.layer, "task": self.owner.recipe.task.name}
-        return {**about, "splits": splits}
+        return {**about, "splits": splits, "folding": to_plain(folding)}
 
     def read(self, cache: caches.Cache) -> Both:
         """The activations in a cache."""
@@ -274,5 +293,6 @@ class _Place:
         return self.views if split == "train" else 1
 
 
-def _versions() -> list[str]:
-    return [importlib.metadata.version(name) for name in ("torch", "torchvision", "pillow")]
+def _versions(origin: str) -> list[str]:
+    """Versions of what computes: other code may compute other values from the same weights."""
+    return [importlib.metadata.version(name) for name in dict.fromkeys(("torch", "torchvision", "pillow", origin))]

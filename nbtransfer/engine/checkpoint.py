@@ -46,7 +46,7 @@ def save(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, 
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def saved(
+def save_when_room(
     folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any], rest: Callable[[], bool]
 ) -> Iterator[ev.Event]:
     """Save, and where the disk is full try again after each `rest()`, until that is False; say so meanwhile."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -83,10 +84,17 @@ def measure(
     decode = (time.perf_counter() - started) / max(len(pixels), 1)
     if not len(pixels):
         return None
+    with tried(model):
+        return _measured(model, pixels, boundary, device, stored, decode / max(workers, 1), images.kept)
+
+
+@contextmanager
+def tried(model: TransferModel) -> Iterator[None]:
+    """The model in evaluation mode, and afterwards in the mode it was in and without gradients."""
     before = model.training
     model.eval()
     try:
-        return _measured(model, pixels, boundary, device, stored, decode / max(workers, 1), images.kept)
+        yield
     finally:
         model.zero_grad()
         model.train(before)
@@ -116,12 +124,12 @@ def _measured(
         loss.backward()  # type: ignore[no-untyped-call]
 
     middle, prefix = timed(lambda: forward(x, 0, boundary), device)
-    close, exact = middle, prefix
+    middle_in_fp32, exact = middle, prefix
     if device.precision != "fp32":
-        close, exact = timed(lambda: forward(x, 0, boundary, device.exactly()), device, times=1)
+        middle_in_fp32, exact = timed(lambda: forward(x, 0, boundary, device.exactly()), device, times=1)
     rows = middle.detach().cpu().flatten(1)
     return Costs(
-        layouts={"train": Layout.of(middle, stored), "val": Layout.of(close, stored)},
+        layouts={"train": Layout.of(middle, stored), "val": Layout.of(middle_in_fp32, stored)},
         decode=decode,
         once=once,
         prefix=prefix / count,

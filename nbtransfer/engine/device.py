@@ -51,13 +51,16 @@ def choose(name: str, precision: Precision) -> Device:
     return Device(device, "fp32" if precision == "auto" else precision)
 
 
-def computes_bf16(device: torch.device) -> bool:
-    """Whether the hardware multiplies bf16 matrices itself; emulation would be slower than fp32."""
+def why_not_bf16(device: torch.device) -> str | None:
+    """None where the hardware multiplies bf16 matrices itself, else why not; emulation would be slower than fp32."""
+    can = False
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):  # torch 2.11 and newer
-        return any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
-    return False
+        can = bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    elif device.type == "cpu":
+        if not hasattr(torch.cpu, "get_capabilities"):
+            return f"torch {torch.__version__} cannot tell whether this processor computes in bf16 itself; 2.11 and newer can"
+        can = any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
+    return None if can else f"{device.type} here does not compute in bf16 itself"
 
 
 def available_memory() -> int:

@@ -69,7 +69,7 @@ class Loop:
     def _over(self) -> bool:
         p, epochs = self.progress, self.course.phases[self.progress.phase].epochs
         worse = self.recipe.patience is not None and p.epoch - p.phase_best_epoch >= self.recipe.patience
-        return worse or p.failure is not None or p.epoch >= p.phase_first + epochs
+        return worse or p.failure is not None or not p.left(epochs)
 
     def _epoch(self) -> Events:
         """What is left of one epoch, and its validation."""
@@ -170,9 +170,9 @@ class Loop:
         return self.course.lr(p.phase) * share, momentum
 
     def _validate(self) -> Generator[ev.Event | None, None, Predictions]:
-        val, whole = Predictions(), self.data.val.start < len(self.model.backbone.stages)
-        # The head alone costs nothing, and its features are kept in fp32.
-        device = self.device if whole else self.device.exactly()
+        val, only_head = Predictions(), self.data.val.start == len(self.model.backbone.stages)
+        # A head alone costs next to nothing in fp32, and its scores are then those of the model that is handed on.
+        device = self.device.exactly() if only_head else self.device
         for val in predict(self.model, self.data.val, device):  # noqa: B007 - the last one counts
             if self.waiting():
                 yield None

@@ -10,13 +10,12 @@ from torch.nn import functional as F
 from nbtransfer.core import events as ev
 from nbtransfer.core.freeze import LayerPlan
 from nbtransfer.core.recipe import Recipe
-from nbtransfer.engine.costs import sample, timed
+from nbtransfer.engine.costs import sample, timed, tried
 from nbtransfer.engine.data import Images
-from nbtransfer.engine.device import Device, computes_bf16
+from nbtransfer.engine.device import Device, why_not_bf16
 from nbtransfer.engine.model import TransferModel
 from nbtransfer.engine.preprocess import Normalise
 
-IMAGES = 8
 WORTH_IT = 0.9
 LARGEST_DEVIATION = 0.1
 
@@ -40,22 +39,18 @@ def fastest(model: TransferModel, images: Images, device: Device, plan: Mapping[
     direction only. Close means that the norm of the difference is at most 10 % of the norm of the features: bf16 has 8 bits
     of precision, networks lose 1 to 5 % by it. The model keeps its weights and mode, and follows `plan` afterwards.
     """
-    if not computes_bf16(device.torch):
-        return device, ev.Decided("precision", "fp32", f"{device.torch.type} here does not compute in bf16 itself")
-    pixels = sample(images, IMAGES)
+    lacking = why_not_bf16(device.torch)
+    if lacking:
+        return device, ev.Decided("precision", "fp32", lacking)
+    pixels = sample(images)
     if not len(pixels):
         return device, ev.Decided("precision", "fp32", "no image to measure on could be decoded")
     x = Normalise(model.spec, device.torch)(pixels)
     mixed = Device(device.torch, "bf16")
     model.follow(plan)
     learns = any(entry.learns for entry in plan.values())
-    before = model.training
-    model.eval()
-    try:
+    with tried(model):
         (exact, slow), (close, fast) = (_timed(model, x, one, learns) for one in (device, mixed))
-    finally:
-        model.zero_grad()
-        model.train(before)
     deviation = ((close - exact).norm() / exact.norm().clamp_min(1e-30)).item()
     work = f"{'a step of training' if learns else 'a forward pass'} on {len(x)} images"
     said = f"bf16 takes {fast / slow:.2f} of the time of fp32 for {work}, features differ by {100 * deviation:.1f} %"

@@ -6,31 +6,53 @@ import copy
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from nbtransfer.core import events as ev
 from nbtransfer.engine.device import Device
 from nbtransfer.engine.model import TransferModel
 
 LARGEST_DEVIATION = 1e-4
 
 
+@dataclass(frozen=True, slots=True)
+class Folding:
+    """How many normalisation layers were folded, and how far that moves what leaves the prefix, as a share of its norm."""
+
+    layers: int
+    deviation: float
+
+    @property
+    def used(self) -> bool:
+        """Whether it is close enough."""
+        return self.deviation <= LARGEST_DEVIATION
+
+    def decided(self) -> ev.Decided:
+        """What there is to say about it."""
+        if self.used:
+            said = f"{self.layers} normalisation layers are folded; features differ by {self.deviation:.1e} of their norm"
+            return ev.Decided("folding", "yes", said)
+        said = f"with normalisation layers folded, features would differ by {self.deviation:.1e} of their norm"
+        return ev.Decided("folding", "no", said)
+
+
 class Prefix:
     """From what enters stage `start` to what leaves stage `end` - 1; pooled features after the last stage.
 
     Folding a normalisation layer with stored statistics into the convolution before it is exact but for rounding (Jacob et
-    al. 2018, arXiv 1712.05877, section 3.2). It is done on a copy, and checked on the first images seen: `deviation` is the
-    norm of the difference in fp32 as a share of the norm, `folded` the number of layers. A copy that deviates by more than
-    1e-4 is not used.
+    al. 2018, arXiv 1712.05877, section 3.2). It is done on a copy, and checked on the first images seen: `folding` says for how
+    many layers, and the norm of the difference in fp32 as a share of the norm. A copy that deviates by more than 1e-4 is not
+    used.
     """
 
     def __init__(self, model: TransferModel, start: int, end: int, *, fold: bool) -> None:
         self.start, self.end = start, end
-        self.deviation: float | None = None
-        self.folded = 0
+        self.folding: Folding | None = None
         self._original: TransferModel = model
         self._copy: TransferModel | None = None
         self._wanted = fold
@@ -40,7 +62,7 @@ class Prefix:
         """`x` is normalised and on the device. The model is left in the mode it was in."""
         if self._wanted:
             self._wanted = False
-            self._fold(x[:2], device.exactly())
+            self._fold(x[:2].float(), device.exactly())
         return self._run(self._copy or self._original, x, device)
 
     def _run(self, model: TransferModel, x: torch.Tensor, device: Device) -> torch.Tensor:
@@ -61,8 +83,9 @@ class Prefix:
             return
         expected, found = (self._run(model, x, exact) for model in (self._original, folded))
         deviation = ((found - expected).norm() / expected.norm().clamp_min(1e-30)).item()
-        if deviation <= LARGEST_DEVIATION:
-            self._copy, self.deviation, self.folded = folded, deviation, count
+        self.folding = Folding(count, deviation)
+        if self.folding.used:
+            self._copy = folded
 
 
 def fold(model: nn.Module, run: Callable[[], object]) -> int:

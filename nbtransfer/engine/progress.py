@@ -95,6 +95,10 @@ class Progress:
         self.phase, self.phase_first = index, self.epoch
         self.phase_best_epoch, self.phase_best_score = self.epoch, WORST
 
+    def left(self, epochs: int) -> int:
+        """Epochs that are still to come in the phase at work, of so many."""
+        return max(0, self.phase_first + epochs - self.epoch)
+
     def judge(self, val: Predictions) -> None:
         """An epoch has ended with this validation."""
         self.epoch, self.batch, self.elapsed, self.meter = self.epoch + 1, 0, 0.0, None
@@ -108,7 +112,7 @@ class Progress:
         """Why a phase of so many epochs is over."""
         if self.failure:
             return "diverged"
-        if self.epoch == self.phase_first + epochs:
+        if not self.left(epochs):
             return "finished"
         return "stopped" if stopped else "no better validation score"
 

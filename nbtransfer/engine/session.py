@@ -178,20 +178,19 @@ class Session:
         """Train or solve for what learns in the phase at work."""
         if self.attendant.waiting():
             yield None
-        index = self.progress.phase
+        p, index = self.progress, self.progress.phase
         phase, solver = self.course.phases[index], self.course.solver(index)
-        inputs = yield from self.cache.inputs(phase, solver, f"{index}.{self.course.done}")
+        inputs = yield from self.cache.inputs(phase, p.left(phase.epochs), solver, f"{index}.{self.course.done}")
         if solver and isinstance(inputs.train, CachedBatches) and isinstance(inputs.val, CachedBatches):
-            if self.progress.epoch == self.progress.phase_first:
+            if p.epoch == p.phase_first:
                 probe = Probe(
-                    self.model, inputs.train, inputs.val, self.recipe, self.device, phase, solver, self.progress, began,
-                    self.save,
-                )  # fmt: skip
+                    self.model, inputs.train, inputs.val, self.recipe, self.device, phase, solver, p, began, self.save
+                )
                 yield from probe.events()
             return
         loop = Loop(
-            self.model, self.optimiser, self.scaler, inputs, self.course, self.device, self.progress,
-            self.attendant.waiting, self._is_due, self.save,
+            self.model, self.optimiser, self.scaler, inputs, self.course, self.device, p, self.attendant.waiting, self._is_due,
+            self.save,
         )  # fmt: skip
         yield from loop.events()
 
@@ -267,14 +266,14 @@ class Session:
 
     def save(self) -> Iterator[ev.Event]:
         """Put everything that is needed to go on from here onto the disk; where that is full, wait for room."""
-        p = self.progress
-        name = checkpoint.name_for(self.paths.checkpoints, p.step)
+        p, folder = self.progress, self.paths.checkpoints
+        name = checkpoint.name_for(folder, p.step)
         if p.meter is None and p.epoch > p.phase_first:  # an epoch has ended, and nothing has learned since
             self.saved[p.epoch] = name
         self.saved = {epoch: kept for epoch, kept in self.saved.items() if epoch in (p.best_epoch, p.phase_best_epoch)}
-        yield from checkpoint.saved(self.paths.checkpoints / name, self._tensors(), self._facts(), self.attendant.control.rest)
+        yield from checkpoint.save_when_room(folder / name, self._tensors(), self._facts(), self.attendant.control.rest)
         self._saved_at, self._saved_step = time.monotonic(), p.step
-        checkpoint.prune(self.paths.checkpoints, KEEP_CHECKPOINTS, frozenset(self.saved.values()))
+        checkpoint.prune(folder, KEEP_CHECKPOINTS, frozenset(self.saved.values()))
         yield ev.CheckpointSaved(name, p.step)
 
     def _tensors(self) -> resume.Tensors:

@@ -25,7 +25,7 @@ from nbtransfer.core.text import html_table, in_bytes, text_table
 from nbtransfer.errors import RunError
 from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
-from nbtransfer.store.lock import RunLock
+from nbtransfer.store.lock import RunLock, is_held
 
 FACTS = "facts.json"
 MOST_BYTES = 20 * 2**30
@@ -93,11 +93,11 @@ def use(cache: Cache) -> None:
 def clear(*keys: str) -> int:
     """Remove the caches whose keys begin like these, without any key all of them; returns the bytes that are free now.
 
-    A run that uses one goes on undisturbed. What another run was killed over while writing it goes as well.
+    A run that uses or makes one goes on undisturbed. What another run was killed over while writing it goes as well.
     """
     targets = [cache.folder for cache in caches() if not keys or cache.key.startswith(keys)]
     if not keys and _folder().is_dir():
-        targets += [path for path in _folder().iterdir() if path.is_dir() and path not in targets]
+        targets += [path for path in _folder().iterdir() if path.is_dir() and path not in targets and not _is_made(path)]
     freed = sum(_bytes(target) for target in targets)
     for target in targets:
         shutil.rmtree(target, ignore_errors=True)
@@ -108,7 +108,7 @@ def room(budget: int | None) -> int:
     """Bytes that caches may take all together: the budget, else 20 GiB or half of what is free."""
     if budget is not None:
         return budget
-    free = shutil.disk_usage(private_folder(_folder())).free
+    free = shutil.disk_usage(private_folder(home())).free
     return min(MOST_BYTES, free // 2 + sum(cache.bytes for cache in caches()))
 
 
@@ -157,7 +157,8 @@ def alone(key: str, waiting: Callable[[], bool]) -> Iterator[bool]:
 
     The right is a lock, which ends with the process that holds it.
     """
-    path = private_folder(_folder()) / f".{key}.lock"
+    private_folder(_folder())
+    path = _lock(key)
     lock = RunLock(path)
     held = lock.acquire(0.0)
     while not held and waiting():
@@ -168,6 +169,15 @@ def alone(key: str, waiting: Callable[[], bool]) -> Iterator[bool]:
         if held:
             path.unlink(missing_ok=True)
         lock.release()
+
+
+def _is_made(folder: Path) -> bool:
+    """Whether a folder is a draft that another process is writing right now."""
+    return folder.name.startswith(".tmp-") and is_held(_lock(folder.name.rpartition("-")[2]))
+
+
+def _lock(key: str) -> Path:
+    return _folder() / f".{key}.lock"
 
 
 def _bytes(folder: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib.metadata
 import json
 from dataclasses import replace
 
@@ -13,10 +14,10 @@ import nbtransfer as nt
 from nbtransfer.core import events as ev
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.strategy import Phase, Strategy
-from nbtransfer.engine import activations, caching, costs, data, precision
+from nbtransfer.engine import activations, caching, costs, data, precision, prefix
 from nbtransfer.engine.ahead import ahead
 from nbtransfer.engine.costs import Costs
-from nbtransfer.engine.device import Device, choose
+from nbtransfer.engine.device import Device, choose, why_not_bf16
 from nbtransfer.engine.evaluate import predict_all
 from nbtransfer.engine.freezing import digest
 from nbtransfer.engine.model import build
@@ -80,7 +81,17 @@ class TestSameResults:
         exact, folded = carried_out(frozen), carried_out(replace(frozen, fold=True))
         for one, other in zip(exact[0], folded[0], strict=True):
             assert one == pytest.approx(other, abs=1e-4)
-        assert "features differ by" in decided(folded[2], "folding")[0].reason
+        said = decided(folded[2], "folding")
+        assert said[0].choice == "yes"
+        assert "features differ by" in said[0].reason
+        assert decided(carried_out(replace(frozen, fold=True))[2], "folding") == said  # also by who finds them computed
+
+    def test_folding_that_would_change_too_much_is_not_done(self, frozen, monkeypatch):
+        exact = carried_out(frozen)
+        monkeypatch.setattr(prefix, "LARGEST_DEVIATION", -1.0)
+        refused = carried_out(replace(frozen, fold=True))
+        assert refused[:2] == exact[:2]
+        assert decided(refused[2], "folding")[0].choice == "no"
 
     @pytest.mark.parametrize(("dtype", "close"), [("fp16", 1e-3), ("bf16", 2e-2)])
     def test_stored_in_fewer_bytes_on_request(self, frozen, dtype, close):
@@ -103,7 +114,7 @@ class TestSharing:
         "change",
         [
             {"seed": 1}, {"image_size": 48}, {"crop": 0.5}, {"augment": ()}, {"precision": "bf16"}, {"cache_dtype": "fp16"},
-            {"fold": True}, {"freeze": FreezePlan.up_to("shufflenet_v2_x0_5", "stage3")},
+            {"fold": True}, {"freeze": FreezePlan.up_to("shufflenet_v2_x0_5", "stage3")}, {"batch_size": 4},
         ],
         ids=str,
     )  # fmt: skip
@@ -118,6 +129,33 @@ class TestSharing:
         carried_out(frozen)
         others = {"epochs": 1, "lr": 0.1, "optimiser": "sgd", "title": "x", "weight_decay": 0.3}
         assert "computed before" in decided(carried_out(replace(frozen, **others))[2])[0].reason
+
+    def test_the_library_that_computes_is_in_the_key(self):
+        assert caching._versions("timm")[-1] == importlib.metadata.version("timm")
+        assert len(caching._versions("timm")) == len(caching._versions("torchvision")) + 1
+
+    def test_one_that_is_removed_while_it_is_looked_for_is_computed_again(self, frozen, monkeypatch):
+        first, finds, original = carried_out(frozen), [], caches.find
+
+        def find(key):
+            found = original(key)
+            finds.append(found)
+            if len(finds) == 2:
+                (found.folder / "train.bin").unlink()
+            return found
+
+        monkeypatch.setattr(caches, "find", find)
+        second = carried_out(frozen)
+        assert second[:2] == first[:2]
+        assert of(second[2], ev.Computing) != []
+
+    @pytest.mark.parametrize("precision", ["fp32", "bf16"])
+    def test_a_boundary_that_moves_with_folding(self, frozen, precision):
+        early, late = (Phase(name, FreezePlan.up_to("shufflenet_v2_x0_5", name), 1) for name in ("stage3", "stage4"))
+        events = told(replace(frozen, strategy=Strategy("both", (early, late)), freeze=None, fold=True, precision=precision))
+        assert [d.choice for d in decided(events)] == ["stage3", "stage4"]
+        assert len(decided(events, "folding")) == 2
+        assert isinstance(events[-1], ev.Finished)
 
     def test_a_boundary_that_moves_deeper_starts_from_the_last(self, frozen):
         early, late = (Phase(name, FreezePlan.up_to("shufflenet_v2_x0_5", name), 1) for name in ("stage3", "stage4"))
@@ -260,7 +298,45 @@ class TestDisk:
         assert caches.caches() == ()
 
 
+def exhausted(generator):
+    """What a generator yields, and what it returns."""
+    yielded = []
+    try:
+        while True:
+            yielded.append(next(generator))
+    except StopIteration as end:
+        return yielded, end.value
+
+
 class TestPhases:
+    def test_what_is_held_in_memory_is_used_again(self, frozen, home):
+        """The plan may change without the boundary."""
+        session = Session(frozen, runs.create(frozen))
+        (home / "caches").write_text("in the way")
+        phase = session.course.phases[0]
+        session.model.follow(phase.plan.resolve(session.card))
+        first, data = exhausted(session.cache.inputs(phase, 2, None, "0.0"))
+        again, same = exhausted(session.cache.inputs(phase, 1, None, "0.1"))
+        assert of(first, ev.Computing)
+        assert of(again, ev.Computing) == []
+        assert same.train.activations.rows is data.train.activations.rows
+
+    def test_only_epochs_to_come_are_expected(self, frozen, monkeypatch):
+        layout = activations.Layout((1,), (1,), "float32", "float32")
+        layouts = {"train": layout, "val": layout}
+        monkeypatch.setattr(costs, "measure", lambda *_: Costs(layouts, 0, True, 3, 3, 1, 1, 0, 0))
+        session = Session(frozen, runs.create(frozen))
+        phase = replace(session.course.phases[0], epochs=100)
+        said = next(session.cache.inputs(phase, 2, None, "0.0"))
+        assert (said.seconds, said.otherwise) == (63 * 3 + 2 * 36, 2 * 36 * 4)
+
+    @pytest.mark.parametrize("probe", ["sgd", "logistic"])
+    def test_scores_of_a_head_are_those_of_the_model_that_is_handed_on(self, recipe, probe):
+        """In bf16, logits would differ in their third digit."""
+        events = told(replace(recipe, strategy="lp", probe=probe, precision="bf16"))
+        best = [e for e in of(events, ev.EpochEnded) if e.best][-1]
+        assert best.val_loss == pytest.approx(of(events, ev.Evaluated)[0].evaluation.loss, rel=1e-6)
+
     def test_judging_takes_validation_from_the_cache_only_where_it_holds(self, frozen, paths):
         session = Session(frozen, paths)
         list(session.phase(0))
@@ -282,6 +358,20 @@ class TestPhases:
         assert found[0].probabilities == found[1].probabilities
         monkeypatch.setattr(session.data.val, "epoch", None)  # the images are not looked at again
         assert of(session.judge(), ev.Evaluated)[0].evaluation.loss == pytest.approx(found[1].loss)
+
+
+class TestLayout:
+    @pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+    def test_a_batch_that_lies_otherwise_is_brought_into_order(self, memory):
+        batch = torch.rand(4, 3, 5, 2)
+        layout = activations.Layout.of(batch.contiguous(memory_format=memory), None)
+        for given in (
+            batch,
+            batch.contiguous(memory_format=torch.channels_last),
+            batch.expand(2, 4, 3, 5, 2)[1],
+            batch[:, :, :, :2],
+        ):
+            assert torch.equal(layout.batch(layout.rows(given)), batch)
 
 
 class TestCosts:
@@ -318,7 +408,7 @@ class TestPrecision:
         before, plan = digest(model.state_dict().values()), FreezePlan.none().resolve(card)
         images = data.prepare(recipe, model.spec, torch.device("cpu")).val.images
         times = iter(seconds)
-        monkeypatch.setattr(precision, "computes_bf16", lambda _: True)
+        monkeypatch.setattr(precision, "why_not_bf16", lambda _: None)
         monkeypatch.setattr(precision, "timed", lambda work, *_, **__: (work(), next(times)))
         device, decision = precision.fastest(model, images, Device(torch.device("cpu"), "fp32"), plan)
         assert (device.precision, decision.choice) == (choice, choice)
@@ -327,8 +417,21 @@ class TestPrecision:
         assert all(p.grad is None for p in model.parameters())
 
     def test_where_the_hardware_cannot(self, recipe, monkeypatch):
-        monkeypatch.setattr(precision, "computes_bf16", lambda _: False)
-        assert told(replace(recipe, precision="auto", epochs=1))[0].precision == "fp32"
+        monkeypatch.setattr(precision, "why_not_bf16", lambda _: "this one cannot")
+        events = told(replace(recipe, precision="auto", epochs=1))
+        assert events[0].precision == "fp32"
+        assert decided(events, "precision")[0].reason == "this one cannot"
+
+    def test_where_it_cannot_be_known(self, monkeypatch):
+        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+        assert "2.11 and newer can" in why_not_bf16(torch.device("cpu"))
+
+    def test_what_was_measured_before_is_not_measured_again(self, recipe):
+        session = Session(recipe, runs.create(recipe))
+        auto, plan = replace(recipe, precision="auto"), FreezePlan.none().resolve(session.card)
+        images = session.data.val.images
+        device, said = precision.decided(auto, session.model, images, session.device, plan, "bf16")
+        assert (device.precision, said) == ("bf16", [])
 
     def test_asked_for(self):
         assert choose("cpu", "bf16").precision == "bf16"

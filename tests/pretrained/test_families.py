@@ -210,43 +210,6 @@ def test_activations_are_kept_as_they_are_at_every_boundary(member):
                 assert torch.equal(layout.batch(layout.rows(handed).flip(0)), handed.flip(0))
 
 
-def test_training_from_kept_activations_gives_the_same_bits(member):
-    """Losses and weights after some steps, for a boundary in the middle and one at the end.
-
-    Some functions of torch compute other last bits for another place in the batch; then results are only close.
-    """
-    _, _, backbone, card, x = member
-    images, labels = torch.cat([x, x.flip(3)]), torch.tensor([0, 1, 1, 0])
-    batches = [torch.tensor(numbers) for numbers in ([0, 3], [2, 1], [1, 0])]
-    for boundary in sorted({boundaries(card)[len(boundaries(card)) // 2], len(card.stages)}):
-        plan = FreezePlan.up_to(card, card.stages[boundary - 1]).resolve(card)
-        results = []
-        for cached in (False, True):
-            torch.manual_seed(1)
-            model = TransferModel(copy.deepcopy(backbone), card, SPEC, ("a", "b"))
-            model.follow(plan)
-            optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01)
-            with torch.no_grad():
-                kept = [model.eval().features(images[start : start + 2], 0, boundary) for start in (0, 2)]
-            layout = Layout.of(kept[0], None)
-            rows = torch.cat([layout.rows(part) for part in kept])
-            model.train()
-            losses = []
-            for numbers in batches:
-                logits = model(layout.batch(rows[numbers]), boundary) if cached else model(images[numbers])
-                loss = nn.functional.cross_entropy(logits, labels[numbers])
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                losses.append(loss.item())
-            results.append((losses, digest(model.state_dict().values())))
-        with torch.no_grad():
-            whole, part = (model.eval().features(images[n], 0, boundary) for n in (batches[0], batches[0].flip(0)))
-        if results[0] != results[1]:
-            assert not torch.equal(whole, part.flip(0)), card.stages[boundary - 1]
-            assert results[0][0] == pytest.approx(results[1][0], abs=1e-5)
-
-
 def test_folding_changes_next_to_nothing(member):
     """Also with the statistics, weights and biases that normalisation layers have after training."""
     name, _, backbone, card, x = member
@@ -268,5 +231,7 @@ def test_folding_changes_next_to_nothing(member):
     assert digest(model.state_dict().values()) == before
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     before_their_convolution = {"densenet121": 0.4, "maxvit_t": 0.6}
-    assert prefix.folded >= before_their_convolution.get(name, 0.9) * len(norms)
-    assert (prefix.deviation is not None) is bool(norms)
+    assert (prefix.folding is not None) is bool(norms)
+    if norms:
+        assert prefix.folding.used
+        assert prefix.folding.layers >= before_their_convolution.get(name, 0.9) * len(norms)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +83,27 @@ def test_another_runs_is_as_good():
         caches.publish(mine, "k", FACTS)
     assert (caches.find("k").folder / "train.bin").read_bytes() == b"first"
     assert [path.name for path in caches._folder().iterdir()] == ["k"]
+
+
+MAKE = """
+import time
+from nbtransfer.store import caches
+with caches.alone("k", lambda: False), caches.draft("k") as folder:
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_clearing_spares_what_is_being_made():
+    maker = subprocess.Popen([sys.executable, "-c", MAKE], stdout=subprocess.PIPE, text=True)
+    draft = Path(maker.stdout.readline().strip())
+    nt.clear_caches()
+    assert draft.is_dir()
+    maker.kill()
+    maker.wait()
+    maker.stdout.close()
+    nt.clear_caches()
+    assert not draft.exists()
 
 
 HOLD = """

@@ -1,0 +1,65 @@
+"""Runs with and without a cache come to the same, whatever the architecture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import nbtransfer as nt
+from nbtransfer.core import events as ev
+from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.engine.model import build
+from nbtransfer.pretrained import registry
+from nbtransfer.store import runs
+from tests.engine.test_training import of, told, weights
+from tests.pretrained.test_families import SMALLEST, TIMM, WHOLE
+
+SIZES = {**SMALLEST, **TIMM}
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory):
+    """Eight noisy images to learn from and four to validate on, of two classes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NBTRANSFER_HOME", str(tmp_path_factory.mktemp("arrays")))
+        images = np.random.default_rng(0).integers(0, 255, (12, 48, 48, 3), dtype=np.uint8)
+        return nt.Task.from_arrays(images, np.arange(12) % 2, holdout=1 / 3)
+
+
+def carried_out(recipe):
+    paths = runs.create(recipe)
+    events = told(recipe, paths)
+    return [(e.train_loss, e.val_loss) for e in of(events, ev.EpochEnded)], weights(paths, recipe), events
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_same_losses_and_weights(task, name):
+    """Frozen to the middle, or to the end where the architecture runs as a whole; two full batches an epoch, two epochs.
+
+    Bit for bit, unless functions of torch compute other last bits for another place in the batch: then closely.
+    """
+    card = registry.card(name)
+    stage = card.stages[-1 if name in WHOLE else len(card.stages) // 2]
+    recipe = nt.Recipe(
+        task=task, backbone=name, weights=None, strategy="ft", freeze=FreezePlan.up_to(card, stage), epochs=2, batch_size=4,
+        image_size=SIZES[name], augment=(), device="cpu", precision="fp32", probe="sgd", fold=False, cache="on",
+    )  # fmt: skip
+    plain, kept = carried_out(replace(recipe, cache="off")), carried_out(recipe)
+    assert next(e for e in of(kept[2], ev.Decided) if e.subject == "cache").choice == stage
+    if plain[:2] != kept[:2]:
+        assert depends_on_the_place(recipe, card, stage)
+        for one, other in zip(plain[0], kept[0], strict=True):
+            assert one == pytest.approx(other, abs=1e-5)
+
+
+def depends_on_the_place(recipe, card, stage):
+    """Whether an image is computed in the same bits wherever it stands in a batch; if not, caches cannot be exact."""
+    model = build(recipe, card)[0].to(memory_format=torch.channels_last).eval()
+    x = torch.rand(4, 3, *[SIZES[card.name]] * 2).contiguous(memory_format=torch.channels_last)
+    end = card.stages.index(stage) + 1
+    with torch.no_grad():
+        there, back = model.features(x, 0, end), model.features(x.flip(0).contiguous(memory_format=torch.channels_last), 0, end)
+    return not torch.equal(there, back.flip(0))
