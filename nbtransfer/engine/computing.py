@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -74,18 +73,7 @@ class Computing:
         inputs = batch.inputs
         if len(inputs) < self.least:
             inputs = torch.cat([inputs, inputs[:1].expand(self.least - len(inputs), *inputs.shape[1:])])
-        out = self.layout.rows(_fitting(partial(self.prefix, device=self.device), self.normalise(inputs))).cpu()[: len(batch)]
+        out = self.layout.rows(self.prefix(self.normalise(inputs), self.device)).cpu()[: len(batch)]
         failed = {number for number, _ in batch.failed}
         rows[[place for place, (_, number) in enumerate(drawn) if number not in failed]] = out
         return rows
-
-
-def _fitting(prefix: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-    """In halves where the memory of a GPU does not hold the whole batch."""
-    try:
-        return prefix(x)
-    except torch.cuda.OutOfMemoryError:
-        if len(x) == 1:
-            raise
-    half = len(x) // 2
-    return torch.cat([_fitting(prefix, x[:half]), _fitting(prefix, x[half:])])

@@ -56,14 +56,26 @@ class Prefix:
         self._original: TransferModel = model
         self._copy: TransferModel | None = None
         self._wanted = fold
+        self._most: int | None = None
 
     @torch.no_grad()
     def __call__(self, x: torch.Tensor, device: Device) -> torch.Tensor:
-        """`x` is normalised and on the device. The model is left in the mode it was in."""
+        """`x` is normalised and on the device. The model is left in the mode it was in.
+
+        Where the memory of a GPU does not hold the whole batch it is run in parts, and so are later ones.
+        """
         if self._wanted:
             self._wanted = False
             self._fold(x[:2].float(), device.exactly())
-        return self._run(self._copy or self._original, x, device)
+        try:
+            parts = [self._run(self._copy or self._original, part, device) for part in x.split(self._most or len(x))]
+            return parts[0] if len(parts) == 1 else torch.cat(parts)
+        except torch.cuda.OutOfMemoryError:
+            if self._most == 1 or len(x) == 1:
+                raise
+        self._most = min(self._most or len(x), len(x)) // 2
+        torch.cuda.empty_cache()
+        return self(x, device)
 
     def _run(self, model: TransferModel, x: torch.Tensor, device: Device) -> torch.Tensor:
         before = model.training
