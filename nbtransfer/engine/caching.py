@@ -63,7 +63,7 @@ class BoundaryCache:
         if boundary == 0 or self.recipe.cache == "off":
             return self.data
         held = self._last.used if self._last else None
-        self._last = place = _Place(self, boundary)
+        self._last = place = _Place(self, boundary, moment)
         choice = self.chosen.get(("cache", moment))
         if choice is None or (choice != "no" and place.costs is None):
             decision = self._refused(place) or self._decided(place, epochs, solver)
@@ -127,10 +127,10 @@ class BoundaryCache:
 
 
 class _Place:
-    """One boundary in one run."""
+    """One boundary in one run, at the `moment` when its activations are wanted."""
 
-    def __init__(self, owner: BoundaryCache, boundary: int) -> None:
-        self.owner, self.boundary = owner, boundary
+    def __init__(self, owner: BoundaryCache, boundary: int, moment: str = "") -> None:
+        self.owner, self.boundary, self.moment = owner, boundary, moment
         self.layer = owner.model.card.stages[boundary - 1]
         self.views = owner.data.train.images.views or 1
         self.used: tuple[str, Both] | None = None
@@ -216,7 +216,7 @@ class _Place:
         except OSError:
             return None
         if found.facts["folding"]:
-            yield from_plain(Folding, found.facts["folding"]).decided()
+            yield from_plain(Folding, found.facts["folding"]).decided(self.moment)
         return both
 
     @property
@@ -242,7 +242,7 @@ class _Place:
             )
             both[split] = yield from computing.into(folder / f"{split}.bin" if folder else None)
         if prefix.folding is not None:
-            yield prefix.folding.decided()
+            yield prefix.folding.decided(self.moment)
         return both, prefix.folding
 
     def _nearest(self) -> tuple[int, Both | None]:

@@ -32,13 +32,13 @@ class Folding:
         """Whether it is close enough."""
         return self.deviation <= LARGEST_DEVIATION
 
-    def decided(self) -> ev.Decided:
-        """What there is to say about it."""
+    def decided(self, moment: str) -> ev.Decided:
+        """What there is to say about it, on an occasion of this name."""
         if self.used:
             said = f"{self.layers} normalisation layers are folded; features differ by {self.deviation:.1e} of their norm"
-            return ev.Decided("folding", "yes", said)
+            return ev.Decided("folding", "yes", said, moment=moment)
         said = f"with normalisation layers folded, features would differ by {self.deviation:.1e} of their norm"
-        return ev.Decided("folding", "no", said)
+        return ev.Decided("folding", "no", said, moment=moment)
 
 
 class Prefix:
@@ -68,7 +68,7 @@ class Prefix:
             self._wanted = False
             self._fold(x[:2].float(), device.exactly())
         try:
-            parts = [self._run(self._copy or self._original, part, device) for part in x.split(self._most or len(x))]
+            parts = [self._run(self._copy or self._original, part, device) for part in torch.split(x, self._most or len(x))]
             return parts[0] if len(parts) == 1 else torch.cat(parts)
         except torch.cuda.OutOfMemoryError:
             if self._most == 1 or len(x) == 1:
