@@ -4,8 +4,9 @@
 augmentation: only speed is measured. Each job is a process of its own. Where every epoch costs the same, one is measured
 and counted for all. Peers are installed into build/peers/ for this alone.
 
-    python -m benchmarks.speed        three rounds
-    python -m benchmarks.speed 1      one
+    python -m benchmarks.speed                  three rounds
+    python -m benchmarks.speed 1                one
+    python -m benchmarks.speed 3 head frozen    three, of the jobs whose names contain one of the words
 
 A ratio is taken within a round, between jobs that ran one after the other; what is told is the median of the rounds.
 """
@@ -18,7 +19,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,11 @@ TRAINED = {**HEAD, "probe": "sgd", "optimiser": "adam"}
 Job = Callable[[], goals.Found | None]
 
 
-def measure(rounds: int = ROUNDS) -> dict[str, float]:
-    """The figures of so many rounds."""
+def measure(rounds: int = ROUNDS, words: Sequence[str] = ("",)) -> dict[str, float]:
+    """The figures of so many rounds of the jobs whose names contain one of the words."""
     with tempfile.TemporaryDirectory() as name:
         jobs = all_jobs(lay_out(Path(name) / "images"), mixed=computes_bf16())
+        jobs = {job: work for job, work in jobs.items() if any(word in job for word in words)}
         found = []
         for number in range(rounds):
             found.append(one_round(jobs))
@@ -151,5 +153,5 @@ def carried_out(command: list[str]) -> goals.Found:
 
 
 if __name__ == "__main__":
-    for what, value in measure(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS).items():
+    for what, value in measure(int((sys.argv[1:] or [ROUNDS])[0]), sys.argv[2:] or [""]).items():
         print(f"{what:85} {value:10.3f}")
