@@ -10,6 +10,8 @@ from benchmarks.floor import Floor, Rates, rates
 
 EPOCHS = 10
 TRAIN, VAL = 600, 150
+DECODED = (TRAIN + VAL) * 3 * 224**2
+"""Bytes of the decoded images. Ours keeps them, beside what leaves frozen layers; the plain loop decodes anew."""
 Found = dict[str, Any]
 Round = dict[str, Found]
 
@@ -127,9 +129,9 @@ def of_one_round(found: Round) -> dict[str, float]:
             result[f"{job}: took, over what was predicted (goal 0.8 to 1.2)"] = one["took"] / one["predicted"]
     for job, plain in MEMORY.items():
         if job in found and plain in found:
-            most = found[plain]["peak"] + found[job]["kept"]
+            most = found[plain]["peak"] + found[job]["kept"] + DECODED
             result[f"{job}: peak memory (MB)"] = found[job]["peak"] / 1e6
-            result[f"{job}: over the plain loop's plus the cache (goal at most 1)"] = found[job]["peak"] / most
+            result[f"{job}: peak memory over the plain loop's plus what is kept (goal at most 1)"] = found[job]["peak"] / most
     return result
 
 

@@ -40,23 +40,22 @@ def measure(rounds: int = ROUNDS, words: Sequence[str] = ("",)) -> dict[str, flo
     with tempfile.TemporaryDirectory() as name:
         jobs = all_jobs(lay_out(Path(name) / "images"), mixed=computes_bf16())
         jobs = {job: work for job, work in jobs.items() if any(word in job for word in words)}
-        found = []
-        for number in range(rounds):
-            found.append(one_round(jobs))
-            (HERE / "results").mkdir(exist_ok=True)
-            (HERE / "results" / "speed-rounds.json").write_text(json.dumps(found, indent=1))  # what was measured stays
-            print(f"  {number + 1} of {rounds} rounds done", file=sys.stderr)
+        found: list[goals.Round] = []
+        for _ in range(rounds):
+            found.append({})
+            for job, work in jobs.items():
+                result = work()
+                if result is not None:
+                    found[-1][job] = result
+                    keep(found)
+                    print(f"  {job}: {result['seconds']:.1f} s", file=sys.stderr, flush=True)
     return goals.figures(found)
 
 
-def one_round(jobs: dict[str, Job]) -> dict[str, goals.Found]:
-    found = {}
-    for job, work in jobs.items():
-        result = work()
-        if result is not None:
-            found[job] = result
-            print(f"  {job}: {result['seconds']:.1f} s", file=sys.stderr, flush=True)
-    return found
+def keep(found: list[goals.Round]) -> None:
+    """What was measured stays, also where the rest is never measured."""
+    (HERE / "results").mkdir(exist_ok=True)
+    (HERE / "results" / "speed-rounds.json").write_text(json.dumps(found, indent=1))
 
 
 def computes_bf16() -> bool:
