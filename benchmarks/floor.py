@@ -19,6 +19,7 @@ from torch.utils.flop_counter import conv_flop_count, flop_registry
 
 import nbtransfer as nt
 from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.engine.device import why_not_bf16
 from nbtransfer.engine.model import TransferModel
 from nbtransfer.pretrained import registry
 
@@ -28,7 +29,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Rates:
-    """Operations a second in each precision, and bytes a second."""
+    """Operations a second in each precision that the processor computes in, and bytes a second."""
 
     operations: dict[str, float]
     memory: float
@@ -39,6 +40,8 @@ def rates() -> Rates:
     torch.set_num_threads(THREADS)
     found = {}
     for name, dtype in DTYPES.items():
+        if name == "bf16" and why_not_bf16(torch.device("cpu")):
+            continue  # emulated, it would take minutes
         a, b = (torch.randn(2048, 2048).to(dtype) for _ in range(2))
         x = torch.randn(16, 256, 28, 28).to(dtype).to(memory_format=torch.channels_last)
         w = torch.randn(256, 256, 3, 3).to(dtype).to(memory_format=torch.channels_last)

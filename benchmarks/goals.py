@@ -152,6 +152,8 @@ def floors(found: Rates) -> dict[str, float]:
     resnet, vgg, lite = (Floor(name, found) for name in ("resnet18", "vgg16", "efficientnet_lite0"))
     result = {}
     for name, learning in (("fp32", "fp32"), ("auto", "bf16")):
+        if learning not in found.operations:
+            continue
         head = {net: net.forward(TRAIN, learning) + net.forward(VAL, "fp32") for net in (resnet, vgg)}
         prefix = resnet.forward(TRAIN, learning, end="layer3") + resnet.forward(VAL, "fp32", end="layer3")
         epoch = resnet.step(TRAIN, learning, frozen="layer3") + resnet.forward(VAL, learning, start="layer3")
