@@ -238,9 +238,13 @@ class TestWhereItDoesNotPay:
 
 
 class TestDisk:
-    def test_a_folder_that_cannot_be_written(self, frozen, home):
+    @pytest.mark.parametrize("block", ["file", "link to nowhere"])
+    def test_a_folder_that_cannot_be_written(self, frozen, home, block):
         home.mkdir(parents=True, exist_ok=True)
-        (home / "caches").write_text("in the way")
+        if block == "file":
+            (home / "caches").write_text("in the way")
+        else:
+            (home / "caches").symlink_to(home / "gone")
         kept, plain = carried_out(frozen), carried_out(replace(frozen, cache="off"))
         assert "is kept in memory, for this run only" in of(kept[2], ev.Warned)[-1].message
         for one, other in zip(plain[0], kept[0], strict=True):
