@@ -28,7 +28,7 @@ check: $(VENV)/dev.installed ## format, lint, types, import order, generated fil
 	$(BIN)/lint-imports --no-logo
 
 test: check docs browser ## all checks and all tests, notebooks and browsers among them
-	NBTRANSFER_HOME=$$(mktemp -d) $(BIN)/python -m pytest --nbval --nbval-current-env tests notebooks
+	NBTRANSFER_HOME=$$(mktemp -d) $(BIN)/python -m pytest -n 2 --dist loadgroup --nbval --nbval-current-env tests notebooks
 
 browser: ## a browser for the tests, where there is none and this user may install one
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name && exit 0; done; \

@@ -17,10 +17,9 @@ from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.state import RunState, fold
-from nbtransfer.core.text import duration, in_bytes
 from nbtransfer.core.tree import cover, frozen_in
 from nbtransfer.errors import RunError
-from nbtransfer.jobs import asking
+from nbtransfer.jobs import asking, attempts
 from nbtransfer.jobs.history import History
 from nbtransfer.pretrained.listing import backbone
 from nbtransfer.store import log, runs
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.1
 START_SECONDS = 20.0
+WORD_SECONDS = 2.0
+"""How long after the end of a worker its runner may take to say how it ended."""
 
 
 class Run:
@@ -83,13 +84,14 @@ class Run:
             held, seen = is_held(self.paths.lock), self._state.seq
             self._state = fold(self._reader.read(), self._state)
             left = self._state.waits is not None and self._state.waits.left
-            if held and (quiet := self._stalled()):
+            if held and (quiet := attempts.how_it_hangs(self.paths)):
                 return replace(self._state, status="stalled", message=quiet)
             if held or self._state.ended or left or not self._is_over():
                 return self._state
             # A worker may have begun or ended between the two looks. Then there is news in the journal: look again.
             if self._state.seq == seen and not is_held(self.paths.lock):
-                return replace(self._state, status="lost", message=self._how_it_was_lost())
+                self._age()  # raises when the folder is gone, too
+                return replace(self._state, status="lost", message=attempts.how_it_was_lost(self.paths, self._state.pid))
 
     def history(self) -> History:
         """One row for each epoch so far: phase, epoch, step, loss, accuracy, validation, learning rate, seconds."""
@@ -102,16 +104,26 @@ class Run:
     def follow(self, timeout: float | None = None) -> Iterator[tuple[RunState, bool]]:
         """The state each time it has changed, and whether it is the last one: the run ended, or `timeout` seconds passed."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        seen = -2
+        seen = None
         while True:
             state = self.state
+            if state.status == "lost" and seen is not None:  # it was alive a moment ago
+                state = self._explained()
             last = state.over or (deadline is not None and time.monotonic() >= deadline)
-            if last or state.seq != seen:
+            news = state.seq, state.status  # that it stalls is not in the journal
+            if last or news != seen:
                 yield state, last
             if last:
                 return
-            seen = state.seq
+            seen = news
             time.sleep(POLL_SECONDS)
+
+    def _explained(self) -> RunState:
+        """The state once the runner has said how its worker was lost, or has had the time to."""
+        deadline = time.monotonic() + WORD_SECONDS
+        while attempts.newest(self.paths, self._state.pid) is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return self.state
 
     def pause(self) -> RunState:
         """Let it rest after the present step, with everything on the disk. After ten minutes its memory is given back, too."""
@@ -244,40 +256,13 @@ class Run:
 
     def _is_over(self) -> bool:
         """Nobody holds the lock and there is no last word. A run that has not begun yet gets some time to."""
-        return self._state.seq >= 0 or self._last_attempt() is not None or self._age() > START_SECONDS
-
-    def _stalled(self) -> str | None:
-        try:
-            seconds = int(self.paths.stalled.read_text(encoding="ascii"))
-        except (OSError, ValueError):
-            return None
-        return f"nothing has happened for {duration(seconds)}; the log says where it hangs. kill() ends it, resume() goes on"
+        return self._state.seq >= 0 or attempts.newest(self.paths) is not None or self._age() > START_SECONDS
 
     def _age(self) -> float:
         try:
             return time.time() - self.paths.spec.stat().st_mtime
         except FileNotFoundError as error:
             raise RunError(f"run {self.id} is gone; its folder was removed") from error
-
-    def _last_attempt(self) -> dict[str, Any] | None:
-        try:
-            files = sorted(self.paths.attempts.glob("*.json"), key=lambda p: int(p.stem))
-            return json.loads(files[-1].read_text(encoding="utf-8")) if files else None
-        except (OSError, ValueError):
-            return None
-
-    def _how_it_was_lost(self) -> str:
-        self._age()
-        attempt = self._last_attempt()
-        if attempt is None or (self._state.pid is not None and attempt.get("pid") != self._state.pid):
-            return "the worker is gone without a word; see the log, resume() goes on"
-        if attempt.get("asked"):
-            return "the worker was killed because somebody asked for that; resume() goes on"
-        if attempt["signal"]:
-            peak = in_bytes(attempt.get("peak_bytes", 0))
-            hint = f" (often: out of memory; it had taken {peak})" if attempt["signal"] == "SIGKILL" else ""
-            return f"the worker was ended by {attempt['signal']}{hint}; see the log, resume() goes on"
-        return f"the worker ended with status {attempt['exit']} without a word; see the log"
 
     def __repr__(self) -> str:
         state = self.state

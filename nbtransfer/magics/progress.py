@@ -6,7 +6,7 @@ import sys
 
 from nbtransfer.core.state import RunState
 from nbtransfer.jobs.run import Run
-from nbtransfer.ui.progress import ending
+from nbtransfer.ui.progress import doing, ending
 
 
 def watch(run: Run, timeout: float | None) -> RunState:
@@ -27,7 +27,7 @@ def watch(run: Run, timeout: float | None) -> RunState:
 
 def _now(state: RunState) -> str:
     best = f", best validation accuracy {state.best.val_accuracy:.3f}" if state.best else ""
-    return f"{state.phase or state.status} {state.fraction:.0%}{best}"
+    return f"{doing(state)} {state.fraction:.0%}{best}"
 
 
 class _Line:

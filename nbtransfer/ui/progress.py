@@ -33,13 +33,18 @@ def ending(state: RunState) -> str:
     return f"{state.status}{why}{best}"
 
 
+def doing(state: RunState) -> str:
+    """A word on what a run is doing: the phase it is at work on, or that it is not."""
+    return state.phase if state.phase and state.status == "running" else state.status
+
+
 class _Bar:
     def __init__(self, label: str, stream: TextIO) -> None:
         form = "{desc} {percentage:3.0f}% |{bar}| {elapsed}<{remaining}{postfix}"
         self._bar = tqdm(total=1000, desc=label, file=stream, bar_format=form, dynamic_ncols=True)
 
     def show(self, state: RunState) -> None:
-        parts = [state.phase or state.status]
+        parts = [doing(state)]
         if state.computing:
             parts.append(f"computing what leaves {state.computing.layer}")
         elif state.progress:

@@ -22,7 +22,8 @@ FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-PATIENCE = 90_000
+PATIENCE = 300_000
+"""Milliseconds. Before a slow machine shows the first step of a training it has looked at all images."""
 
 
 def chromium() -> str | None:

@@ -45,11 +45,7 @@ def test_crashes_in_native_code_are_told(images):
     ):
         state = until(run, lambda s: s.status == "running" and s.progress)
         os.kill(state.pid, number)
-        until(run, lambda s: s.status == "lost")
-        deadline = time.monotonic() + PATIENCE
-        while name not in run.state.message:  # it is seen that the worker is gone before its runner can say why
-            assert time.monotonic() < deadline, run.state.message
-            time.sleep(0.02)
+        assert name in run.wait(PATIENCE).message
         assert words in run.log(500)
         assert run.state.attempt == state.attempt  # nothing is tried again by itself
         if number != signal.SIGABRT:

@@ -1,0 +1,47 @@
+"""Progress as text."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from nbtransfer.core.state import RunState
+from nbtransfer.magics import progress as in_a_notebook
+from nbtransfer.ui import progress
+
+
+class Shown:
+    """A run that has been seen in some states."""
+
+    id = "20260101-000000-0"
+
+    def __init__(self, *states):
+        self.states = states
+
+    def follow(self, timeout=None):
+        for number, state in enumerate(self.states, 1):
+            yield state, number == len(self.states)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+STATES = [RunState(), *(RunState(status=status, phase="ft") for status in ("running", "stalled", "paused", "finished"))]
+
+
+@pytest.fixture(params=["terminal", "notebook"])
+def shown(request, capsys):
+    if request.param == "terminal":
+        stream = Terminal()
+        progress.watch(Shown(*STATES), stream=stream)
+        return stream.getvalue()
+    in_a_notebook.watch(Shown(*STATES), None)
+    return capsys.readouterr().out
+
+
+def test_what_it_does_is_said_also_when_that_is_nothing(shown):
+    places = [shown.index(word) for word in ("created", "ft", "stalled", "paused", "finished")]
+    assert places == sorted(places)
