@@ -1,4 +1,4 @@
-"""What the dashboard and explanations cost, in seconds, messages and bytes, in a real JupyterLab and a real kernel."""
+"""What the dashboard costs, in seconds, messages and bytes, in a real JupyterLab and a real kernel."""
 
 from __future__ import annotations
 
@@ -15,15 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
-PAINTS, TOGGLES, LIVE_SECONDS, ROUND_TRIPS, EXPLAINED = 5, 6, 20, 200, 3
+PAINTS, TOGGLES, LIVE_SECONDS, ROUND_TRIPS = 5, 6, 20, 200
 PATIENCE = 90_000
 CHOOSE = ("%load_ext nbtransfer", "%transfer data demo:textile --per-class 100")
 RUN = """
@@ -40,7 +38,7 @@ def measure() -> dict[str, float]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         draw_images(folder / "images")
-        return {**in_the_browser(folder), **round_trips(folder), **explanations()}
+        return {**in_the_browser(folder), **round_trips(folder)}
 
 
 def draw_images(root: Path) -> None:
@@ -50,9 +48,6 @@ def draw_images(root: Path) -> None:
         (root / name).mkdir(parents=True)
         for number in range(12):
             picture(colour, 100 * offset + number).save(root / name / f"{number:02}.png")
-
-
-# In a browser
 
 
 def in_the_browser(folder: Path) -> dict[str, float]:
@@ -298,94 +293,6 @@ def trips(client: Any) -> list[float]:
         carried_out(client, "pass")
         seconds.append(time.perf_counter() - began)
     return seconds
-
-
-# Explanations
-
-COMPARE = "nbtransfer.attribution.compare"
-VIEWS = {
-    "private copies, digests": ("snapshot", "shared_digest", "with_random_head"),
-    "drift": ("drift.activations", "drift.drift"),
-    "split of the change": ("evidence.change",),
-    "evidence maps": ("find", "_Pair._evidence"),
-    "input attributions": ("before_and_after",),
-    "floor of a random head": ("integrated_gradients",),
-    "agreement, twice": ("agreement",),
-}
-"""Which functions that `compare` calls make which view."""
-
-
-def explanations() -> dict[str, float]:
-    figures = {}
-    for name in ("resnet18", "efficientnet_lite0"):
-        before, after = two_models(name)
-        explained(before, after)  # once to warm up
-        rows = [explained(before, after) for _ in range(EXPLAINED)]
-        figures |= {f"{name}, {what}": statistics.median(row[what] for row in rows) for what in rows[0]}
-    return figures
-
-
-def two_models(name: str) -> tuple[Any, Any]:
-    import torch
-
-    from nbtransfer.engine.model import TransferModel
-    from nbtransfer.pretrained import listing, registry
-    from tests.attribution.conftest import CLASSES, calibrate, new_head, randomise
-
-    torch.manual_seed(0)
-    card = listing.backbone(name)
-    backbone = calibrate(registry.build(card, None, size=224).module, 224)
-    before = new_head(TransferModel(backbone, card, card.input.at(224), CLASSES), 1)
-    after = new_head(before, 2)
-    randomise(after.backbone.parameters(), 0.2, 3)
-    calibrate(after.backbone, 224)
-    return before, after
-
-
-def explained(before: Any, after: Any) -> dict[str, float]:
-    from nbtransfer.ui.comparison import Comparison, Example
-    from tests.attribution.conftest import picture
-
-    module, pixels = importlib.import_module(COMPARE), picture(224)
-    with clocked() as clock:
-        began = time.perf_counter()
-        (finding,) = module.compare(before, after, pixels, [None])
-        whole = time.perf_counter() - began
-    example = Example("image", pixels[0].permute(1, 2, 0).numpy(), None, after.classes, finding)
-    began = time.perf_counter()
-    Comparison("before", "after", after.card.name, (example,)).png()
-    drawing = time.perf_counter() - began
-    return {
-        **{f"{view} (s)": clock[view] for view in VIEWS},
-        "the whole of compare (s)": whole,
-        "drawing the figure (s)": drawing,
-        "steps of the path, before": finding.inputs.before.steps,
-        "steps of the path, after": finding.inputs.after.steps,
-    }
-
-
-@contextmanager
-def clocked() -> Iterator[dict[str, float]]:
-    """Adds up the seconds within the functions of each view while they are called as ever."""
-    clock: dict[str, float] = defaultdict(float)
-
-    def timed(view: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            began = time.perf_counter()
-            try:
-                return function(*args, **kwargs)
-            finally:
-                clock[view] += time.perf_counter() - began
-
-        return call
-
-    with ExitStack() as patches:
-        for view, names in VIEWS.items():
-            for name in names:
-                *inner, last = name.split(".")
-                owner = functools.reduce(getattr, inner, importlib.import_module(COMPARE))
-                patches.enter_context(mock.patch.object(owner, last, timed(view, getattr(owner, last))))
-        yield clock
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def ridge(
     for strength in strengths:
         shrunk = values / (values + strength * scale)
         residuals = (y - left @ (shrunk[:, None] * along)).view(count, views, classes)
-        hat = torch.einsum("nvk,k,nwk->nvw", blocks, shrunk, blocks) + 1 / len(x)
+        hat = (blocks * shrunk) @ blocks.mT + 1 / len(x)
         # An image that alone decides its own prediction has no left-out one; a tiny ridge keeps the block invertible.
         without = torch.linalg.solve(identity * (1 + 1e-12) - hat, residuals)
         error = without.square().sum(2).mean().item()

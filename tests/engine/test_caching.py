@@ -14,7 +14,7 @@ import nbtransfer as nt
 from nbtransfer.core import events as ev
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.strategy import Phase, Strategy
-from nbtransfer.engine import activations, caching, costs, data, precision, prefix
+from nbtransfer.engine import activations, boundary, costs, data, precision, prefix
 from nbtransfer.engine.ahead import ahead
 from nbtransfer.engine.costs import Costs
 from nbtransfer.engine.device import Device, choose, why_not_bf16
@@ -104,7 +104,7 @@ class TestSameResults:
 class TestSharing:
     def test_the_next_run_computes_nothing(self, frozen, monkeypatch):
         first = carried_out(frozen)
-        monkeypatch.setattr(caching, "Computing", None)
+        monkeypatch.setattr(boundary, "Computing", None)
         second = carried_out(replace(frozen, epochs=3))
         assert "computed before" in decided(second[2])[0].reason
         assert of(second[2], ev.Computing) == []
@@ -131,8 +131,8 @@ class TestSharing:
         assert "computed before" in decided(carried_out(replace(frozen, **others))[2])[0].reason
 
     def test_the_library_that_computes_is_in_the_key(self):
-        assert caching._versions("timm")[-1] == importlib.metadata.version("timm")
-        assert len(caching._versions("timm")) == len(caching._versions("torchvision")) + 1
+        assert boundary.versions("timm")[-1] == importlib.metadata.version("timm")
+        assert len(boundary.versions("timm")) == len(boundary.versions("torchvision")) + 1
 
     def test_one_that_is_removed_while_it_is_looked_for_is_computed_again(self, frozen, monkeypatch):
         first, finds, original = carried_out(frozen), [], caches.find
@@ -161,9 +161,9 @@ class TestSharing:
         early, late = (Phase(name, FreezePlan.up_to("shufflenet_v2_x0_5", name), 1) for name in ("stage3", "stage4"))
         both = replace(frozen, strategy=Strategy("both", (early, late)), freeze=None, batch_size=9)
         seen = []
-        original = caching._Place._nearest
+        original = boundary.Boundary._nearest
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(caching._Place, "_nearest", lambda place: seen.append(original(place)) or seen[-1])
+            patch.setattr(boundary.Boundary, "_nearest", lambda it: seen.append(original(it)) or seen[-1])
             kept = carried_out(both)
         # In its first phase stage 4 learned, so its activations are new; those of stage 3 are where they start from.
         assert [start for start, _ in seen] == [0, STAGES.index("stage3") + 1]
@@ -259,7 +259,7 @@ class TestDisk:
 
         original = activations.Writer.add
         monkeypatch.setattr(activations.Writer, "add", full)
-        monkeypatch.setattr(caching, "available_memory", lambda: memory)
+        monkeypatch.setattr(boundary, "available_memory", lambda: memory)
         events = carried_out(frozen)[2]
         if memory:
             assert "No space left" in of(events, ev.Warned)[-1].message
@@ -271,7 +271,7 @@ class TestDisk:
     def test_a_head_that_is_solved_for_needs_room_somewhere(self, recipe, home, monkeypatch):
         home.mkdir(parents=True, exist_ok=True)
         (home / "caches").write_text("in the way")
-        monkeypatch.setattr(caching, "available_memory", lambda: 0)
+        monkeypatch.setattr(boundary, "available_memory", lambda: 0)
         with pytest.raises(RunError, match="use probe='sgd'"):
             told(replace(recipe, strategy="lp"))
 

@@ -1,0 +1,228 @@
+"""One boundary of one run: what leaves it, how large that is and what it depends on; had from a cache or computed."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nbtransfer.core import events as ev
+from nbtransfer.core.codec import dumps, from_plain, to_plain
+from nbtransfer.core.recipe import Recipe
+from nbtransfer.core.task import Split
+from nbtransfer.engine import costs, data
+from nbtransfer.engine.activations import Activations, CachedBatches, Layout, read_rows
+from nbtransfer.engine.ahead import ahead
+from nbtransfer.engine.computing import Computing
+from nbtransfer.engine.data import Batch, Batches, PixelBatches, TaskData
+from nbtransfer.engine.device import DTYPES, Device, available_memory
+from nbtransfer.engine.draws import Sweep
+from nbtransfer.engine.freezing import digest
+from nbtransfer.engine.model import TransferModel
+from nbtransfer.engine.prefix import Folding, Prefix
+from nbtransfer.engine.preprocess import Normalise
+from nbtransfer.errors import RunError
+from nbtransfer.store import caches
+
+FORMAT = 2
+BATCH_ON_A_GPU = 256
+SHARE_OF_MEMORY = 0.25
+SPLITS: tuple[Split, ...] = ("train", "val")
+
+Both = dict[Split, Activations]
+T = TypeVar("T")
+Had = Generator[ev.Event | None, None, T]
+
+
+@dataclass
+class Boundary:
+    """The boundary behind the first `count` stages in one run, at the `moment` when what leaves it is wanted.
+
+    used    what was had, with its key, once it was
+    """
+
+    recipe: Recipe
+    model: TransferModel
+    data: TaskData
+    device: Device
+    waiting: Callable[[], bool]
+    count: int
+    moment: str
+    used: tuple[str, Both] | None = None
+
+    @property
+    def layer(self) -> str:
+        """The last stage before it."""
+        return self.model.card.stages[self.count - 1]
+
+    @property
+    def views(self) -> int:
+        """Views of each training image."""
+        return self.data.train.images.views or 1
+
+    def split(self, split: Split) -> Batches:
+        """The images of a split."""
+        return self.data.train if split == "train" else self.data.val
+
+    @functools.cached_property
+    def costs(self) -> costs.Costs | None:
+        train = self.data.train
+        stored = DTYPES[self.recipe.cache_dtype] if self.recipe.cache_dtype else None
+        return costs.measure(self.model, train.images, train.workers, self.count, self.device, stored)
+
+    @property
+    def layouts(self) -> Mapping[Split, Layout]:
+        assert self.costs is not None
+        return self.costs.layouts
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all activations of both splits."""
+        return sum(len(self.split(s).images) * self._views(s) * self.layouts[s].bytes for s in SPLITS)
+
+    @property
+    def key(self) -> str:
+        return self.key_behind(self.count)
+
+    def key_behind(self, count: int) -> str:
+        """The digest of everything that what leaves the first `count` stages depends on."""
+        r = self.recipe
+        facts = {
+            "format": FORMAT, "root": r.task.root, "task": r.task.digest, "input": self.model.spec, "augment": r.augment,
+            "transform": (r.transform, [c.sha256 for c in r.code]) if r.transform else None,
+            "views": self.views, "seed": r.seed if r.transform or set(r.augment) - {"flip", "flip_vertical"} else None,
+            "backbone": self.model.card.name, "stages": self._digests[:count], "dtype": r.cache_dtype, "fold": r.fold,
+            "precision": self.device.precision, "device": self.device.torch.type, "batch": self.batch,
+            "versions": versions(self.model.card.origin),
+        }  # fmt: skip
+        return hashlib.sha256(dumps(facts).encode()).hexdigest()[:32]
+
+    @functools.cached_property
+    def _digests(self) -> list[str]:
+        """For each stage, the sha256 of its parameters and buffers as they are now."""
+        model = self.model
+        layers = {stage: [x.name for x in model.card.layers if x.stage == stage] for stage in model.card.stages}
+        return [digest(t for name in layers[stage] for t in model.tensors(name).values()) for stage in model.card.stages]
+
+    def had(self) -> Had[Both]:
+        """From the disk, or computed now; in memory where the disk takes nothing and there is plenty of that."""
+        both = yield from self._found()
+        if both is not None:
+            return both
+        try:
+            caches.make_room(self.bytes, self.recipe.cache_budget)
+            return (yield from self._kept())
+        except (OSError, RunError) as error:
+            if self.bytes > SHARE_OF_MEMORY * available_memory():
+                raise
+            yield ev.Warned(f"what leaves {self.layer} is kept in memory, for this run only: {error}")
+            return (yield from self._computed(None))[0]
+
+    def _kept(self) -> Had[Both]:
+        """Compute it and keep it on the disk, unless another run does so right now: then wait for that."""
+        while True:
+            with caches.alone(self.key, waiting=lambda: not self.waiting()) as mine:
+                found = yield from self._found()
+                if found is not None:
+                    return found
+                if mine:
+                    with caches.draft(self.key) as folder:
+                        both, folding = yield from self._computed(folder)
+                        return self.read(caches.publish(folder, self.key, self._facts(both, folding)))
+            yield None
+
+    def _found(self) -> Had[Both | None]:
+        """What was computed before; None where it was not, or is just being removed."""
+        found = caches.find(self.key)
+        if found is None:
+            return None
+        try:
+            both = self.read(found)
+        except OSError:
+            return None
+        if found.facts["folding"]:
+            yield from_plain(Folding, found.facts["folding"]).decided(self.moment)
+        return both
+
+    @property
+    def batch(self) -> int:
+        """Images that are run through the prefix at once."""
+        gpu = self.device.torch.type == "cuda"
+        return max(self.recipe.batch_size, BATCH_ON_A_GPU if gpu else 0)
+
+    def _computed(self, folder: Path | None) -> Had[tuple[Both, Folding | None]]:
+        start, source = self._nearest()
+        size = self.batch
+        prefix = Prefix(self.model, start, self.count, fold=self.recipe.fold)
+        normalise = Normalise(self.model.spec, self.device.torch)
+        both: Both = {}
+        for split in SPLITS:
+            images, sweep = self.split(split).images, Sweep(len(self.split(split).images), self._views(split), size)
+            swept = CachedBatches(source[split], start, images, sweep).epoch(0) if source else self._pixels(split, sweep)
+            least = size if split == "train" else 0  # validation is computed in the same batches with a cache or without
+            # Scores are taken in fp32 in the end: validation that is kept like that is not computed once more for them.
+            device = self.device if split == "train" else self.device.exactly()
+            computing = Computing(
+                sweep, swept, least, prefix, device, self.layouts[split], normalise, self._said(both), self.waiting
+            )
+            both[split] = yield from computing.into(folder / f"{split}.bin" if folder else None)
+        if prefix.folding is not None:
+            yield prefix.folding.decided(self.moment)
+        return both, prefix.folding
+
+    def _nearest(self) -> tuple[int, Both | None]:
+        """The last boundary before this one whose activations are on the disk, else the images themselves."""
+        for count in range(self.count - 1, 0, -1) if self.model.backbone.divisible else ():
+            found = caches.find(self.key_behind(count))
+            with contextlib.suppress(OSError):  # it may be removed just now
+                if found:
+                    return count, self.read(found)
+        return 0, None
+
+    def _pixels(self, split: Split, sweep: Sweep) -> Iterator[Batch]:
+        given = self.split(split)
+        swept = PixelBatches(given.images, sweep, given.workers, pin=self.device.torch.type == "cuda").epoch(0)
+        return swept if given.workers else ahead(swept)
+
+    def _said(self, both: Both) -> Callable[[int, float], ev.Computing]:
+        before = sum(len(activations.rows) for activations in both.values())
+        of = sum(len(self.split(split).images) * self._views(split) for split in SPLITS)
+        return lambda done, speed: ev.Computing(self.layer, before + done, of, speed)
+
+    def _facts(self, both: Both, folding: Folding | None) -> dict[str, Any]:
+        splits = {
+            split: {"images": a.images, "views": a.views, "failed": list(a.failed.items()), "layout": to_plain(a.layout)}
+            for split, a in both.items()
+        }
+        about = {"backbone": self.model.card.name, "layer": self.layer, "task": self.recipe.task.name}
+        return {**about, "splits": splits, "folding": to_plain(folding)}
+
+    def read(self, cache: caches.Cache) -> Both:
+        """The activations in a cache."""
+        caches.use(cache)
+        both: Both = {}
+        for split in SPLITS:
+            facts = cache.facts["splits"][split]
+            layout = from_plain(Layout, facts["layout"])
+            rows = read_rows(cache.folder / f"{split}.bin", layout, facts["images"] * facts["views"])
+            both[split] = Activations(layout, rows, facts["images"], dict(facts["failed"]))
+        return both
+
+    def batches(self, both: Both, split: Split) -> CachedBatches:
+        """A split's batches, just as they would be of images."""
+        images = self.split(split).images
+        activations = both[split].on(self.device.torch)
+        return CachedBatches(activations, self.count, images, data.order(self.recipe, images, split))
+
+    def _views(self, split: Split) -> int:
+        return self.views if split == "train" else 1
+
+
+def versions(origin: str) -> list[str]:
+    """Versions of what computes: other code may compute other values from the same weights."""
+    return [importlib.metadata.version(name) for name in dict.fromkeys(("torch", "torchvision", "pillow", origin))]
