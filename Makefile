@@ -27,8 +27,9 @@ check: $(VENV)/dev.installed ## format, lint, types, import order, generated fil
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+# Two files at a time: the cells of a notebook, and the tests that share a Jupyter server, stay in one process.
 test: check docs browser ## all checks and all tests, notebooks and browsers among them
-	NBTRANSFER_HOME=$$(mktemp -d) $(BIN)/python -m pytest -n 2 --dist loadgroup --nbval --nbval-current-env tests notebooks
+	NBTRANSFER_HOME=$$(mktemp -d) $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env tests notebooks
 
 browser: ## a browser for the tests, where there is none and this user may install one
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name && exit 0; done; \

@@ -34,12 +34,6 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    # Where tests run side by side, these stay in one process: a cell needs the ones above it, and a browser is slow to open.
-    for item in items:
-        if item.path.suffix == ".ipynb":
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
-        elif item.path.parent.name == "browser":
-            item.add_marker(pytest.mark.xdist_group("browser"))
     if not config.getoption("--slow"):
         for item in items:
             if item.get_closest_marker("slow"):
