@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from benchmarks.peers import plain
 
-EPOCHS, BATCHES, SIZE, CLASSES = 4, 9, 32, 3
+EPOCHS, BATCHES, SIZE, CLASSES = 3, 9, 32, 3
 
 
 def measure() -> dict[str, float]:
