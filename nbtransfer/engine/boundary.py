@@ -71,6 +71,7 @@ class Boundary:
 
     @functools.cached_property
     def costs(self) -> costs.Costs | None:
+        """What decoding, prefix, suffix and reading cost, measured once; None where no image could be decoded."""
         train = self.data.train
         stored = DTYPES[self.recipe.cache_dtype] if self.recipe.cache_dtype else None
         return costs.measure(self.model, train.images, train.workers, self.count, self.device, stored)
@@ -87,6 +88,7 @@ class Boundary:
 
     @property
     def key(self) -> str:
+        """What this boundary's activations are kept under, by the weights as they were when it was first asked for."""
         return self.key_behind(self.count)
 
     def key_behind(self, count: int) -> str:
@@ -105,9 +107,9 @@ class Boundary:
     @functools.cached_property
     def _digests(self) -> list[str]:
         """For each stage, the sha256 of its parameters and buffers as they are now."""
-        model = self.model
-        layers = {stage: [x.name for x in model.card.layers if x.stage == stage] for stage in model.card.stages}
-        return [digest(t for name in layers[stage] for t in model.tensors(name).values()) for stage in model.card.stages]
+        model, stages = self.model, self.model.card.stages
+        layers = {stage: [x.name for x in model.card.layers if x.stage == stage] for stage in stages}
+        return [digest(t for name in layers[stage] for t in model.tensors(name).values()) for stage in stages]
 
     def had(self) -> Had[Both]:
         """From the disk, or computed now; in memory where the disk takes nothing and there is plenty of that."""

@@ -10,7 +10,7 @@ from nbtransfer.store.paths import RunPaths
 
 
 def newest(paths: RunPaths, pid: int | None = None) -> dict[str, Any] | None:
-    """What the runner wrote when the newest worker ended; None while that is not `pid`, if one is given."""
+    """What the runner wrote when the newest worker ended; with a `pid`, None until it has written about that one."""
     try:
         files = sorted(paths.attempts.glob("*.json"), key=lambda p: int(p.stem))
         attempt = json.loads(files[-1].read_text(encoding="utf-8")) if files else None
