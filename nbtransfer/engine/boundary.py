@@ -74,7 +74,13 @@ class Boundary:
         """What decoding, prefix, suffix and reading cost, measured once; None where no image could be decoded."""
         train = self.data.train
         stored = DTYPES[self.recipe.cache_dtype] if self.recipe.cache_dtype else None
-        return costs.measure(self.model, train.images, train.workers, self.count, self.device, stored)
+        return costs.measure(self.model, train.images, train.workers, self.nearer, self.count, self.device, stored)
+
+    @property
+    def nearer(self) -> int:
+        """Stages before the last boundary before this one whose activations are on the disk; 0 where there is none."""
+        before = range(self.count - 1, 0, -1) if self.model.backbone.divisible else ()
+        return next((count for count in before if caches.find(self.key_behind(count))), 0)
 
     @property
     def layouts(self) -> Mapping[Split, Layout]:
@@ -158,7 +164,7 @@ class Boundary:
         return max(self.recipe.batch_size, BATCH_ON_A_GPU if gpu else 0)
 
     def _computed(self, folder: Path | None) -> Had[tuple[Both, Folding | None]]:
-        start, source = self._nearest()
+        start, source = self._source()
         size = self.batch
         prefix = Prefix(self.model, start, self.count, fold=self.recipe.fold)
         normalise = Normalise(self.model.spec, self.device.torch)
@@ -177,13 +183,13 @@ class Boundary:
             yield prefix.folding.decided(self.moment)
         return both, prefix.folding
 
-    def _nearest(self) -> tuple[int, Both | None]:
-        """The last boundary before this one whose activations are on the disk, else the images themselves."""
-        for count in range(self.count - 1, 0, -1) if self.model.backbone.divisible else ():
-            found = caches.find(self.key_behind(count))
-            with contextlib.suppress(OSError):  # it may be removed just now
-                if found:
-                    return count, self.read(found)
+    def _source(self) -> tuple[int, Both | None]:
+        """What to start from, and how many stages that has behind it: the nearer boundary's activations, else the images."""
+        nearer = self.nearer
+        found = caches.find(self.key_behind(nearer)) if nearer else None
+        with contextlib.suppress(OSError):  # it may be removed just now
+            if found:
+                return nearer, self.read(found)
         return 0, None
 
     def _pixels(self, split: Split, sweep: Sweep) -> Iterator[Batch]:

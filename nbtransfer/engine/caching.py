@@ -94,7 +94,8 @@ class BoundaryCache:
         plain = measured.plain(epochs, train, val)
         build = 0.0 if found else measured.build(train, val, boundary.views)
         cached = build + measured.from_cache(epochs, train, val)
-        said = f"{amount}, {'computed before' if found else 'computed once'}: {duration(cached)} expected"
+        source = f" from what leaves {self.model.card.stages[measured.nearer - 1]}" if measured.nearer else ""
+        said = f"{amount}, {'computed before' if found else f'computed once{source}'}: {duration(cached)} expected"
         if solver:
             return ev.Decided("cache", boundary.layer, said, cached)
         if cached < plain or self.recipe.cache == "on":

@@ -27,26 +27,35 @@ class Costs:
     """Seconds for one image.
 
     decode   from the file to pixels; `once` if pixels are kept afterwards
-    prefix   the stages before the boundary, forward
+    before   the stages before a nearer boundary, forward
+    rest     the other stages before the boundary, forward
     exact    the same in fp32, in which they are run for validation
     judge    what follows the boundary, forward
     learn    what follows the boundary, forward and backward
     read     from the cache to a batch
     write    from a batch to the cache
 
-    `layouts` is how what leaves the prefix lies in memory, for each split.
+    `layouts` is how what leaves the prefix lies in memory, for each split. What leaves the first `nearer` stages is kept
+    already; 0 where nothing is.
     """
 
     layouts: Mapping[Split, Layout]
+    nearer: int
 
     decode: float
     once: bool
-    prefix: float
+    before: float
+    rest: float
     exact: float
     judge: float
     learn: float
     read: float
     write: float
+
+    @property
+    def prefix(self) -> float:
+        """All stages before the boundary, forward."""
+        return self.before + self.rest
 
     def plain(self, epochs: int, train: int, val: int) -> float:
         """Seconds for a phase that computes everything in every epoch."""
@@ -55,9 +64,9 @@ class Costs:
         return decoded * self.decode + forward
 
     def build(self, train: int, val: int, views: int) -> float:
-        """Seconds to compute what leaves the prefix, once for each view."""
-        decoded = (train if self.once else train * views) + val
-        return decoded * self.decode + train * views * (self.prefix + self.write) + val * (self.exact + self.write)
+        """Seconds to compute what leaves the prefix, once for each view: from a nearer boundary, else from the images."""
+        decoded = (train if self.once else train * views) + val if not self.nearer else 0
+        return decoded * self.decode + train * views * (self.rest + self.write) + val * (self.exact + self.write)
 
     def from_cache(self, epochs: int, train: int, val: int) -> float:
         """Seconds for a phase that finds what it needs in a cache."""
@@ -73,11 +82,18 @@ def sample(images: Images, count: int = IMAGES) -> torch.Tensor:
 
 
 def measure(
-    model: TransferModel, images: Images, workers: int, boundary: int, device: Device, stored: torch.dtype | None
+    model: TransferModel,
+    images: Images,
+    workers: int,
+    nearer: int,
+    boundary: int,
+    device: Device,
+    stored: torch.dtype | None,
 ) -> Costs | None:
     """Measure on a few images of this run. None when none of them can be decoded. `workers` decode side by side.
 
-    Nothing learns: the model is in evaluation mode meanwhile, and left as it was.
+    What leaves the first `nearer` stages is kept already (0: nothing is). Nothing learns: the model is in evaluation mode
+    meanwhile, and left as it was.
     """
     started = time.perf_counter()
     pixels = sample(images)
@@ -85,7 +101,7 @@ def measure(
     if not len(pixels):
         return None
     with tried(model):
-        return _measured(model, pixels, boundary, device, stored, decode / max(workers, 1), images.kept)
+        return _measured(model, pixels, nearer, boundary, device, stored, decode / max(workers, 1), images.kept)
 
 
 @contextmanager
@@ -103,6 +119,7 @@ def tried(model: TransferModel) -> Iterator[None]:
 def _measured(
     model: TransferModel,
     pixels: torch.Tensor,
+    nearer: int,
     boundary: int,
     device: Device,
     stored: torch.dtype | None,
@@ -123,16 +140,21 @@ def _measured(
             loss = F.cross_entropy(model(middle, boundary).float(), labels)
         loss.backward()  # type: ignore[no-untyped-call]
 
-    middle, prefix = timed(lambda: forward(x, 0, boundary), device)
-    middle_in_fp32, exact = middle, prefix
+    entering, before = timed(lambda: forward(x, 0, nearer), device) if nearer else (x, 0.0)
+    middle, rest = timed(lambda: forward(entering, nearer, boundary), device)
+    middle_in_fp32, exact = middle, rest
     if device.precision != "fp32":
-        middle_in_fp32, exact = timed(lambda: forward(x, 0, boundary, device.exactly()), device, times=1)
+        precise = device.exactly()
+        entering_in_fp32 = forward(x, 0, nearer, precise) if nearer else x
+        middle_in_fp32, exact = timed(lambda: forward(entering_in_fp32, nearer, boundary, precise), device, times=1)
     rows = middle.detach().cpu().flatten(1)
     return Costs(
         layouts={"train": Layout.of(middle, stored), "val": Layout.of(middle_in_fp32, stored)},
+        nearer=nearer,
         decode=decode,
         once=once,
-        prefix=prefix / count,
+        before=before / count,
+        rest=rest / count,
         exact=exact / count,
         judge=seconds(lambda: forward(middle, boundary), device) / count,
         learn=seconds(learn, device) / count,

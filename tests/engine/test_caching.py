@@ -139,9 +139,10 @@ class TestSharing:
 
         def find(key):
             found = original(key)
-            finds.append(found)
-            if len(finds) == 2:
-                (found.folder / "train.bin").unlink()
+            if found:
+                finds.append(found)
+                if len(finds) == 2:
+                    (found.folder / "train.bin").unlink()
             return found
 
         monkeypatch.setattr(caches, "find", find)
@@ -161,12 +162,13 @@ class TestSharing:
         early, late = (Phase(name, FreezePlan.up_to("shufflenet_v2_x0_5", name), 1) for name in ("stage3", "stage4"))
         both = replace(frozen, strategy=Strategy("both", (early, late)), freeze=None, batch_size=9)
         seen = []
-        original = boundary.Boundary._nearest
+        original = boundary.Boundary._source
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(boundary.Boundary, "_nearest", lambda it: seen.append(original(it)) or seen[-1])
+            patch.setattr(boundary.Boundary, "_source", lambda it: seen.append(original(it)) or seen[-1])
             kept = carried_out(both)
         # In its first phase stage 4 learned, so its activations are new; those of stage 3 are where they start from.
         assert [start for start, _ in seen] == [0, STAGES.index("stage3") + 1]
+        assert ["from what leaves stage3" in d.reason for d in decided(kept[2])] == [False, True]
         assert kept[:2] == carried_out(replace(both, cache="off"))[:2]
 
     def test_weights_that_changed_on_the_disk(self, frozen, tmp_path):
@@ -230,7 +232,7 @@ class TestWhereItDoesNotPay:
         """The first stage makes more of an image than there was."""
         layout = activations.Layout((24, 40, 40), (1600, 40, 1), "float32", "float32")
         layouts = {"train": layout, "val": layout}
-        monkeypatch.setattr(costs, "measure", lambda *_: Costs(layouts, 0, True, 1e-9, 1e-9, 1, 1, 1, 1))
+        monkeypatch.setattr(costs, "measure", lambda *_: Costs(layouts, 0, 0, True, 0, 1e-9, 1e-9, 1, 1, 1, 1))
         decision = decided(told(replace(frozen, cache="auto")))[0]
         assert decision.choice == "no"
         assert "more than the images themselves" in decision.reason
@@ -328,7 +330,7 @@ class TestPhases:
     def test_only_epochs_to_come_are_expected(self, frozen, monkeypatch):
         layout = activations.Layout((1,), (1,), "float32", "float32")
         layouts = {"train": layout, "val": layout}
-        monkeypatch.setattr(costs, "measure", lambda *_: Costs(layouts, 0, True, 3, 3, 1, 1, 0, 0))
+        monkeypatch.setattr(costs, "measure", lambda *_: Costs(layouts, 0, 0, True, 0, 3, 3, 1, 1, 0, 0))
         session = Session(frozen, runs.create(frozen))
         phase = replace(session.course.phases[0], epochs=100)
         said = next(session.cache.inputs(phase, 2, None, "0.0"))
@@ -405,23 +407,33 @@ class TestLayout:
 
 
 class TestCosts:
-    def test_measuring_leaves_no_trace(self, frozen):
+    @pytest.mark.parametrize("nearer", [0, 2])
+    @pytest.mark.parametrize("precision", ["fp32", "bf16"])
+    def test_measuring_leaves_no_trace(self, frozen, nearer, precision):
         session = Session(frozen, runs.create(frozen))
         session.model.follow(frozen.freeze.resolve(session.card))
         session.model.train()
         before = digest(session.model.state_dict().values()), torch.random.get_rng_state()
-        found = costs.measure(session.model, session.data.train.images, 0, 4, session.device, None)
-        assert min(found.decode, found.prefix, found.exact, found.judge, found.learn, found.read, found.write) > 0
+        found = costs.measure(
+            session.model, session.data.train.images, 0, nearer, 4, Device(session.device.torch, precision), None
+        )
+        assert (found.nearer, found.before > 0) == (nearer, nearer > 0)
+        assert min(found.decode, found.rest, found.exact, found.judge, found.learn, found.read, found.write) > 0
         assert digest(session.model.state_dict().values()) == before[0]
         assert torch.equal(torch.random.get_rng_state(), before[1])
         assert session.model.training
         assert all(p.grad is None for p in session.model.parameters())
 
     def test_arithmetic(self):
-        made = Costs({}, 1.0, True, 10.0, 20.0, 2.0, 6.0, 0.5, 0.25)
+        made = Costs({}, 0, 1.0, True, 0.0, 10.0, 20.0, 2.0, 6.0, 0.5, 0.25)
         assert made.plain(5, 100, 20) == 120 + 5 * (100 * 16 + 20 * 12)
         assert made.build(100, 20, 2) == 120 + 200 * 10.25 + 20 * 20.25
         assert made.from_cache(5, 100, 20) == 5 * (100 * 6.5 + 20 * 2.5)
+
+    def test_what_is_kept_of_a_nearer_boundary_is_not_computed_for_a_cache(self):
+        made = Costs({}, 2, 1.0, True, 7.0, 3.0, 4.0, 2.0, 6.0, 0.5, 0.25)
+        assert made.plain(5, 100, 20) == 120 + 5 * (100 * 16 + 20 * 12)
+        assert made.build(100, 20, 2) == 200 * 3.25 + 20 * 4.25
 
 
 class TestPrecision:
