@@ -28,6 +28,7 @@ Solver = Literal["logistic", "ridge"]
 MIRRORS = ("flip", "flip_vertical")
 AUGMENTATIONS = (*MIRRORS, "crop", "colour")
 WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth")
+NEW_VIEWS = "every epoch draws new views of the images; with views=8, that many are drawn once and kept"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +59,13 @@ class Recipe:
     threads         of the worker; None takes every core this process may use
     loader_workers  processes that decode images; None decides by device
     probe           how a head on frozen layers is found: solved by "logistic" regression or "ridge" regression, trained
-                    by "sgd", or "auto": solved unless `lr` or `schedule` say how to train
-    cache           whether what leaves the frozen layers is computed once and kept: "auto" where that pays, "on", "off"
+                    by "sgd", or "auto": solved unless `lr` or `schedule` say how to train, the head is one of your own, or
+                    every epoch draws new views. `weight_decay` and, for "ridge", `label_smoothing` are for training only
+    cache           whether what leaves the frozen layers is computed once and kept: "auto" where that pays, "on", "off".
+                    A head is solved for in any case; with "off" its features are in memory only
     cache_dtype     what is kept is stored as "fp32", "bf16" or "fp16"; None stores it exactly as it was computed
-    cache_budget    bytes that all that is kept may take on the disk; None is 20 GiB or half of what is free
+    cache_budget    bytes that all that is kept may take on the disk; None is 20 GiB, or half of what is free if
+                    that is less
     views           ways a training image can look under "crop" and "colour": so many draws are made once and seen again.
                     None draws anew every epoch, which cannot be kept. Mirrored images need none: all ways are known
     fold            frozen normalisation layers are folded into the convolutions before them while features are computed
@@ -222,17 +226,21 @@ class Recipe:
         """How the head of a phase is solved for; None where it is trained step by step.
 
         Only a linear head on shared layers that are all frozen can be solved for. It takes all features at once, so there
-        must be a known number of them, and room.
+        must be a known number of them.
         """
-        if self.head is not None or self.probe == "sgd" or self.cache == "off" or self.all_views is None:
+        if self.probe == "sgd" or phase.plan.boundary(card) < len(card.stages) or self._why_not_solved():
             return None
         if self.probe == "auto" and (phase.lr is not None or phase.schedule != "one_cycle"):
             return None
-        features = self.task.sizes["train"] * self.all_views + self.task.sizes["val"]
-        fits = self.cache_budget is None or 4 * card.width * features <= self.cache_budget
-        if phase.plan.boundary(card) < len(card.stages) or not fits:
-            return None
         return "logistic" if self.probe == "auto" else self.probe
+
+    def _why_not_solved(self) -> str | None:
+        """Why no head can be solved for, and what to do about it; None where it can."""
+        if self.head is not None:
+            return f"{self.head} is a head of your own, which is trained"
+        if self.all_views is None:
+            return NEW_VIEWS
+        return None
 
     @property
     def all_views(self) -> int | None:
@@ -260,6 +268,9 @@ class Recipe:
             raise RecipeError(f"{card.name} needs images of at least {card.min_size} px; image_size is {size}")
         for phase in self.resolved(card).phases:
             phase.plan.resolve(card)
+            only_head = phase.plan.boundary(card) == len(card.stages)
+            if only_head and self.probe not in ("auto", "sgd") and (why := self._why_not_solved()):
+                raise RecipeError(f"probe is {self.probe!r}, but {why}; leave probe out to train the head")
 
     @property
     def strategy_name(self) -> str:

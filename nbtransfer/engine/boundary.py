@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
+
 from nbtransfer.core import events as ev
 from nbtransfer.core.codec import dumps, from_plain, to_plain
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.task import Split
+from nbtransfer.core.text import in_bytes
 from nbtransfer.engine import costs, data
 from nbtransfer.engine.activations import Activations, CachedBatches, Layout, read_rows
 from nbtransfer.engine.ahead import ahead
@@ -77,9 +80,27 @@ class Boundary:
         return costs.measure(self.model, train.images, train.workers, self.nearer, self.count, self.device, stored)
 
     @property
+    def shared(self) -> bool:
+        """Whether what leaves it is kept on the disk, for other runs.
+
+        What a dataset of the user's own gives may be another thing tomorrow, and nobody can see that.
+        """
+        return self.recipe.cache != "off" and self.recipe.task.kind != "code"
+
+    @property
+    def room(self) -> int:
+        """Bytes that there are for what leaves it."""
+        return caches.room(self.recipe.cache_budget) if self.shared else self._memory
+
+    @property
+    def _memory(self) -> int:
+        """Bytes of main memory that it may take."""
+        return int(SHARE_OF_MEMORY * available_memory())
+
+    @property
     def nearer(self) -> int:
         """Stages before the last boundary before this one whose activations are on the disk; 0 where there is none."""
-        before = range(self.count - 1, 0, -1) if self.model.backbone.divisible else ()
+        before = range(self.count - 1, 0, -1) if self.model.backbone.divisible and self.shared else ()
         return next((count for count in before if caches.find(self.key_behind(count))), 0)
 
     @property
@@ -118,7 +139,11 @@ class Boundary:
         return [digest(t for name in layers[stage] for t in model.tensors(name).values()) for stage in stages]
 
     def had(self) -> Had[Both]:
-        """From the disk, or computed now; in memory where the disk takes nothing and there is plenty of that."""
+        """Read from the disk, else computed; in memory where the disk takes nothing, or should not, and there is plenty."""
+        if not self.shared:
+            if self.bytes > self._memory:
+                raise RunError(f"there is room for {in_bytes(self._memory)} in memory, not for {in_bytes(self.bytes)}")
+            return (yield from self._computed(None))[0]
         both = yield from self._found()
         if both is not None:
             return both
@@ -126,7 +151,7 @@ class Boundary:
             caches.make_room(self.bytes, self.recipe.cache_budget)
             return (yield from self._kept())
         except (OSError, RunError) as error:
-            if self.bytes > SHARE_OF_MEMORY * available_memory():
+            if self.bytes > self._memory:
                 raise
             yield ev.Warned(f"what leaves {self.layer} is kept in memory, for this run only: {error}")
             return (yield from self._computed(None))[0]
@@ -153,9 +178,15 @@ class Boundary:
             both = self.read(found)
         except OSError:
             return None
+        if any(self._decodable(split, number) for split in SPLITS for number in both[split].failed):
+            caches.clear(found.key)  # an image that could not be read then can be read now
+            return None
         if found.facts["folding"]:
             yield from_plain(Folding, found.facts["folding"]).decided(self.moment)
         return both
+
+    def _decodable(self, split: Split, number: int) -> bool:
+        return isinstance(self.split(split).images[0, number][1], torch.Tensor)
 
     @property
     def batch(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from nbtransfer.core import events as ev
-from nbtransfer.core.recipe import Recipe, Solver
+from nbtransfer.core.recipe import NEW_VIEWS, Recipe, Solver
 from nbtransfer.core.strategy import Phase
 from nbtransfer.core.text import counted, duration, in_bytes
 from nbtransfer.engine.boundary import SPLITS, Boundary, Had
@@ -36,7 +36,7 @@ class BoundaryCache:
         be left because somebody waits.
         """
         count = phase.plan.boundary(self.model.card)
-        if count == 0 or self.recipe.cache == "off":
+        if count == 0 or (self.recipe.cache == "off" and solver is None):
             return self.data
         held = self._last.used if self._last else None
         self._last = boundary = self._boundary(count, moment)
@@ -76,8 +76,7 @@ class BoundaryCache:
         if not self.model.backbone.divisible and boundary.count < len(self.model.card.stages):
             return ev.Decided("cache", "no", "this architecture can be left behind its last stage only")
         if self.data.train.images.views is None:
-            why = "every epoch draws new views of the images; with views=8, that many are drawn once and kept"
-            return ev.Decided("cache", "no", why)
+            return ev.Decided("cache", "no", NEW_VIEWS)
         return None
 
     def _decided(self, boundary: Boundary, epochs: int, solver: Solver | None) -> ev.Decided:
@@ -85,8 +84,8 @@ class BoundaryCache:
         measured = boundary.costs
         if measured is None:
             return ev.Decided("cache", "no", "no image to measure on could be decoded")
-        found = caches.find(boundary.key)
-        wanted, room = boundary.bytes, caches.room(self.recipe.cache_budget)
+        found = caches.find(boundary.key) if boundary.shared else None
+        wanted, room = boundary.bytes, boundary.room
         amount = f"what leaves {boundary.layer} is {in_bytes(wanted)} for {counted(boundary.views, 'view')} of each image"
         if wanted > room and not solver:  # features that are solved on are needed once, and in memory anyway
             return ev.Decided("cache", "no", f"{amount}, and there is room for {in_bytes(room)}")

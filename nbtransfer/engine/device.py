@@ -7,6 +7,7 @@ import platform
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+import psutil
 import torch
 
 from nbtransfer.core.recipe import Precision
@@ -64,12 +65,8 @@ def why_not_bf16(device: torch.device) -> str | None:
 
 
 def available_memory() -> int:
-    """Bytes of main memory that may be taken without pushing others out; 0 where the system does not say."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:  # noqa: PTH123 - a device, not a file
-            return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):
-        return 0
+    """Bytes of main memory that may be taken without pushing others out."""
+    return psutil.virtual_memory().available
 
 
 def use_threads(wanted: int | None) -> int:

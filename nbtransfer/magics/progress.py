@@ -27,7 +27,7 @@ def watch(run: Run, timeout: float | None) -> RunState:
 
 def _now(state: RunState) -> str:
     best = f", best validation accuracy {state.best.val_accuracy:.3f}" if state.best else ""
-    return f"{doing(state)} {state.fraction:.0%}{best}"
+    return f"{state.fraction:.0%} {doing(state)}{best}"
 
 
 class _Line:

@@ -91,9 +91,9 @@ def use(cache: Cache) -> None:
 
 
 def clear(*keys: str) -> int:
-    """Remove the caches whose keys begin like these, without any key all of them; returns the bytes that are free now.
+    """Remove the caches whose keys begin with one of these, without any key all of them; returns the bytes that are free now.
 
-    A run that uses or makes one goes on undisturbed. What another run was killed over while writing it goes as well.
+    A run that uses or makes one goes on undisturbed. Without a key, what a run was killed over while writing it goes as well.
     """
     targets = [cache.folder for cache in caches() if not keys or cache.key.startswith(keys)]
     if not keys and _folder().is_dir():
@@ -105,7 +105,7 @@ def clear(*keys: str) -> int:
 
 
 def room(budget: int | None) -> int:
-    """Bytes that caches may take all together: the budget, else 20 GiB or half of what is free."""
+    """Bytes that caches may take all together: the budget, else 20 GiB, or half of what is free if that is less."""
     if budget is not None:
         return budget
     free = shutil.disk_usage(private_folder(home())).free
@@ -159,16 +159,24 @@ def alone(key: str, waiting: Callable[[], bool]) -> Iterator[bool]:
     """
     private_folder(_folder())
     path = _lock(key)
-    lock = RunLock(path)
-    held = lock.acquire(0.0)
-    while not held and waiting():
-        held = lock.acquire(0.2)
+    lock = _taken(path, 0.0)
+    while lock is None and waiting():
+        lock = _taken(path, 0.2)
     try:
-        yield held
+        yield lock is not None
     finally:
-        if held:
+        if lock is not None:
             path.unlink(missing_ok=True)
-        lock.release()
+            lock.release()
+
+
+def _taken(path: Path, patience: float) -> RunLock | None:
+    """The lock; None when somebody else has it, or had it just now and has removed its file."""
+    lock = RunLock(path)
+    if lock.acquire(patience) and lock.in_place:
+        return lock
+    lock.release()
+    return None
 
 
 def _is_made(folder: Path) -> bool:

@@ -20,6 +20,7 @@ class RunLock:
     """The right to write to a run folder, held until the process ends."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
     def acquire(self, patience: float = 1.0) -> bool:
@@ -35,6 +36,14 @@ class RunLock:
                 time.sleep(0.02)
             else:
                 return True
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the file still has its name: where it was removed, others lock a new one."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self._path.stat())
+        except FileNotFoundError:
+            return False
 
     def release(self) -> None:
         os.close(self._descriptor)

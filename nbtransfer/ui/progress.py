@@ -1,4 +1,4 @@
-"""A run's progress as text: a bar on a terminal, one plain line for each epoch anywhere else."""
+"""A run's progress as text: a bar on a terminal, plain lines anywhere else."""
 
 from __future__ import annotations
 
@@ -34,8 +34,11 @@ def ending(state: RunState) -> str:
 
 
 def doing(state: RunState) -> str:
-    """A word on what a run is doing: the phase it is at work on, or that it is not."""
-    return state.phase if state.phase and state.status == "running" else state.status
+    """A few words on what a run is doing: the phase it is at work on, or that it is not."""
+    if not state.phase or state.status != "running":
+        return state.status
+    made = state.computing
+    return f"{state.phase}, computing what leaves {made.layer} ({made.done / made.of:.0%})" if made else state.phase
 
 
 class _Bar:
@@ -45,9 +48,7 @@ class _Bar:
 
     def show(self, state: RunState) -> None:
         parts = [doing(state)]
-        if state.computing:
-            parts.append(f"computing what leaves {state.computing.layer}")
-        elif state.progress:
+        if state.progress and not state.computing:
             parts.append(f"epoch {state.progress.epoch}/{state.epochs} loss {state.progress.loss:.3f}")
         if state.best:
             parts.append(f"best {state.best.val_accuracy:.3f}")
@@ -62,8 +63,12 @@ class _Bar:
 class _Lines:
     def __init__(self, label: str, stream: TextIO) -> None:
         self._label, self._stream, self._seen = label, stream, 0
+        self._computing: str | None = None
 
     def show(self, state: RunState) -> None:
+        if state.computing and state.computing.layer != self._computing:
+            self._computing = state.computing.layer
+            self._stream.write(f"{self._label}: {state.phase}, computing what leaves {self._computing}, once for all epochs\n")
         for row in state.history[self._seen :]:
             self._stream.write(f"{self._label}: {_line(row, state)}\n")
         self._seen = len(state.history)

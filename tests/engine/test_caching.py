@@ -205,6 +205,20 @@ class TestImages:
         remade = replace(frozen, task=nt.Task.from_folder(images, holdout=0.25, unreadable="skip"))
         assert "computed once" in decided(carried_out(remade)[2])[0].reason
 
+    def test_one_that_can_be_decoded_again_is_used_again(self, images, frozen):
+        """It failed while the others were cached: a drive was away, say."""
+        first = carried_out(frozen)
+        caches.clear()
+        sample = next(s for s in frozen.task.samples if s.split == "train")
+        file = images / sample.source
+        file.rename(file.with_suffix(".away"))
+        carried_out(frozen)
+        file.with_suffix(".away").rename(file)
+        again = carried_out(frozen)
+        assert of(again[2], ev.ImageSkipped) == []
+        assert again[:2] == first[:2]
+        assert len(caches.caches()) == 1
+
     def test_none_that_can_be_decoded(self, images, frozen):
         for sample in frozen.task.split("train"):
             (images / sample.source).unlink()
@@ -498,12 +512,29 @@ class TestProbe:
         assert of(events, ev.Evaluated)[0].evaluation.correct == 9
 
     @pytest.mark.parametrize(
-        "settings", [{"probe": "sgd"}, {"lr": 0.01}, {"schedule": "cosine"}, {"cache": "off"}, {"augment": ("crop",)}], ids=str
+        "settings", [{"probe": "sgd"}, {"lr": 0.01}, {"schedule": "cosine"}, {"augment": ("crop",)}], ids=str
     )
     def test_or_trained_where_that_is_meant(self, recipe, settings):
         events = told(replace(recipe, strategy="lp", **settings))
         assert events[0].phases[0].solver is None
         assert len(story(events)) == recipe.epochs
+
+    @pytest.mark.parametrize("setting", [{"cache": "off"}, {"cache_budget": 0}], ids=str)
+    def test_also_where_nothing_may_be_kept_on_the_disk(self, recipe, setting):
+        probe = replace(recipe, strategy="lp")
+        plain, kept = carried_out(replace(probe, **setting)), carried_out(probe)
+        assert plain[:2] == kept[:2]
+        assert len(caches.caches()) == 1
+
+    def test_with_too_little_memory_for_features(self, recipe, monkeypatch):
+        monkeypatch.setattr(boundary, "available_memory", lambda: 0)
+        with pytest.raises(RunError, match=r"the features need .* room for 0 bytes in memory.*use probe='sgd'"):
+            told(replace(recipe, strategy="lp", cache="off"))
+
+    @pytest.mark.parametrize("solver", ["logistic", "ridge"])
+    def test_asked_for_where_it_cannot_be(self, recipe, solver):
+        with pytest.raises(nt.NbTransferError, match=f"probe is '{solver}', but every epoch draws new views"):
+            told(replace(recipe, strategy="lp", probe=solver, augment=("crop",)))
 
     def test_before_fine_tuning_it_takes_one_epoch(self, recipe):
         events = told(replace(recipe, strategy="lp_ft", epochs=3))

@@ -13,6 +13,7 @@ import pytest
 import nbtransfer as nt
 from nbtransfer.errors import RunError
 from nbtransfer.store import caches
+from nbtransfer.store.lock import RunLock
 
 FACTS = {"task": "cloth", "backbone": "resnet18", "layer": "layer4", "splits": {"train": {"images": 3}, "val": {"images": 2}}}
 
@@ -127,3 +128,19 @@ def test_one_process_builds_and_the_others_wait_until_it_ends():
     holder.stdout.close()
     with caches.alone("k", waiting=lambda: False) as mine:
         assert mine
+
+
+def test_a_lock_whose_file_was_removed_by_who_had_it_is_not_the_right(monkeypatch):
+    """Others lock a new file: two would build at once."""
+    acquire, removed = RunLock.acquire, []
+
+    def slowly(lock, patience):
+        if not removed:
+            removed.append(caches._lock("k").unlink())
+        return acquire(lock, patience)
+
+    monkeypatch.setattr(RunLock, "acquire", slowly)
+    with caches.alone("k", waiting=lambda: True) as mine:
+        assert mine
+        assert caches._lock("k").exists()
+    assert not caches._lock("k").exists()

@@ -6,6 +6,7 @@ import io
 
 import pytest
 
+from nbtransfer.core import events as ev
 from nbtransfer.core.state import RunState
 from nbtransfer.magics import progress as in_a_notebook
 from nbtransfer.ui import progress
@@ -29,7 +30,11 @@ class Terminal(io.StringIO):
         return True
 
 
-STATES = [RunState(), *(RunState(status=status, phase="ft") for status in ("running", "stalled", "paused", "finished"))]
+STATES = [
+    RunState(),
+    RunState(status="running", phase="lp", computing=ev.Computing("layer4", 4, 16, 30.0)),
+    *(RunState(status=status, phase="ft") for status in ("running", "stalled", "paused", "finished")),
+]
 
 
 @pytest.fixture(params=["terminal", "notebook"])
@@ -43,5 +48,12 @@ def shown(request, capsys):
 
 
 def test_what_it_does_is_said_also_when_that_is_nothing(shown):
-    places = [shown.index(word) for word in ("created", "ft", "stalled", "paused", "finished")]
+    said = ("created", "lp, computing what leaves layer4 (25%)", "ft", "stalled", "paused", "finished")
+    places = [shown.index(words) for words in said]
     assert places == sorted(places)
+
+
+def test_where_nothing_can_be_written_over_it_is_said_once_that_features_are_computed():
+    stream, going_on = io.StringIO(), RunState(status="running", phase="lp", computing=ev.Computing("layer4", 8, 16, 30.0))
+    progress.watch(Shown(STATES[1], going_on, STATES[-1]), "probe", stream=stream)
+    assert stream.getvalue() == "probe: lp, computing what leaves layer4, once for all epochs\n"

@@ -368,6 +368,15 @@ class TestDatasets:
         assert run.evaluate().examples == 10
         assert run.task.image(run.task.samples[0]).size == (32, 32)
 
+    def test_each_run_asks_it_anew(self, mine):
+        """Nobody can see whether it still gives the same images: what leaves the frozen layers is not kept for other runs."""
+        task = nt.Task.from_code("mine.Blocks", {"count": 20})
+        for _ in range(2):
+            run = nt.start(replace(recipe_for(task), strategy="lp", epochs=1))
+            assert run.wait(PATIENCE).status == "finished"
+            assert any("computed once" in decided.reason for decided in run.state.decisions)
+        assert nt.caches() == ()
+
     def test_of_a_library(self, tmp_path):
         source = "from torchvision.datasets import FakeData\n\ndef fake(size):\n    return FakeData(size, (3, 24, 24), 3)\n"
         nt.code("data", source)
