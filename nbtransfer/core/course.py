@@ -41,24 +41,33 @@ class Change:
 
 @dataclass
 class Course:
-    """The phases as they are now, the number of changes in them, and those to come because they were made once before."""
+    """The phases as they are now, the changes made in them, and those to come because they were made once before."""
 
     recipe: Recipe
     card: BackboneCard
     coming: list[Change] = field(default_factory=list)
+    made: list[Change] = field(default_factory=list)
     planned: Strategy = field(init=False)
     strategy: Strategy = field(init=False)
-    done: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.planned = self.recipe.resolved(self.card)
-        self.go_on_with(self.planned, 0)
+        self._follow(self.planned)
 
     def go_on_with(self, strategy: Strategy, done: int) -> None:
-        """The phases as they were after so many changes."""
-        self.strategy, self.done = strategy, done
+        """The phases as they were after so many of the changes to come."""
+        self.made, self.coming = self.coming[:done], self.coming[done:]
+        self._follow(strategy)
+
+    def _follow(self, strategy: Strategy) -> None:
+        self.strategy = strategy
         # Asked for at every step, and not quick to find.
         self._lrs = [p.lr or strategies.default_lr(self.recipe.optimiser, p.plan, self.card) for p in self.phases]
+
+    @property
+    def replanned(self) -> int:
+        """How often what learns was changed."""
+        return sum(change.op in PLANNING for change in self.made)
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -93,7 +102,8 @@ class Course:
         else:
             for index in range(now, len(phases)):
                 phases[index] = self._replanned(index, change)
-        self.go_on_with(replace(self.strategy, phases=tuple(phases)), self.done + 1)
+        self._follow(replace(self.strategy, phases=tuple(phases)))
+        self.made.append(change)
 
     def _lengthened(self, epochs: int, begun: int) -> Phase:
         last, others = self.phases[-1], sum(phase.epochs for phase in self.phases[:-1])

@@ -202,6 +202,8 @@ class Recipe:
         for name in self.augment:
             if name not in AUGMENTATIONS:
                 raise RecipeError(f"there is no augmentation {name!r}; {nearest(str(name), AUGMENTATIONS)}")
+        if len(set(self.augment)) < len(self.augment):
+            raise RecipeError(f"augment is {list(self.augment)}; name each augmentation once")
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
             raise RecipeError(f"device is {self.device!r}; use 'auto', 'cpu', 'cuda', 'cuda:N' or 'mps'")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -77,7 +76,7 @@ class Boundary:
         """What decoding, prefix, suffix and reading cost, measured once; None where no image could be decoded."""
         train = self.data.train
         stored = DTYPES[self.recipe.cache_dtype] if self.recipe.cache_dtype else None
-        return costs.measure(self.model, train.images, train.workers, self.nearer, self.count, self.device, stored)
+        return costs.measure(self.model, train.images, train.workers, self._source()[0], self.count, self.device, stored)
 
     @property
     def shared(self) -> bool:
@@ -98,10 +97,9 @@ class Boundary:
         return int(SHARE_OF_MEMORY * available_memory())
 
     @property
-    def nearer(self) -> int:
-        """Stages before the last boundary before this one whose activations are on the disk; 0 where there is none."""
-        before = range(self.count - 1, 0, -1) if self.model.backbone.divisible and self.shared else ()
-        return next((count for count in before if caches.find(self.key_behind(count))), 0)
+    def kept(self) -> bool:
+        """Whether what leaves it is on the disk."""
+        return self._kept_behind(self.count) is not None
 
     @property
     def layouts(self) -> Mapping[Split, Layout]:
@@ -149,14 +147,14 @@ class Boundary:
             return both
         try:
             caches.make_room(self.bytes, self.recipe.cache_budget)
-            return (yield from self._kept())
+            return (yield from self._built())
         except (OSError, RunError) as error:
             if self.bytes > self._memory:
                 raise
             yield ev.Warned(f"what leaves {self.layer} is kept in memory, for this run only: {error}")
             return (yield from self._computed(None))[0]
 
-    def _kept(self) -> Had[Both]:
+    def _built(self) -> Had[Both]:
         """Compute it and keep it on the disk, unless another run does so right now: then wait for that."""
         while True:
             with caches.alone(self.key, waiting=lambda: not self.waiting()) as mine:
@@ -170,8 +168,21 @@ class Boundary:
             yield None
 
     def _found(self) -> Had[Both | None]:
-        """What was computed before; None where it was not, or is just being removed."""
-        found = caches.find(self.key)
+        """What was computed before, saying how; None where it was not."""
+        found = self._kept_behind(self.count)
+        if found is None:
+            return None
+        cache, both = found
+        if cache.facts["folding"]:
+            yield from_plain(Folding, cache.facts["folding"]).decided(self.moment)
+        return both
+
+    def _kept_behind(self, count: int) -> tuple[caches.Cache, Both] | None:
+        """What is kept on the disk of what leaves the first `count` stages; None where nothing is, or is just being removed.
+
+        An image that could not be decoded then and can be now was away for a while: what lacks it is of no more use.
+        """
+        found = caches.find(self.key_behind(count)) if self.shared else None
         if found is None:
             return None
         try:
@@ -179,11 +190,9 @@ class Boundary:
         except OSError:
             return None
         if any(self._decodable(split, number) for split in SPLITS for number in both[split].failed):
-            caches.clear(found.key)  # an image that could not be read then can be read now
+            caches.clear(found.key)
             return None
-        if found.facts["folding"]:
-            yield from_plain(Folding, found.facts["folding"]).decided(self.moment)
-        return both
+        return found, both
 
     def _decodable(self, split: Split, number: int) -> bool:
         return isinstance(self.split(split).images[0, number][1], torch.Tensor)
@@ -215,12 +224,12 @@ class Boundary:
         return both, prefix.folding
 
     def _source(self) -> tuple[int, Both | None]:
-        """What to start from, and how many stages that has behind it: the nearer boundary's activations, else the images."""
-        nearer = self.nearer
-        found = caches.find(self.key_behind(nearer)) if nearer else None
-        with contextlib.suppress(OSError):  # it may be removed just now
-            if found:
-                return nearer, self.read(found)
+        """What to start from, and how many stages are behind it: what is kept just as it was computed, else the images."""
+        exactly = self.recipe.cache_dtype in (None, "fp32")
+        for count in range(self.count - 1, 0, -1) if self.model.backbone.divisible and exactly else ():
+            found = self._kept_behind(count)
+            if found is not None:
+                return count, found[1]
         return 0, None
 
     def _pixels(self, split: Split, sweep: Sweep) -> Iterator[Batch]:
@@ -263,5 +272,6 @@ class Boundary:
 
 
 def versions(origin: str) -> list[str]:
-    """Versions of what computes: other code may compute other values from the same weights."""
-    return [importlib.metadata.version(name) for name in dict.fromkeys(("torch", "torchvision", "pillow", origin))]
+    """What computes, with its versions: other code may compute other values from the same weights."""
+    own = [torch.backends.cpu.get_cpu_capability()]
+    return own + [importlib.metadata.version(name) for name in dict.fromkeys(("torch", "torchvision", "pillow", origin))]

@@ -14,7 +14,6 @@ from nbtransfer.engine.data import Batches, TaskData
 from nbtransfer.engine.device import Device
 from nbtransfer.engine.model import TransferModel
 from nbtransfer.errors import RunError
-from nbtransfer.store import caches
 
 
 @dataclass
@@ -84,17 +83,16 @@ class BoundaryCache:
         measured = boundary.costs
         if measured is None:
             return ev.Decided("cache", "no", "no image to measure on could be decoded")
-        found = caches.find(boundary.key) if boundary.shared else None
-        wanted, room = boundary.bytes, boundary.room
+        kept, wanted, room = boundary.kept, boundary.bytes, boundary.room
         amount = f"what leaves {boundary.layer} is {in_bytes(wanted)} for {counted(boundary.views, 'view')} of each image"
         if wanted > room and not solver:  # features that are solved on are needed once, and in memory anyway
             return ev.Decided("cache", "no", f"{amount}, and there is room for {in_bytes(room)}")
         train, val = (len(boundary.split(split).images) for split in SPLITS)
         plain = measured.plain(epochs, train, val)
-        build = 0.0 if found else measured.build(train, val, boundary.views)
+        build = 0.0 if kept else measured.build(train, val, boundary.views)
         cached = build + measured.from_cache(epochs, train, val)
         source = f" from what leaves {self.model.card.stages[measured.nearer - 1]}" if measured.nearer else ""
-        said = f"{amount}, {'computed before' if found else f'computed once{source}'}: {duration(cached)} expected"
+        said = f"{amount}, {'computed before' if kept else f'computed once{source}'}: {duration(cached)} expected"
         if solver:
             return ev.Decided("cache", boundary.layer, said, cached)
         if cached < plain or self.recipe.cache == "on":

@@ -26,7 +26,7 @@ T = TypeVar("T")
 class Costs:
     """Seconds for one image.
 
-    decode   from the file to pixels; `once` if pixels are kept afterwards
+    decode   from the file to pixels, of which some may be there already; `once` if they are kept afterwards
     before   the stages before a nearer boundary, forward
     rest     the other stages before the boundary, forward
     exact    the same in fp32, in which they are run for validation
@@ -74,9 +74,13 @@ class Costs:
 
 
 def sample(images: Images, count: int = IMAGES) -> torch.Tensor:
-    """Pixels (N, 3, size, size) of up to `count` images that can be decoded, from all over the split."""
-    step = max(1, len(images) // count)
-    found = (images[0, number][1] for number in range(0, len(images), step)[:count])
+    """Pixels (N, 3, size, size) of up to `count` images that can be decoded, from all over the split.
+
+    Of images that are still to be decoded, as long as there are any.
+    """
+    numbers = images.undecoded or range(len(images))
+    step = max(1, len(numbers) // count)
+    found = (images[0, number][1] for number in numbers[::step][:count])
     pixels = [item for item in found if isinstance(item, torch.Tensor)]
     return torch.stack(pixels) if pixels else torch.empty(0, 3, 1, 1, dtype=torch.uint8)
 
@@ -95,11 +99,11 @@ def measure(
     What leaves the first `nearer` stages is kept already (0: nothing is). Nothing learns: the model is in evaluation mode
     meanwhile, and left as it was.
     """
-    started = time.perf_counter()
+    started, undecoded = time.perf_counter(), len(images.undecoded) / max(len(images), 1)
     pixels = sample(images)
-    decode = (time.perf_counter() - started) / max(len(pixels), 1)
     if not len(pixels):
         return None
+    decode = undecoded * (time.perf_counter() - started) / len(pixels)
     with tried(model):
         return _measured(model, pixels, nearer, boundary, device, stored, decode / max(workers, 1), images.kept)
 
@@ -183,3 +187,5 @@ def seconds(work: Callable[[], object], device: Device) -> float:
 def _wait_for(device: Device) -> None:
     if device.torch.type == "cuda":
         torch.cuda.synchronize(device.torch)
+    elif device.torch.type == "mps":
+        torch.mps.synchronize()

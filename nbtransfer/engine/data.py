@@ -60,6 +60,12 @@ class Images(Dataset[tuple[int, torch.Tensor | str]]):
         return self._kept is not None
 
     @property
+    def undecoded(self) -> Sequence[int]:
+        """Numbers of the images that are to be decoded when they are wanted."""
+        numbers = range(len(self))
+        return [number for number in numbers if number not in self._kept] if self._kept else numbers
+
+    @property
     def views(self) -> int | None:
         """In how many ways an image can look; None if it is drawn anew every time."""
         return self.augment.views if self.augment else 1

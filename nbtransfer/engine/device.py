@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import torch
@@ -13,6 +15,10 @@ import torch
 from nbtransfer.core.recipe import Precision
 from nbtransfer.errors import RecipeError
 
+CONTAINERS = (
+    (Path("/sys/fs/cgroup"), "memory.max", "memory.current", "inactive_file"),
+    (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -65,8 +71,19 @@ def why_not_bf16(device: torch.device) -> str | None:
 
 
 def available_memory() -> int:
-    """Bytes of main memory that may be taken without pushing others out."""
-    return psutil.virtual_memory().available
+    """Bytes of main memory that may be taken without pushing others out, or going beyond what a container may have."""
+    return max(0, min([psutil.virtual_memory().available, *_left_in_container()]))
+
+
+def _left_in_container() -> Iterator[int]:
+    """Of a limit of control groups (version 2 or 1), where there is one: files that are only cached do not count."""
+    for folder, limit, used, cached in CONTAINERS:
+        try:
+            stat = dict(line.split() for line in (folder / "memory.stat").read_text(encoding="ascii").splitlines())
+            left = int((folder / limit).read_text(encoding="ascii")) - int((folder / used).read_text(encoding="ascii"))
+            yield left + int(stat[cached])
+        except (OSError, ValueError, KeyError):  # no such files, or "max"
+            continue
 
 
 def use_threads(wanted: int | None) -> int:

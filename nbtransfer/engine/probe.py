@@ -20,7 +20,7 @@ from nbtransfer.engine.linear import Head
 from nbtransfer.engine.loop import failures
 from nbtransfer.engine.model import TransferModel
 from nbtransfer.engine.progress import Progress
-from nbtransfer.errors import TaskError
+from nbtransfer.errors import RunError, TaskError
 
 PATIENCE = 3
 """Weaker penalties in a row that make validation worse before the path is left."""
@@ -46,12 +46,15 @@ class Probe:
         yield from failures(self.train.unusable, self.train, "train", self.recipe, self.progress)
         yield from failures(self.val.unusable, self.val, "val", self.recipe, self.progress)
         features, labels = self.train.everything()
-        others, truth = self.val.everything()
+        others, truth = (tensor.to(features.device) for tensor in self.val.everything())
         for name, left in (("training", labels), ("validation", truth)):
             if not len(left):
                 raise TaskError(f"none of the {name} images can be decoded; restore the files")
+        if not (features.isfinite().all() and others.isfinite().all()):
+            why = "features of some images are no finite numbers, which no head can be solved for"
+            raise RunError(f"{why}; check the weights, or use precision='fp32'")
         solve = self._logistic if self.solver == "logistic" else self._ridge
-        head, solved = solve(features.float(), labels.to(features.device), others[:, 0].float(), truth.to(others.device))
+        head, solved = solve(features.float(), labels.to(features.device), others[:, 0].float(), truth)
         with torch.no_grad():
             self.model.linear_head.weight.copy_(head.weight)
             self.model.linear_head.bias.copy_(head.bias)

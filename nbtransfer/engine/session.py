@@ -122,7 +122,6 @@ class Session:
     def _put_back(self, found: resume.Found) -> None:
         facts, tensors = found.facts, found.tensors
         self.course.go_on_with(facts.strategy, facts.changes)
-        del self.course.coming[: facts.changes]
         self._keep_originals()
         own = {name: t for name, t in tensors.items() if name.startswith(("backbone.", f"{HEAD}."))}
         result.overlay(self.model, own)
@@ -180,7 +179,8 @@ class Session:
             yield None
         p, index = self.progress, self.progress.phase
         phase, solver = self.course.phases[index], self.course.solver(index)
-        inputs = yield from self.cache.inputs(phase, p.left(phase.epochs), solver, f"{index}.{self.course.done}")
+        moment = f"{index}.{self.course.replanned}"
+        inputs = yield from self.cache.inputs(phase, p.left(phase.epochs), solver, moment)
         if solver and isinstance(inputs.train, CachedBatches) and isinstance(inputs.val, CachedBatches):
             if p.epoch == p.phase_first:
                 probe = Probe(
@@ -286,7 +286,7 @@ class Session:
         facts = resume.Facts(
             base=self.weights,
             strategy=self.course.strategy,
-            changes=self.course.done,
+            changes=len(self.course.made),
             progress=p.plain(),
             images=p.meter.images if p.meter else None,
             best={str(epoch): name for epoch, name in self.saved.items()},

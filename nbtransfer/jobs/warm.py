@@ -30,8 +30,10 @@ class _Warm:
 
     @property
     def fits(self) -> bool:
-        """Whether it is as one started now would be."""
-        return self.environment == worker_environment()
+        """Whether it is there, and as one started now would be."""
+        assert self.runner.stdout is not None
+        ended, _, _ = select.select([self.runner.stdout], [], [], 0)  # it says nothing before it is asked
+        return not ended and self.environment == worker_environment()
 
     def hand_over(self, paths: RunPaths) -> bool:
         """Give it a run; False when it does not take it."""

@@ -96,8 +96,7 @@ def clear(*keys: str) -> int:
     A run that uses or makes one goes on undisturbed. Without a key, what a run was killed over while writing it goes as well.
     """
     targets = [cache.folder for cache in caches() if not keys or cache.key.startswith(keys)]
-    if not keys and _folder().is_dir():
-        targets += [path for path in _folder().iterdir() if path.is_dir() and path not in targets and not _is_made(path)]
+    targets += [] if keys else _remains()
     freed = sum(_bytes(target) for target in targets)
     for target in targets:
         shutil.rmtree(target, ignore_errors=True)
@@ -115,8 +114,10 @@ def room(budget: int | None) -> int:
 def make_room(wanted: int, budget: int | None) -> None:
     """Remove the caches that were not used for longest until `wanted` bytes more fit into the budget.
 
-    Raises RunError when they can not fit at all.
+    What killed runs left half written goes first. Raises RunError when they can not fit at all.
     """
+    for path in _remains():
+        shutil.rmtree(path, ignore_errors=True)
     most, kept = room(budget), list(caches())
     if wanted > most:
         raise RunError(f"there is room for {in_bytes(most)} on the disk, not for {in_bytes(wanted)}")
@@ -179,9 +180,15 @@ def _taken(path: Path, patience: float) -> RunLock | None:
     return None
 
 
+def _remains() -> list[Path]:
+    """Folders that are no whole caches, and that no other process makes one of."""
+    folders = list(_folder().iterdir()) if _folder().is_dir() else []
+    return [path for path in folders if path.is_dir() and find(path.name) is None and not _is_made(path)]
+
+
 def _is_made(folder: Path) -> bool:
-    """Whether a folder is a draft that another process is writing right now."""
-    return folder.name.startswith(".tmp-") and is_held(_lock(folder.name.rpartition("-")[2]))
+    """Whether another process is writing a folder, or a draft of it, right now."""
+    return is_held(_lock(folder.name.rpartition("-")[2]))
 
 
 def _lock(key: str) -> Path:

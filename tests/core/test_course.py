@@ -59,7 +59,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def save(self):
-        self.saved = self.course.strategy, self.course.done, self.moment
+        self.saved = self.course.strategy, len(self.course.made), self.moment
 
     @rule(change=CHANGES)
     def ask(self, change):
@@ -68,12 +68,12 @@ class Machine(RuleBasedStateMachine):
         made = Change(*self.moment, op, arguments)
         if self.course.coming:
             return
-        before = self.course.strategy, self.course.done
+        before = self.course.strategy, list(self.course.made)
         try:
             self.course.apply(made)
             accepted = True
         except InputError:
-            assert (self.course.strategy, self.course.done) == before
+            assert (self.course.strategy, self.course.made) == before
             accepted = False
         number = len(self.records)
         answer = ev.CommandDone(str(number), op, "me", accepted, "", arguments, *self.moment)
@@ -85,7 +85,6 @@ class Machine(RuleBasedStateMachine):
         strategy, done, self.moment = self.saved
         self.course = Course(self.recipe, CARD, merged(fold(self.records).changes))
         self.course.go_on_with(strategy, done)
-        del self.course.coming[:done]
         self.due()
 
     @invariant()
@@ -98,7 +97,7 @@ class Machine(RuleBasedStateMachine):
         anew = Course(self.recipe, CARD)
         for change in made:
             anew.apply(change)
-        assert (anew.strategy, anew.done) == (self.course.strategy, self.course.done)
+        assert (anew.strategy, anew.made) == (self.course.strategy, self.course.made)
         assert self.course.coming == list(changes[len(made) :])
         assert all(phase.epochs >= 1 for phase in self.course.phases)
         assert all(self.course.lr(index) > 0 for index in range(len(self.course.phases)))

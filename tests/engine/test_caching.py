@@ -12,9 +12,10 @@ import torch
 
 import nbtransfer as nt
 from nbtransfer.core import events as ev
+from nbtransfer.core.code import Code
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.strategy import Phase, Strategy
-from nbtransfer.engine import activations, boundary, costs, data, precision, prefix
+from nbtransfer.engine import activations, boundary, costs, data, device, precision, prefix
 from nbtransfer.engine.ahead import ahead
 from nbtransfer.engine.costs import Costs
 from nbtransfer.engine.device import Device, choose, why_not_bf16
@@ -130,6 +131,43 @@ class TestSharing:
         others = {"epochs": 1, "lr": 0.1, "optimiser": "sgd", "title": "x", "weight_decay": 0.3}
         assert "computed before" in decided(carried_out(replace(frozen, **others))[2])[0].reason
 
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"backbone": "shufflenet_v2_x1_0"}, {"augment": ("flip_vertical",)}, {"views": 3}, {"image_size": 48},
+            {"crop": 0.5}, {"batch_size": 4}, {"cache_dtype": "bf16"}, {"fold": True}, {"precision": "bf16"}, {"seed": 3},
+            {"transform": "own.twice"}, "root", "manifest", "device", "versions",
+        ],
+        ids=str,
+    )  # fmt: skip
+    def test_each_fact_of_the_key(self, frozen, change, monkeypatch):
+        """With the same weights: other ones have another key in any case."""
+        code = Code("own", "def once(image):\n    return image\n\ndef twice(image):\n    return image\n")
+        nt.code(code.name, code.source)
+        frozen = replace(frozen, transform="own.once", views=2, code=(code,))
+        monkeypatch.setattr(boundary.Boundary, "_digests", ["the same"] * len(STAGES))
+
+        def key(recipe):
+            return Session(recipe, runs.create(recipe)).cache._boundary(4, "").key
+
+        before = key(frozen)
+        assert key(frozen) == before
+        if isinstance(change, dict):
+            assert key(replace(frozen, **change)) != before
+        elif change == "root":
+            assert key(replace(frozen, task=replace(frozen.task, root="/elsewhere"))) != before
+        elif change == "manifest":
+            first, *rest = frozen.task.samples
+            later = replace(first, mtime_ns=first.mtime_ns + 1)
+            assert key(replace(frozen, task=replace(frozen.task, samples=(later, *rest)))) != before
+        elif change == "versions":
+            monkeypatch.setattr(boundary, "versions", lambda _: ["another"])
+            assert key(frozen) != before
+        else:
+            session = Session(frozen, runs.create(frozen))
+            session.cache.device = Device(torch.device("meta"), "fp32")
+            assert session.cache._boundary(4, "").key != before
+
     def test_the_library_that_computes_is_in_the_key(self):
         assert boundary.versions("timm")[-1] == importlib.metadata.version("timm")
         assert len(boundary.versions("timm")) == len(boundary.versions("torchvision")) + 1
@@ -167,9 +205,17 @@ class TestSharing:
             patch.setattr(boundary.Boundary, "_source", lambda it: seen.append(original(it)) or seen[-1])
             kept = carried_out(both)
         # In its first phase stage 4 learned, so its activations are new; those of stage 3 are where they start from.
-        assert [start for start, _ in seen] == [0, STAGES.index("stage3") + 1]
+        assert [start for start, _ in seen] == 2 * [0] + 2 * [STAGES.index("stage3") + 1]  # to expect, and to compute
         assert ["from what leaves stage3" in d.reason for d in decided(kept[2])] == [False, True]
         assert kept[:2] == carried_out(replace(both, cache="off"))[:2]
+
+    def test_what_is_kept_in_fewer_bytes_is_no_source(self, frozen):
+        """Errors would add up, and depend on what else happens to be kept."""
+        recipe = replace(frozen, cache_dtype="fp16")
+        first = carried_out(recipe)
+        caches.clear()
+        carried_out(replace(recipe, freeze=FreezePlan.up_to("shufflenet_v2_x0_5", "stage3")))
+        assert carried_out(recipe)[:2] == first[:2]
 
     def test_weights_that_changed_on_the_disk(self, frozen, tmp_path):
         from nbtransfer.pretrained import torchvision_models
@@ -218,6 +264,14 @@ class TestImages:
         assert of(again[2], ev.ImageSkipped) == []
         assert again[:2] == first[:2]
         assert len(caches.caches()) == 1
+
+    def test_nor_is_it_missing_behind_a_later_boundary(self, images, frozen):
+        sample = next(s for s in frozen.task.samples if s.split == "train")
+        file = images / sample.source
+        file.rename(file.with_suffix(".away"))
+        carried_out(replace(frozen, freeze=FreezePlan.up_to("shufflenet_v2_x0_5", "stage3")))
+        file.with_suffix(".away").rename(file)
+        assert of(carried_out(frozen)[2], ev.ImageSkipped) == []
 
     def test_none_that_can_be_decoded(self, images, frozen):
         for sample in frozen.task.split("train"):
@@ -438,6 +492,15 @@ class TestCosts:
         assert session.model.training
         assert all(p.grad is None for p in session.model.parameters())
 
+    def test_only_images_that_are_to_be_decoded_cost_decoding(self, frozen):
+        session = Session(frozen, runs.create(frozen))
+        images = session.data.train.images
+        assert list(images.undecoded) == list(range(27))
+        for number in range(27):
+            assert isinstance(images[0, number][1], torch.Tensor)
+        assert images.undecoded == []
+        assert costs.measure(session.model, images, 0, 0, 4, session.device, None).decode == 0
+
     def test_arithmetic(self):
         made = Costs({}, 0, 1.0, True, 0.0, 10.0, 20.0, 2.0, 6.0, 0.5, 0.25)
         assert made.plain(5, 100, 20) == 120 + 5 * (100 * 16 + 20 * 12)
@@ -448,6 +511,19 @@ class TestCosts:
         made = Costs({}, 2, 1.0, True, 7.0, 3.0, 4.0, 2.0, 6.0, 0.5, 0.25)
         assert made.plain(5, 100, 20) == 120 + 5 * (100 * 16 + 20 * 12)
         assert made.build(100, 20, 2) == 200 * 3.25 + 20 * 4.25
+
+
+class TestMemory:
+    @pytest.mark.parametrize(("limit", "left"), [("1000", 1000 - 700 + 200), ("max", None), ("10", 0)])
+    def test_a_container_has_less(self, tmp_path, monkeypatch, limit, left):
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+        (tmp_path / "memory.current").write_text("700\n")
+        (tmp_path / "memory.stat").write_text("anon 500\ninactive_file 200\n")
+        if limit == "10":
+            (tmp_path / "memory.stat").write_text("inactive_file 0\n")
+        monkeypatch.setattr(device, "CONTAINERS", ((tmp_path, "memory.max", "memory.current", "inactive_file"),))
+        available = device.available_memory()
+        assert available == left if left is not None else available > 10**6
 
 
 class TestPrecision:
@@ -543,6 +619,16 @@ class TestProbe:
     def test_a_lesser_penalty_is_not_taken_for_a_difference_that_is_noise(self, recipe):
         solved = of(told(replace(recipe, strategy="lp")), ev.Solved)[0]
         assert solved.chosen >= solved.strengths[solved.losses.index(min(solved.losses))]
+
+    @pytest.mark.parametrize("solver", ["logistic", "ridge"])
+    def test_features_that_are_no_numbers(self, recipe, tmp_path, solver):
+        from nbtransfer.pretrained import torchvision_models
+
+        state = torchvision_models.build("shufflenet_v2_x0_5", 40).state_dict()
+        state["conv5.0.weight"][0, 0] = float("nan")
+        torch.save(state, tmp_path / "own.pth")
+        with pytest.raises(RunError, match=r"features of some images are no finite numbers.*check the weights"):
+            told(replace(recipe, strategy="lp", probe=solver, weights=str(tmp_path / "own.pth")))
 
     def test_bad_images_are_left_out(self, images, recipe):
         gone = [next(s for s in recipe.task.samples if s.split == split) for split in ("train", "val")]

@@ -348,6 +348,16 @@ class TestLive:
         assert lines["conv5.0"].count("ft from step") == 1
 
 
+def test_what_was_decided_about_a_cache_holds_after_another_learning_rate_and_a_kill(small):
+    """Whether it pays may look otherwise with fewer epochs to come, or without what was kept; the numbers would be others."""
+    recipe = replace(small, strategy="last_stage", cache="on", epochs=4)
+    story = Story(recipe)
+    assert not story.attempt(KilledAfter("set_lr", (8, "set_lr", {"lr": 5e-3})))
+    assert story.attempt()
+    assert story.state.resumed is not None
+    assert [(d.choice, d.moment) for d in story.state.decisions if d.subject == "cache"] == [("stage4", "0.0")]
+
+
 class TestRefused:
     @pytest.mark.parametrize(
         ("op", "arguments", "why"),

@@ -258,6 +258,7 @@ class TestBeforeAWorkerStarts:
             ({"lr": float("nan")}, "lr is nan"),
             ({"label_smoothing": 1}, "label_smoothing is 1"),
             ({"optimiser": "adamax"}, "optimiser is 'adamax'; use one of 'adamw', 'adam', 'sgd'"),
+            ({"augment": ("flip", "flip")}, "name each augmentation once"),
             ({"augment": ("flop",)}, "there is no augmentation 'flop'; did you mean 'flip'"),
             ({"augment": "flip"}, "use a list of names"),
             ({"device": "tpu"}, "device is 'tpu'"),
@@ -319,6 +320,22 @@ class TestSharedCache:
         again = nt.start(made).wait(PATIENCE)
         assert "computed before" in again.decisions[-1].reason
         assert again.history[0].val_loss == states[0].history[0].val_loss
+
+    @pytest.mark.parametrize("place", [None, "own"])
+    def test_in_the_working_folder_too(self, images, monkeypatch, tmp_path, place):
+        """Workers run in another one."""
+        monkeypatch.chdir(tmp_path)
+        if place:
+            monkeypatch.setenv("NBTRANSFER_HOME", place)
+        else:
+            monkeypatch.delenv("NBTRANSFER_HOME")
+        made = recipe(images, strategy="lp")
+        for said in ("computed once", "computed before"):
+            run = nt.start(made)
+            assert run.wait(PATIENCE).status == "finished"
+            assert said in next(d.reason for d in run.state.decisions if d.subject == "cache")
+        assert len(nt.caches()) == 1
+        assert not list(run.paths.root.rglob("caches"))
 
     def test_killed_while_it_is_computed(self, images, home):
         made = self.frozen(images)

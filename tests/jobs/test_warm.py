@@ -95,6 +95,13 @@ class TestWarm:
                 os.kill(process, signal.SIGKILL)
         assert nt.start(recipe(images, epochs=1)).wait(PATIENCE).status == "finished"
 
+    def test_one_that_died_is_replaced(self):
+        first = ready()
+        os.kill(first["runner"], signal.SIGKILL)
+        os.kill(first["worker"], signal.SIGKILL)
+        wait_until(lambda: not warm._kept.fits)
+        assert ready() != first
+
     def test_choosing_makes_one_ready(self, images):
         here = commands.Here("%transfer", "notebook", Draft(), watch, print)
         commands.execute(["data", str(images)], here)

@@ -74,6 +74,16 @@ def test_the_longest_unused_make_room():
     assert len(nt.caches()) == 2
 
 
+def test_what_a_killed_run_left_goes_before_any_cache():
+    made("a")
+    left = caches._folder() / ".tmp-0123456789ab-b"
+    left.mkdir()
+    (left / "train.bin").write_bytes(bytes(10**4))
+    caches.make_room(10, 10**3)
+    assert not left.exists()
+    assert [cache.key for cache in nt.caches()] == ["a"]
+
+
 def test_another_runs_is_as_good():
     with caches.draft("k") as mine:
         (mine / "train.bin").write_bytes(b"mine!")
