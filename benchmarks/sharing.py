@@ -1,13 +1,19 @@
-"""What two computations on the same cores do to each other, in steps per second, with threads that spin and that sleep."""
+"""What two computations on the same cores do to each other, in steps per second.
+
+Threads that wait for each other spin, as they do where nothing is set; sleep; or spin shortly and then sleep, as a worker's.
+"""
 
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
 
-SECONDS = 6
+from nbtransfer.jobs.environment import SPIN_SHORTLY
+
+ROUNDS, SECONDS = 5, 6
 STEPS = f"""
 import time, torch, torchvision
 torch.manual_seed(0)
@@ -25,21 +31,26 @@ print(steps / (time.perf_counter() - started))
 
 
 def measure() -> dict[str, float]:
-    spin, sleep = {}, {"OMP_WAIT_POLICY": "PASSIVE"}
-    figures = {}
-    for name, environments in {
-        "alone, spinning": [spin],
-        "alone, sleeping": [sleep],
-        "two, spinning, both together": [spin, spin],
-        "two, sleeping, both together": [sleep, sleep],
-    }.items():
-        figures[name] = sum(side_by_side(environments))
-    return figures
+    kinds = {"spinning": {}, "sleeping": {"OMP_WAIT_POLICY": "PASSIVE"}, "spinning shortly": SPIN_SHORTLY}
+    found: dict[str, list[float]] = {}
+    for _ in range(ROUNDS):
+        for kind, own in kinds.items():
+            run, notebook = side_by_side([own, {}])
+            values = {
+                "alone": sum(side_by_side([own])),
+                "two alike, both together": sum(side_by_side([own, own])),
+                "beside a notebook that computes and spins": run,
+                "that notebook": notebook,
+            }
+            for what, value in values.items():
+                found.setdefault(f"{kind}, {what}", []).append(value)
+    return {what: statistics.median(values) for what, values in sorted(found.items())}
 
 
 def side_by_side(environments: Sequence[dict[str, str]]) -> list[float]:
+    plain = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
     processes = [
-        subprocess.Popen([sys.executable, "-c", STEPS], env={**os.environ, **extra}, stdout=subprocess.PIPE)
+        subprocess.Popen([sys.executable, "-c", STEPS], env={**plain, **extra}, stdout=subprocess.PIPE)
         for extra in environments
     ]
     return [float(process.communicate()[0]) for process in processes]
@@ -47,4 +58,4 @@ def side_by_side(environments: Sequence[dict[str, str]]) -> list[float]:
 
 if __name__ == "__main__":
     for what, value in measure().items():
-        print(f"{what:32} {value:8.2f}")
+        print(f"{what:60} {value:8.2f}")

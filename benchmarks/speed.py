@@ -2,8 +2,8 @@
 
 600 training and 150 validation images of the textile task, 224 pixels, batches of 32, two threads, random weights, no
 augmentation: only speed is measured. Each job is a process of its own. Where every epoch costs the same, one is measured
-and counted for all; the plain loop's first batch, which prepares kernels, is not timed. Peers are installed into
-build/peers/ for this alone.
+and counted for all; a peer's first batch, which prepares kernels, is not timed. Peers are installed into build/peers/ for
+this alone.
 
     python -m benchmarks.speed                  three rounds
     python -m benchmarks.speed 1                one
@@ -20,15 +20,17 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from benchmarks import goals
+from nbtransfer.jobs.environment import SPIN_SHORTLY
 
 HERE = Path(__file__).parent
 PEERS = HERE.parent / "build" / "peers"
-PACKAGES = {"fastai": ["fastai", "timm"], "keras": ["keras", "tensorflow-cpu"]}
+PACKAGES = {"fastai": ["fastai==2.8.*", "timm"], "keras": ["keras==3.15.*", "tensorflow-cpu==2.21.*"]}
 ROUNDS = 3
 
 HEAD = {"strategy": "lp", "epochs": goals.EPOCHS}
@@ -90,9 +92,8 @@ def all_jobs(folder: Path, *, mixed: bool) -> dict[str, Job]:
     def ours(name: str, **settings: Any) -> None:
         for precision in ("fp32", "auto") if mixed else ("fp32",):
             words = [str(folder), json.dumps({**settings, "precision": precision})]
-            jobs[f"{name}, {precision}"] = functools.partial(
-                carried_out, [sys.executable, "-m", "benchmarks.peers.ours", *words]
-            )
+            command = [sys.executable, "-m", "benchmarks.peers.ours", *words]
+            jobs[f"{name}, {precision}"] = functools.partial(carried_out, command, SPIN_SHORTLY)
 
     def plain(backbone: str, what: str, *precisions: str) -> None:
         for precision in precisions if mixed else ("fp32",):
@@ -143,9 +144,9 @@ def installed(name: str) -> Path | None:
     return python
 
 
-def carried_out(command: list[str]) -> goals.Found:
-    """The line of JSON that a job prints last."""
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "TF_CPP_MIN_LOG_LEVEL": "3"}
+def carried_out(command: list[str], environment: Mapping[str, str] = MappingProxyType({})) -> goals.Found:
+    """The line of JSON that a job prints last. Ours waits for its threads as a worker does, others as they do by themselves."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}\n{done.stderr[-2000:]}")

@@ -11,8 +11,10 @@ from nbtransfer.store.home import home
 _KERNEL_VARIABLES = ("MPLBACKEND", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM", "PAGER", "GIT_PAGER", "PYTHONPATH")
 
 # Threads that wait for each other by spinning starve whoever else computes on the same cores: the notebook, or a second
-# run. Measured by benchmarks/sharing.py.
-_SHARE_THE_CORES = {"OMP_WAIT_POLICY": "PASSIVE"}
+# run. Those that sleep at once lose a tenth of their speed. They spin for some microseconds, then sleep: see
+# benchmarks/sharing.py.
+SPIN_SHORTLY = {"GOMP_SPINCOUNT": "10000"}
+_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
 
 def worker_environment() -> dict[str, str]:
@@ -21,4 +23,5 @@ def worker_environment() -> dict[str, str]:
     # Absolute paths: the worker runs in another folder.
     modules = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)  # noqa: PTH100
     own = {"PYTHONPATH": modules, "PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
-    return {**_SHARE_THE_CORES, **kept, **own, "NBTRANSFER_HOME": str(home())}
+    waiting = {} if any(name in kept for name in _WAITING) else SPIN_SHORTLY
+    return {**waiting, **kept, **own, "NBTRANSFER_HOME": str(home())}
