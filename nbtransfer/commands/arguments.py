@@ -28,6 +28,8 @@ RECIPE_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("precision", str, "auto, fp32, bf16 or fp16"),
     ("probe", str, "how a head on frozen layers is found: auto, logistic, ridge or sgd"),
     ("cache", str, "whether what leaves the frozen layers is kept: auto, on or off"),
+    ("cache-budget", int, "bytes that all that is kept may take on the disk"),
+    ("cache-dtype", str, "what is kept is stored as fp32, bf16 or fp16"),
     ("views", int, "draws of crop and colour for each image, so that they can be kept"),
     ("threads", int, "of the worker"),
     ("transform", str, "a change of training images in code of your own, such as augment.noisy"),

@@ -93,10 +93,14 @@ def show_runs(args: argparse.Namespace, here: Here) -> Outcome:
 
 def show_caches(args: argparse.Namespace, here: Here) -> Outcome:
     """What was computed once and is kept for the next run."""
+    found = caches()
     if args.clear is not None:
+        for word in args.clear:
+            if not any(cache.key.startswith(word) for cache in found):
+                keys = [cache.key[:8] for cache in found]
+                raise UsageError(f"no key begins with {word!r}; {nearest(word, keys) if keys else 'nothing is kept'}")
         freed = clear(*args.clear)
         return Outcome(freed, f"{in_bytes(freed)} freed", {"bytes": freed})
-    found = caches()
     plain = [{"key": c.key, **{k: c.facts[k] for k in ("task", "backbone", "layer")}, "bytes": c.bytes} for c in found]
     return Outcome(found, repr(found), plain)
 

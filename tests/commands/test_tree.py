@@ -1,0 +1,36 @@
+"""Commands, carried out without a notebook."""
+
+from __future__ import annotations
+
+import pytest
+
+from nbtransfer.commands import tree as commands
+from nbtransfer.commands.parsing import UsageError
+from nbtransfer.jobs.draft import Draft
+from nbtransfer.ui.progress import watch
+from tests.store.test_caches import made
+
+
+@pytest.fixture
+def execute():
+    here = commands.Here("%transfer", "notebook", Draft(), watch, print)
+    return lambda *words: commands.execute(list(words), here)[1]
+
+
+class TestCaches:
+    def test_listed_and_cleared_by_key(self, execute):
+        made("aa")
+        made("b")
+        assert [cache.key for cache in execute("caches").value] == ["b", "aa"]
+        assert execute("caches", "--clear", "a").text.endswith("freed")
+        assert [cache.key for cache in execute("caches").value] == ["b"]
+        execute("caches", "--clear")
+        assert execute("caches").text == "nothing is kept"
+
+    def test_a_key_that_is_not_there(self, execute):
+        with pytest.raises(UsageError, match="no key begins with 'c'; nothing is kept"):
+            execute("caches", "--clear", "c")
+        made("aa")
+        with pytest.raises(UsageError, match="no key begins with 'ab'; did you mean 'aa'"):
+            execute("caches", "--clear", "aa", "ab")
+        assert len(execute("caches").value) == 1
