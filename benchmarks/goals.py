@@ -92,6 +92,12 @@ MEMORY = {
 """Jobs of ours, and the plain loop whose memory each is held against."""
 
 
+def check(job: str, found: Found) -> None:
+    """Raise RuntimeError unless a job of ours did what its name says: what leaves its frozen layers was kept."""
+    if "cache" in found and not job.partition(",")[0].endswith(" all") and found["cache"] in (None, "no"):
+        raise RuntimeError(f"{job}: nothing was kept, so this is no measurement of the cache")
+
+
 def per_epoch(found: Found) -> float:
     """Seconds of an epoch with its validation; of ours as the run itself says."""
     own = found.get("epoch_seconds")
@@ -117,6 +123,7 @@ def figures(rounds: list[Round]) -> dict[str, float]:
 def of_one_round(found: Round) -> dict[str, float]:
     """Seconds, ratios, predictions and memory."""
     result = {f"{job} (s)": one["seconds"] for job, one in found.items()}
+    result |= {f"{job}: accuracy in the end": one["accuracy"] for job, one in found.items() if "accuracy" in one}
     for ratio in RATIOS:
         value = ratio.of(found)
         if value is not None:

@@ -49,6 +49,7 @@ def measure(rounds: int = ROUNDS, words: Sequence[str] = ("",)) -> dict[str, flo
             for job, work in jobs.items():
                 result = work()
                 if result is not None:
+                    goals.check(job, result)
                     found[-1][job] = result
                     keep(found)
                     print(f"  {job}: {result['seconds']:.1f} s", file=sys.stderr, flush=True)

@@ -36,16 +36,17 @@ BATCH_ON_A_GPU = 256
 SHARE_OF_MEMORY = 0.25
 SPLITS: tuple[Split, ...] = ("train", "val")
 
-Both = dict[Split, Activations]
+BothSplits = dict[Split, Activations]
 T = TypeVar("T")
-Had = Generator[ev.Event | None, None, T]
+Work = Generator[ev.Event | None, None, T]
+"""What yields events, and None where it can be left because somebody waits, and in the end returns something."""
 
 
 @dataclass
 class Boundary:
     """The boundary behind the first `count` stages in one run, at the `moment` when what leaves it is wanted.
 
-    used    what was had, with its key, once it was
+    obtained    the activations with their key, once they are there
     """
 
     recipe: Recipe
@@ -55,7 +56,7 @@ class Boundary:
     waiting: Callable[[], bool]
     count: int
     moment: str
-    used: tuple[str, Both] | None = None
+    obtained: tuple[str, BothSplits] | None = None
 
     @property
     def layer(self) -> str:
@@ -136,7 +137,7 @@ class Boundary:
         layers = {stage: [x.name for x in model.card.layers if x.stage == stage] for stage in stages}
         return [digest(t for name in layers[stage] for t in model.tensors(name).values()) for stage in stages]
 
-    def had(self) -> Had[Both]:
+    def activations(self) -> Work[BothSplits]:
         """Read from the disk, else computed; in memory where the disk takes nothing, or should not, and there is plenty."""
         if not self.shared:
             if self.bytes > self._memory:
@@ -154,7 +155,7 @@ class Boundary:
             yield ev.Warned(f"what leaves {self.layer} is kept in memory, for this run only: {error}")
             return (yield from self._computed(None))[0]
 
-    def _built(self) -> Had[Both]:
+    def _built(self) -> Work[BothSplits]:
         """Compute it and keep it on the disk, unless another run does so right now: then wait for that."""
         while True:
             with caches.alone(self.key, waiting=lambda: not self.waiting()) as mine:
@@ -167,7 +168,7 @@ class Boundary:
                         return self.read(caches.publish(folder, self.key, self._facts(both, folding)))
             yield None
 
-    def _found(self) -> Had[Both | None]:
+    def _found(self) -> Work[BothSplits | None]:
         """What was computed before, saying how; None where it was not."""
         found = self._kept_behind(self.count)
         if found is None:
@@ -177,7 +178,7 @@ class Boundary:
             yield from_plain(Folding, cache.facts["folding"]).decided(self.moment)
         return both
 
-    def _kept_behind(self, count: int) -> tuple[caches.Cache, Both] | None:
+    def _kept_behind(self, count: int) -> tuple[caches.Cache, BothSplits] | None:
         """What is kept on the disk of what leaves the first `count` stages; None where nothing is, or is just being removed.
 
         An image that could not be decoded then and can be now was away for a while: what lacks it is of no more use.
@@ -203,12 +204,12 @@ class Boundary:
         gpu = self.device.torch.type == "cuda"
         return max(self.recipe.batch_size, BATCH_ON_A_GPU if gpu else 0)
 
-    def _computed(self, folder: Path | None) -> Had[tuple[Both, Folding | None]]:
+    def _computed(self, folder: Path | None) -> Work[tuple[BothSplits, Folding | None]]:
         start, source = self._source()
         size = self.batch
         prefix = Prefix(self.model, start, self.count, fold=self.recipe.fold)
         normalise = Normalise(self.model.spec, self.device.torch)
-        both: Both = {}
+        both: BothSplits = {}
         for split in SPLITS:
             images, sweep = self.split(split).images, Sweep(len(self.split(split).images), self._views(split), size)
             swept = CachedBatches(source[split], start, images, sweep).epoch(0) if source else self._pixels(split, sweep)
@@ -216,14 +217,15 @@ class Boundary:
             # Scores are taken in fp32 in the end: validation that is kept like that is not computed once more for them.
             device = self.device if split == "train" else self.device.exactly()
             computing = Computing(
-                sweep, swept, least, prefix, device, self.layouts[split], normalise, self._said(both), self.waiting
-            )
+                sweep=sweep, batches=swept, least=least, prefix=prefix, device=device, layout=self.layouts[split],
+                normalise=normalise, said=self._said(both), waiting=self.waiting,
+            )  # fmt: skip
             both[split] = yield from computing.into(folder / f"{split}.bin" if folder else None)
         if prefix.folding is not None:
             yield prefix.folding.decided(self.moment)
         return both, prefix.folding
 
-    def _source(self) -> tuple[int, Both | None]:
+    def _source(self) -> tuple[int, BothSplits | None]:
         """What to start from, and how many stages are behind it: what is kept just as it was computed, else the images."""
         exactly = self.recipe.cache_dtype in (None, "fp32")
         for count in range(self.count - 1, 0, -1) if self.model.backbone.divisible and exactly else ():
@@ -237,12 +239,12 @@ class Boundary:
         swept = PixelBatches(given.images, sweep, given.workers, pin=self.device.torch.type == "cuda").epoch(0)
         return swept if given.workers else ahead(swept)
 
-    def _said(self, both: Both) -> Callable[[int, float], ev.Computing]:
+    def _said(self, both: BothSplits) -> Callable[[int, float], ev.Computing]:
         before = sum(len(activations.rows) for activations in both.values())
         of = sum(len(self.split(split).images) * self._views(split) for split in SPLITS)
         return lambda done, speed: ev.Computing(self.layer, before + done, of, speed)
 
-    def _facts(self, both: Both, folding: Folding | None) -> dict[str, Any]:
+    def _facts(self, both: BothSplits, folding: Folding | None) -> dict[str, Any]:
         splits = {
             split: {"images": a.images, "views": a.views, "failed": list(a.failed.items()), "layout": to_plain(a.layout)}
             for split, a in both.items()
@@ -250,10 +252,10 @@ class Boundary:
         about = {"backbone": self.model.card.name, "layer": self.layer, "task": self.recipe.task.name}
         return {**about, "splits": splits, "folding": to_plain(folding)}
 
-    def read(self, cache: caches.Cache) -> Both:
+    def read(self, cache: caches.Cache) -> BothSplits:
         """The activations in a cache."""
         caches.use(cache)
-        both: Both = {}
+        both: BothSplits = {}
         for split in SPLITS:
             facts = cache.facts["splits"][split]
             layout = from_plain(Layout, facts["layout"])
@@ -261,7 +263,7 @@ class Boundary:
             both[split] = Activations(layout, rows, facts["images"], dict(facts["failed"]))
         return both
 
-    def batches(self, both: Both, split: Split) -> CachedBatches:
+    def batches(self, both: BothSplits, split: Split) -> CachedBatches:
         """A split's batches, just as they would be of images."""
         images = self.split(split).images
         activations = both[split].on(self.device.torch)

@@ -9,7 +9,7 @@ from nbtransfer.core import events as ev
 from nbtransfer.core.recipe import NEW_VIEWS, Recipe, Solver
 from nbtransfer.core.strategy import Phase
 from nbtransfer.core.text import counted, duration, in_bytes
-from nbtransfer.engine.boundary import SPLITS, Boundary, Had
+from nbtransfer.engine.boundary import SPLITS, Boundary, Work
 from nbtransfer.engine.data import Batches, TaskData
 from nbtransfer.engine.device import Device
 from nbtransfer.engine.model import TransferModel
@@ -28,7 +28,7 @@ class BoundaryCache:
     chosen: Mapping[tuple[str, str], str]
     _last: Boundary | None = None
 
-    def inputs(self, phase: Phase, epochs: int, solver: Solver | None, moment: str) -> Had[TaskData]:
+    def inputs(self, phase: Phase, epochs: int, solver: Solver | None, moment: str) -> Work[TaskData]:
         """The data for a phase whose plan is in force, with so many epochs to come, saying what was decided and how it goes.
 
         What `chosen` says about this `moment` was decided by an earlier attempt, and is done again. Yields None where it can
@@ -37,7 +37,7 @@ class BoundaryCache:
         count = phase.plan.boundary(self.model.card)
         if count == 0 or (self.recipe.cache == "off" and solver is None):
             return self.data
-        held = self._last.used if self._last else None
+        held = self._last.obtained if self._last else None
         self._last = boundary = self._boundary(count, moment)
         choice = self.chosen.get(("cache", moment))
         if choice is None or (choice != "no" and boundary.costs is None):
@@ -47,7 +47,7 @@ class BoundaryCache:
         if choice == "no":
             return self.data
         try:
-            both = held[1] if held and held[0] == boundary.key else (yield from boundary.had())
+            both = held[1] if held and held[0] == boundary.key else (yield from boundary.activations())
         except (OSError, RunError) as error:
             if solver:
                 raise RunError(
@@ -55,15 +55,15 @@ class BoundaryCache:
                 ) from error
             yield ev.Decided("cache", "no", f"what leaves {boundary.layer} cannot be kept ({error})", moment=moment)
             return self.data
-        boundary.used = boundary.key, both
+        boundary.obtained = boundary.key, both
         train, val = (boundary.batches(both, split) for split in SPLITS)
         return TaskData(train, val, self.data.test)
 
     def exact_val(self) -> Batches:
         """Validation as the model that is there now sees it in fp32: from the cache where that holds just this."""
         boundary = self._last
-        if boundary and boundary.used and self.recipe.cache_dtype in (None, "fp32"):
-            key, both = boundary.used
+        if boundary and boundary.obtained and self.recipe.cache_dtype in (None, "fp32"):
+            key, both = boundary.obtained
             if key == self._boundary(boundary.count, boundary.moment).key:  # no stage before the boundary has learned meanwhile
                 return boundary.batches(both, "val")
         return self.data.val

@@ -59,7 +59,7 @@ class Probe:
             self.model.linear_head.weight.copy_(head.weight)
             self.model.linear_head.bias.copy_(head.bias)
         yield solved
-        loss, accuracy = _fit(head, features.flatten(0, 1), labels.repeat_interleave(features.shape[1]))
+        loss, accuracy = _scores(head, features.flatten(0, 1), labels.repeat_interleave(features.shape[1]))
         val = predict_all(self.model, self.val, self.device.exactly())
         self.progress.step += 1
         self.progress.judge(val)
@@ -100,7 +100,7 @@ class Probe:
         return head, ev.Solved("ridge", path.strengths, path.errors, path.best, converged=True, seconds=seconds)
 
 
-def _fit(head: Head, features: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
+def _scores(head: Head, features: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
     """Mean cross-entropy and accuracy."""
     logits, labels = head.logits(features), labels.to(features.device)
     return F.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).double().mean().item()

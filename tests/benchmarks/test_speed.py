@@ -57,6 +57,14 @@ def test_every_figure_names_jobs_that_are_measured(tmp_path):
     assert exact == {job for job in jobs if not job.endswith(("auto", "autocast", "bf16"))}
 
 
+def test_a_job_that_kept_nothing_is_no_measurement():
+    goals.check("resnet18 last stage, fp32", {"cache": "layer3"})
+    goals.check("resnet18 all, fp32", {"cache": None})
+    goals.check("plain resnet18 last_stage, fp32", {})
+    with pytest.raises(RuntimeError, match="nothing was kept"):
+        goals.check("resnet18 last stage, fp32", {"cache": "no"})
+
+
 def test_ratios_are_taken_within_a_round(monkeypatch):
     """The second round met a busy machine, the third a neighbour that left half way."""
     monkeypatch.setattr(goals, "against_floors", lambda _: {})
