@@ -26,7 +26,7 @@ from types import MappingProxyType
 from typing import Any
 
 from benchmarks import goals
-from nbtransfer.jobs.environment import SPIN_SHORTLY
+from nbtransfer.jobs.environment import KEEP_MEMORY, SPIN_SHORTLY
 
 HERE = Path(__file__).parent
 PEERS = HERE.parent / "build" / "peers"
@@ -94,7 +94,7 @@ def all_jobs(folder: Path, *, mixed: bool) -> dict[str, Job]:
         for precision in ("fp32", "auto") if mixed else ("fp32",):
             words = [str(folder), json.dumps({**settings, "precision": precision})]
             command = [sys.executable, "-m", "benchmarks.peers.ours", *words]
-            jobs[f"{name}, {precision}"] = functools.partial(carried_out, command, SPIN_SHORTLY)
+            jobs[f"{name}, {precision}"] = functools.partial(carried_out, command, {**SPIN_SHORTLY, **KEEP_MEMORY})
 
     def plain(backbone: str, what: str, *precisions: str) -> None:
         for precision in precisions if mixed else ("fp32",):
@@ -146,7 +146,7 @@ def installed(name: str) -> Path | None:
 
 
 def carried_out(command: list[str], environment: Mapping[str, str] = MappingProxyType({})) -> goals.Found:
-    """The line of JSON that a job prints last. Ours waits for its threads as a worker does, others as they do by themselves."""
+    """The line of JSON that a job prints last. Ours has a worker's environment, others what they find."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:

@@ -14,6 +14,12 @@ _KERNEL_VARIABLES = ("MPLBACKEND", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", 
 # run. Those that sleep at once lose a tenth of their speed. They spin for some microseconds, then sleep: see
 # benchmarks/sharing.py.
 SPIN_SHORTLY = {"GOMP_SPINCOUNT": "10000"}
+
+# By itself glibc hands the memory of every large tensor back to the system when it is freed, and asks for it again a moment
+# later: the system clears it page by page, for up to a third of a step's time. Kept, it is used again; blocks of more than
+# 256 MiB are not, they would leave gaps that few fit into. It costs about a tenth more memory: see benchmarks/memory.py.
+KEEP_MEMORY = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(2**28), "MALLOC_TRIM_THRESHOLD_": str(2**40)}
+
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
 
@@ -24,4 +30,4 @@ def worker_environment() -> dict[str, str]:
     modules = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)  # noqa: PTH100
     own = {"PYTHONPATH": modules, "PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
     waiting = {} if any(name in kept for name in _WAITING) else SPIN_SHORTLY
-    return {**waiting, **kept, **own, "NBTRANSFER_HOME": str(home())}
+    return {**KEEP_MEMORY, **waiting, **kept, **own, "NBTRANSFER_HOME": str(home())}
