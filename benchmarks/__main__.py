@@ -6,14 +6,14 @@ import json
 import time
 from pathlib import Path
 
-from benchmarks import explaining, kernel, latency, loop, probe, sharing, speed, store, ui
+from benchmarks import explaining, kernel, latency, loop, memory, probe, sharing, speed, store, ui
 
 RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
     RESULTS.mkdir(exist_ok=True)
-    for module in (explaining, kernel, latency, loop, probe, sharing, store, ui, speed):
+    for module in (explaining, kernel, latency, loop, memory, probe, sharing, store, ui, speed):
         name = module.__name__.rsplit(".", 1)[-1]
         print(f"\n{name}: {module.__doc__.splitlines()[0]}")
         figures = module.measure()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import warnings
@@ -48,6 +49,7 @@ def home(tmp_path_factory, monkeypatch) -> Iterator[Path]:
     monkeypatch.setenv("XDG_STATE_HOME", str(folder.parent / "state"))  # where trust is kept
     yield folder
     reap(folder)
+    shutil.rmtree(folder.parent, ignore_errors=True)  # with checkpoints it would be 20 GB for all tests
 
 
 def reap(home: Path) -> None:

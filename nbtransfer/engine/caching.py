@@ -15,6 +15,9 @@ from nbtransfer.engine.device import Device
 from nbtransfer.engine.model import TransferModel
 from nbtransfer.errors import RunError
 
+WORTH_IT = 0.95
+"""A cache is written where it saves a twentieth: a few measured images tell no finer, and it may take gigabytes."""
+
 
 @dataclass
 class BoundaryCache:
@@ -95,9 +98,10 @@ class BoundaryCache:
         said = f"{amount}, {'computed before' if kept else f'computed once{source}'}: {duration(cached)} expected"
         if solver:
             return ev.Decided("cache", boundary.layer, said, cached)
-        if cached < plain or self.recipe.cache == "on":
+        if cached < (plain if kept else WORTH_IT * plain) or self.recipe.cache == "on":
             return ev.Decided("cache", boundary.layer, f"{said} instead of {duration(plain)}", cached, plain)
         larger = measured.layouts["train"].bytes > 3 * self.model.spec.size**2
         why = ", more than the images themselves" if larger else ""
-        said = f"{amount}{why}; keeping it would take {duration(cached)} instead of {duration(plain)}"
+        little = ", too little to be worth it" if cached < plain else ""
+        said = f"{amount}{why}; keeping it would take {duration(cached)} instead of {duration(plain)}{little}"
         return ev.Decided("cache", "no", said, plain, cached)

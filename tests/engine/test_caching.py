@@ -15,7 +15,7 @@ from nbtransfer.core import events as ev
 from nbtransfer.core.code import Code
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.strategy import Phase, Strategy
-from nbtransfer.engine import activations, boundary, costs, data, device, precision, prefix
+from nbtransfer.engine import activations, boundary, caching, costs, data, device, precision, prefix
 from nbtransfer.engine.ahead import ahead
 from nbtransfer.engine.costs import Costs
 from nbtransfer.engine.device import Device, choose, why_not_bf16
@@ -305,6 +305,19 @@ class TestWhereItDoesNotPay:
         assert decision.choice == "no"
         assert "more than the images themselves" in decision.reason
         assert decision.seconds < decision.otherwise
+
+    def test_what_saves_too_little_is_not_written_but_used_where_it_is_there(self, frozen, monkeypatch):
+        layout = activations.Layout((24, 40, 40), (1600, 40, 1), "float32", "float32")
+        layouts, auto = {"train": layout, "val": layout}, replace(frozen, cache="auto")
+        with monkeypatch.context() as little:
+            little.setattr(costs, "measure", lambda *_: Costs(layouts, 0, 0, True, 0, 0.03, 0.03, 1, 1, 0, 0))
+            decision = decided(told(auto))[0]
+            assert decision.choice == "no"
+            assert decision.reason.endswith("too little to be worth it")
+            assert decision.seconds > decision.otherwise > caching.WORTH_IT * decision.seconds
+        told(replace(frozen, cache="on"))
+        monkeypatch.setattr(costs, "measure", lambda *_: Costs(layouts, 0, 0, True, 0, 0.03, 0.03, 1, 1, 0, 0))
+        assert decided(told(auto))[0].choice != "no"
 
 
 class TestDisk:
