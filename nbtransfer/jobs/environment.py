@@ -16,8 +16,8 @@ _KERNEL_VARIABLES = ("MPLBACKEND", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", 
 SPIN_SHORTLY = {"GOMP_SPINCOUNT": "10000"}
 
 # By itself glibc hands the memory of every large tensor back to the system when it is freed, and asks for it again a moment
-# later: the system clears it page by page, for up to a third of a step's time. Kept, it is used again; blocks of more than
-# 256 MiB are not, they would leave gaps that few fit into. It costs about a tenth more memory: see benchmarks/memory.py.
+# later: the system clears it page by page, for up to a quarter of a step's time. Kept, it is used again; blocks of more than
+# 256 MiB are not, they would leave gaps that few fit into. What it saves and costs: benchmarks/memory.py.
 KEEP_MEMORY = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(2**28), "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
