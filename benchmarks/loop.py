@@ -66,15 +66,15 @@ def steps(backbone: str) -> list[tuple[float, float]]:
     return list(itertools.chain(*epochs[1:]))
 
 
-def bare_step(backbone: str) -> Callable[[], None]:
-    """One step of a loop that holds nothing else."""
+def bare_step(backbone: str, count: int = BATCHES) -> Callable[[], None]:
+    """One step of a loop that holds nothing else, on one after the other of `count` batches."""
     import torch
     from torch.nn import functional as F
 
     net, _ = plain.network(backbone, CLASSES, "full")
     net = net.to(memory_format=torch.channels_last).train()
     optimiser = torch.optim.AdamW(net.parameters(), lr=1e-3, fused=True)
-    batches = itertools.cycle((torch.randn(SIZE, 3, 224, 224), torch.randint(CLASSES, (SIZE,))) for _ in range(BATCHES))
+    batches = itertools.cycle((torch.randn(SIZE, 3, 224, 224), torch.randint(CLASSES, (SIZE,))) for _ in range(count))
 
     def step() -> None:
         images, labels = next(batches)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.loop import bare_step
 from nbtransfer.jobs.environment import KEEP_MEMORY, SPIN_SHORTLY
 
 ROUNDS = 3
@@ -47,39 +51,35 @@ def in_a_process(backbone: str, what: str, own: dict[str, str]) -> dict[str, flo
 
 
 def batches(backbone: str, what: str) -> dict[str, float]:
-    import resource
-    import time
-
+    """What one process measures; the first batch, which prepares kernels, does not count."""
     import torch
-    from torch.nn import functional as F
-
-    from benchmarks.peers import plain
 
     torch.set_num_threads(2)
-    if backbone == "vgg16":
-        from torchvision import models
-
-        net = models.vgg16().features
-    else:
-        net, _ = plain.network(backbone, 3, "full")
-    net = net.to(memory_format=torch.channels_last).train(what == "training")
-    optimiser = torch.optim.AdamW(net.parameters(), lr=1e-3, fused=True)
-    images = torch.rand(32, 3, 224, 224).to(memory_format=torch.channels_last)
-    labels = torch.zeros(32, dtype=torch.long)
+    work = bare_step(backbone, 1) if what == "training" else forward(backbone)
     found = []
     for _ in range(5):
         started = time.perf_counter()
-        if what == "training":
-            loss = F.cross_entropy(net(images), labels)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-        else:
-            with torch.inference_mode():
-                net(images)
+        work()
         found.append(time.perf_counter() - started)
     peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {"seconds": statistics.median(found[1:]), "peak": peak}
+
+
+def forward(backbone: str) -> Callable[[], None]:
+    """One pass, of VGG16 without the layers that turn features into classes."""
+    import torch
+    from torchvision import models
+
+    net = models.get_model(backbone)
+    net = net.features if backbone == "vgg16" else net
+    net = net.to(memory_format=torch.channels_last).eval()
+    images = torch.rand(32, 3, 224, 224).to(memory_format=torch.channels_last)
+
+    def work() -> None:
+        with torch.inference_mode():
+            net(images)
+
+    return work
 
 
 if __name__ == "__main__":

@@ -308,15 +308,16 @@ class TestWhereItDoesNotPay:
 
     def test_what_saves_too_little_is_not_written_but_used_where_it_is_there(self, frozen, monkeypatch):
         layout = activations.Layout((24, 40, 40), (1600, 40, 1), "float32", "float32")
-        layouts, auto = {"train": layout, "val": layout}, replace(frozen, cache="auto")
-        with monkeypatch.context() as little:
-            little.setattr(costs, "measure", lambda *_: Costs(layouts, 0, 0, True, 0, 0.03, 0.03, 1, 1, 0, 0))
+        auto = replace(frozen, cache="auto")
+        found = Costs({"train": layout, "val": layout}, 0, 0, True, 0, 0.03, 0.03, 1, 1, 0, 0)
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(costs, "measure", lambda *_: found)
             decision = decided(told(auto))[0]
             assert decision.choice == "no"
             assert decision.reason.endswith("too little to be worth it")
             assert decision.seconds > decision.otherwise > caching.WORTH_IT * decision.seconds
         told(replace(frozen, cache="on"))
-        monkeypatch.setattr(costs, "measure", lambda *_: Costs(layouts, 0, 0, True, 0, 0.03, 0.03, 1, 1, 0, 0))
+        monkeypatch.setattr(costs, "measure", lambda *_: found)
         assert decided(told(auto))[0].choice != "no"
 
 
