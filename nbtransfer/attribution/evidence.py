@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from nbtransfer.attribution.boundary import Boundary, Layout
-from nbtransfer.attribution.findings import Change, Evidence, Part
-from nbtransfer.engine.model import TransferModel
+from nbtransfer.attribution.findings import Evidence, EvidenceChange, Part
+from nbtransfer.attribution.spatial_cut import SpatialCut, SpatialLayout
+from nbtransfer.engine.model.transfer_model import TransferModel
 
 PATH_STEPS, PATH_BATCH = 32, 8
 Models = tuple[TransferModel, TransferModel]
@@ -36,14 +36,14 @@ def margin(head: nn.Linear, target: int) -> Pair:
     return weight[target] - weight.mean(0), bias[target] - bias.mean()
 
 
-def change(models: Models, features: Pair, target: int) -> Change:
+def change(models: Models, features: Pair, target: int) -> EvidenceChange:
     """The split of one class's margin for one image with features (1, width) before and after."""
     (w0, b0), (w1, b1) = (margin(model.linear_head, target) for model in models)
     f0, f1 = (f[0].double() for f in features)
     shared = 0.5 * (w0 + w1) @ (f1 - f0)
     head = 0.5 * (w1 - w0) @ (f0 + f1) + (b1 - b0)
     before, after = (_answered(model, f, target) for model, f in zip(models, features, strict=True))
-    return Change(before, after, float(w0 @ f1 + b0), float(w1 @ f0 + b1), float(shared), float(head))
+    return EvidenceChange(before, after, float(w0 @ f1 + b0), float(w1 @ f0 + b1), float(shared), float(head))
 
 
 def _answered(model: TransferModel, features: torch.Tensor, target: int) -> float:
@@ -52,10 +52,10 @@ def _answered(model: TransferModel, features: torch.Tensor, target: int) -> floa
     return float(logits[target] - logits.mean())
 
 
-def averaged(models: Models, boundary: Boundary, activations: Pair, found: Change, target: int) -> Evidence:
+def averaged(models: Models, cut: SpatialCut, activations: Pair, found: EvidenceChange, target: int) -> Evidence:
     """Class activation maps (Zhou et al. 2016, arXiv 1512.04150) of the margin and its change; only the bias has no place."""
     (w0, b0), (w1, b1) = (margin(model.linear_head, target) for model in models)
-    layout = boundary.layout
+    layout = cut.layout
     a0, a1 = (layout.positions(a)[0].double() for a in activations)
     count = len(a0)
     maps = (a0 @ w0, a1 @ w1, (a1 - a0) @ (0.5 * (w0 + w1)), (0.5 * (a0 + a1)) @ (w1 - w0))
@@ -64,11 +64,11 @@ def averaged(models: Models, boundary: Boundary, activations: Pair, found: Chang
     before, after, shared, head = (
         _part(layout, places / count, offset, value) for places, offset, value in zip(maps, offsets, values, strict=True)
     )
-    return Evidence(boundary.name, True, before, after, shared, head)
+    return Evidence(cut.name, True, before, after, shared, head)
 
 
 def along_path(
-    models: Models, boundary: Boundary, activations: Pair, baselines: Pair, found: Change, target: int, *, frozen: bool
+    models: Models, cut: SpatialCut, activations: Pair, baselines: Pair, found: EvidenceChange, target: int, *, frozen: bool
 ) -> Evidence:
     """Path attributions of the margin and of its change, from the activations of the baseline image.
 
@@ -77,10 +77,10 @@ def along_path(
     """
     heads = [margin(model.linear_head, target) for model in models]
     weights, biases = (torch.stack(of_both) for of_both in zip(*heads, strict=True))
-    tails = [_tail(model, boundary) for model in models]
+    tails = [_tail(model, cut) for model in models]
     m0 = path(tails[0], baselines[0], activations[0], weights)
     m1 = m0 if frozen else path(tails[1], baselines[1], activations[1], weights)
-    m0, m1 = (boundary.layout.positions(m).double().sum(2) for m in (m0, m1))
+    m0, m1 = (cut.layout.positions(m).double().sum(2) for m in (m0, m1))
     with torch.no_grad():
         f0, f1 = (tail(baseline)[0].double() for tail, baseline in zip(tails, baselines, strict=True))
     f1 = f0 if frozen else f1
@@ -89,10 +89,9 @@ def along_path(
     offsets = (at_baseline[0][0], at_baseline[1][1], *_shapley(*at_baseline))
     values = (found.before, found.after, found.shared, found.head)
     before, after, shared, head = (
-        _part(boundary.layout, places, float(offset), value)
-        for places, offset, value in zip(maps, offsets, values, strict=True)
+        _part(cut.layout, places, float(offset), value) for places, offset, value in zip(maps, offsets, values, strict=True)
     )
-    return Evidence(boundary.name, False, before, after, shared, head)
+    return Evidence(cut.name, False, before, after, shared, head)
 
 
 def _shapley(m0: torch.Tensor, m1: torch.Tensor) -> Pair:
@@ -102,11 +101,11 @@ def _shapley(m0: torch.Tensor, m1: torch.Tensor) -> Pair:
     return shared, head
 
 
-def _tail(model: TransferModel, boundary: Boundary) -> Callable[[torch.Tensor], torch.Tensor]:
-    return lambda activation: boundary.leave(model.backbone, activation)
+def _tail(model: TransferModel, cut: SpatialCut) -> Callable[[torch.Tensor], torch.Tensor]:
+    return lambda activation: cut.leave(model.backbone, activation)
 
 
-def _part(layout: Layout, places: torch.Tensor, offset: float, value: float) -> Part:
+def _part(layout: SpatialLayout, places: torch.Tensor, offset: float, value: float) -> Part:
     tokens = float(places[: layout.extra].sum())
     return Part(layout.grid(places).cpu().numpy(), tokens, offset, value)
 

@@ -16,7 +16,7 @@ Array = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
-class Change:
+class EvidenceChange:
     """The margin before and after, and the exact split of its change.
 
     shared          part due to the shared features, ½ (w0 + w1) · (f1 − f0)
@@ -165,7 +165,7 @@ class Finding:
 
     target: int
     probabilities: tuple[tuple[float, ...], tuple[float, ...]]
-    change: Change
+    change: EvidenceChange
     evidence: Evidence | None
     inputs: Inputs
     drift: tuple[Drift, ...]

@@ -13,7 +13,7 @@ from torchvision.transforms.v2 import functional as F
 from nbtransfer.attribution.findings import InputMap
 from nbtransfer.core.backbone import InputSpec
 from nbtransfer.core.text import nearest
-from nbtransfer.engine.model import TransferModel
+from nbtransfer.engine.model.transfer_model import TransferModel
 from nbtransfer.errors import InputError
 
 Baseline = Literal["mean", "black", "blur"]

@@ -130,7 +130,9 @@ def explain(p: argparse.ArgumentParser) -> None:
         "words", nargs="*", metavar="RUN IMAGE", help=f"{A_RUN} (default: the newest); then files (default: its worst mistakes)"
     )
     p.add_argument("--target", metavar="CLASS", help="the class to explain (default: the one predicted)")
-    p.add_argument("--before", metavar="RUN_OR_MOMENT", help="another run, or a moment of this one (default: its linear probe)")
+    p.add_argument(
+        "--before", metavar="RUN_OR_SNAPSHOT", help="another run or a snapshot of this one (default: its linear probe)"
+    )
     given(p, "--baseline", help="what an image is compared with: mean, blur or black (default: mean)")
 
 

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from nbtransfer.commands.parsing import Here, Outcome, UsageError
+from nbtransfer.commands.parsing import CommandContext, Outcome, UsageError
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.jobs import warm
@@ -57,33 +57,33 @@ def recipe_with(draft: Draft, options: Mapping[str, Any]) -> Recipe:
     return trial.recipe()
 
 
-def data(args: argparse.Namespace, here: Here) -> Outcome:
+def data(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Set the target task."""
     task = task_of(args)
-    here.draft.choose(task=task)
+    context.draft.choose(task=task)
     warm.keep()
     return Outcome(task, repr(task), task)
 
 
-def backbone(args: argparse.Namespace, here: Here) -> Outcome:
+def backbone(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Choose the shared layers."""
     weights = {"weights": args.weights} if "weights" in args else {}
-    here.draft.choose(backbone=args.backbone, **weights)
-    return _chosen(here)
+    context.draft.choose(backbone=args.backbone, **weights)
+    return _chosen(context)
 
 
-def freeze(args: argparse.Namespace, here: Here) -> Outcome:
+def freeze(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Freeze layers, beside those that are frozen now."""
-    here.draft.choose(freeze=here.draft.plan.freeze(*args.layers))
-    return _chosen(here)
+    context.draft.choose(freeze=context.draft.plan.freeze(*args.layers))
+    return _chosen(context)
 
 
-def thaw(args: argparse.Namespace, here: Here) -> Outcome:
+def thaw(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Let layers learn, beside those that learn now."""
-    here.draft.choose(freeze=here.draft.plan.thaw(*args.layers, lr=args.lr))
-    return _chosen(here)
+    context.draft.choose(freeze=context.draft.plan.thaw(*args.layers, lr=args.lr))
+    return _chosen(context)
 
 
-def _chosen(here: Here) -> Outcome:
+def _chosen(context: CommandContext) -> Outcome:
     warm.keep()
-    return Outcome(here.draft, repr(here.draft), here.draft.plan)
+    return Outcome(context.draft, repr(context.draft), context.draft.plan)

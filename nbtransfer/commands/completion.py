@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nbtransfer.commands import recipe_text
 from nbtransfer.commands import tree as commands
-from nbtransfer.commands.parsing import Here
+from nbtransfer.commands.parsing import CommandContext
 from nbtransfer.core import catalog
 from nbtransfer.core.recipe import AUGMENTATIONS, Cache, Optimiser, Precision, Probe
 from nbtransfer.core.strategy import STRATEGIES, Schedule
@@ -26,7 +26,7 @@ _CELL = re.compile(r"%%transfer\s+(?:\S+\s+)*(?P<word>\S*)")
 _MOST_RUNS = 20
 
 
-def on_line(text: str, here: Here) -> list[str]:
+def on_line(text: str, context: CommandContext) -> list[str]:
     """Everything that could stand in place of the last word of a line, which may still be empty."""
     cell = _CELL.fullmatch(text)
     if cell:
@@ -35,34 +35,34 @@ def on_line(text: str, here: Here) -> list[str]:
     if match is None:
         return []
     *before, word = re.split(r"\s+", match["typed"])
-    return _fitting(_next(before, word, here), word)
+    return _fitting(_next(before, word, context), word)
 
 
-def in_recipe(text: str, here: Here) -> list[str]:
+def in_recipe(text: str, context: CommandContext) -> list[str]:
     """Everything that could stand in place of the last word of a recipe in YAML."""
     line = text.rpartition("\n")[2]
     keys = re.findall(r"(\w+):\s", line)
     if not keys:
         return _fitting([f"{name}: " for name in recipe_text.KEYS], line)
     word = re.split(r"[\s\[{,]", line)[-1]
-    return _fitting(_values(keys[-1], word, here), word)
+    return _fitting(_values(keys[-1], word, context), word)
 
 
 def _fitting(candidates: Iterable[str], word: str) -> list[str]:
     return [candidate for candidate in candidates if candidate.startswith(word)]
 
 
-def _next(before: list[str], word: str, here: Here) -> Iterable[str]:
-    tree = commands.tree(here.place)
+def _next(before: list[str], word: str, context: CommandContext) -> Iterable[str]:
+    tree = commands.tree(context.place)
     if not before:
         return tree
     if before[0] not in tree:
         return ()
-    actions = commands.parser(here.prog, here.place).branch(before[0])._actions  # noqa: SLF001 - argparse has no other door
+    actions = commands.parser(context.prog, context.place).branch(before[0])._actions  # noqa: SLF001 - argparse has no other door
     if word.startswith("-"):
         return [text for action in actions for text in action.option_strings]
     action = _expected(actions, before[1:])
-    return _values(action.dest, word, here) if action else ()
+    return _values(action.dest, word, context) if action else ()
 
 
 def _expected(actions: list[argparse.Action], before: list[str]) -> argparse.Action | None:
@@ -80,27 +80,27 @@ def _expected(actions: list[argparse.Action], before: list[str]) -> argparse.Act
     return current or (places[0] if places else None)
 
 
-def _values(name: str, word: str, here: Here) -> Iterable[str]:
+def _values(name: str, word: str, context: CommandContext) -> Iterable[str]:
     """What an argument or a key of a recipe may be."""
     source = _SOURCES.get(name)
-    return source(word, here) if source else ()
+    return source(word, context) if source else ()
 
 
-def _layers(word: str, here: Here) -> Iterable[str]:
-    card = here.draft.card
+def _layers(word: str, context: CommandContext) -> Iterable[str]:
+    card = context.draft.card
     return [*card.stages, *(layer.name for layer in card.layers)]
 
 
-def _tasks(word: str, here: Here) -> Iterable[str]:
-    return [*(DEMO_PREFIX + name for name in demo.NAMES), *_paths(word, here, files=False)]
+def _tasks(word: str, context: CommandContext) -> Iterable[str]:
+    return [*(DEMO_PREFIX + name for name in demo.NAMES), *_paths(word, context, files=False)]
 
 
-def _runs(word: str, here: Here) -> Iterable[str]:
-    variables = [name for name, value in here.names.items() if isinstance(value, Run) and not name.startswith("_")]
+def _runs(word: str, context: CommandContext) -> Iterable[str]:
+    variables = [name for name, value in context.names.items() if isinstance(value, Run) and not name.startswith("_")]
     return [*variables, *runs.list_ids()[:_MOST_RUNS]]
 
 
-def _paths(word: str, here: Here, *, files: bool = True) -> Iterable[str]:
+def _paths(word: str, context: CommandContext, *, files: bool = True) -> Iterable[str]:
     """Paths without blanks: those would need quotes, which a completion cannot add before what is typed."""
     for path in sorted(glob.glob(glob.escape(word) + "*"))[:100]:  # noqa: PTH207 - keeps "./" and "~" as typed
         folder = Path(path).is_dir()
@@ -108,18 +108,18 @@ def _paths(word: str, here: Here, *, files: bool = True) -> Iterable[str]:
             yield f"{path}/" if folder else path
 
 
-def _always(*names: str) -> Callable[[str, Here], Iterable[str]]:
+def _always(*names: str) -> Callable[[str, CommandContext], Iterable[str]]:
     return lambda _word, _here: names
 
 
-_SOURCES: dict[str, Callable[[str, Here], Iterable[str]]] = {
+_SOURCES: dict[str, Callable[[str, CommandContext], Iterable[str]]] = {
     "backbone": lambda _word, _here: catalog.names(),
     "text": lambda _word, _here: catalog.names(),
-    "weights": lambda _word, here: ["default", "none", *(card.name for card in here.draft.card.weights)],
+    "weights": lambda _word, context: ["default", "none", *(card.name for card in context.draft.card.weights)],
     "strategy": _always(*STRATEGIES),
     "freeze": _layers,
     "thaw": _layers,
-    "up_to": lambda _word, here: here.draft.card.stages,
+    "up_to": lambda _word, context: context.draft.card.stages,
     "layers": _layers,
     "augment": _always(*AUGMENTATIONS),
     "optimiser": _always(*typing.get_args(Optimiser)),
@@ -133,7 +133,7 @@ _SOURCES: dict[str, Callable[[str, Here], Iterable[str]]] = {
     "run": _runs,
     "before": _runs,
     "baseline": _always("blur", "mean", "black"),
-    "words": lambda word, here: [*_runs(word, here), *_paths(word, here)],
-    "folder": lambda word, here: _paths(word, here, files=False),
-    "topic": lambda _word, here: commands.tree(here.place),
+    "words": lambda word, context: [*_runs(word, context), *_paths(word, context)],
+    "folder": lambda word, context: _paths(word, context, files=False),
+    "topic": lambda _word, context: commands.tree(context.place),
 }

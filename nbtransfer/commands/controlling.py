@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from nbtransfer.commands.finding import named_run, run_facts
-from nbtransfer.commands.parsing import Here, Outcome, UsageError
+from nbtransfer.commands.parsing import CommandContext, Outcome, UsageError
 from nbtransfer.core.state import RunState
 from nbtransfer.core.text import counted, listed
 from nbtransfer.jobs.launcher import repeat
@@ -14,45 +14,45 @@ from nbtransfer.ui.progress import ending
 from nbtransfer.usercode.trusted import is_trusted
 
 
-def pause(args: argparse.Namespace, here: Here) -> Outcome:
+def pause(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Let a run rest after its present step."""
-    run = named_run(args.run, here)
+    run = named_run(args.run, context)
     return _said(run, run.pause())
 
 
-def resume(args: argparse.Namespace, here: Here) -> Outcome:
+def resume(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Let a run go on from where it was."""
-    run = named_run(args.run, here)
+    run = named_run(args.run, context)
     state = run.resume()
     begun = f", from step {state.resumed.step}" if state.resumed and state.status == "running" else ""
     return Outcome(run, f"{run.id} is {state.status}{begun}", run_facts(run))
 
 
-def stop(args: argparse.Namespace, here: Here) -> Outcome:
+def stop(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Stop a run after its present step and keep the best model so far."""
-    run = named_run(args.run, here)
+    run = named_run(args.run, context)
     over = run.state.over
     state = run.stop()
     said = f"has ended already: {ending(state)}" if over else "will stop after this step"
     return Outcome(run, f"{run.id} {said}", run_facts(run))
 
 
-def kill(args: argparse.Namespace, here: Here) -> Outcome:
+def kill(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """End the worker of a run at once."""
-    run = named_run(args.run, here)
+    run = named_run(args.run, context)
     run.kill()
     return Outcome(run, f"the worker of {run.id} will be killed; resume goes on from its newest checkpoint", run_facts(run))
 
 
-def checkpoint(args: argparse.Namespace, here: Here) -> Outcome:
+def checkpoint(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Put everything onto the disk after the present step."""
-    run = named_run(args.run, here)
+    run = named_run(args.run, context)
     return _said(run, run.checkpoint())
 
 
-def change(args: argparse.Namespace, here: Here) -> Outcome:
+def change(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Change a run from its next step on; the changes are made in the order freeze, thaw, lr, epochs."""
-    run = named_run(args.run, here)
+    run = named_run(args.run, context)
     wanted = [name for name in ("freeze", "thaw", "lr", "epochs") if name in args]
     if not wanted:
         raise UsageError("say what to change: --freeze LAYER, --thaw LAYER, --lr NUMBER or --epochs NUMBER")
@@ -69,15 +69,15 @@ def change(args: argparse.Namespace, here: Here) -> Outcome:
     return Outcome(run, f"{run.id}: {counted(len(wanted), 'change')} from the next step on{how}", run_facts(run))
 
 
-def repeat_run(args: argparse.Namespace, here: Here) -> Outcome:
+def repeat_run(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Start a run that does what another one did."""
-    run = repeat(named_run(args.run, here))
-    return Outcome(run, f"{run.id} started; see `{here.prog} status {run.id}`", run_facts(run))
+    run = repeat(named_run(args.run, context))
+    return Outcome(run, f"{run.id} started; see `{context.prog} status {run.id}`", run_facts(run))
 
 
-def trust(args: argparse.Namespace, here: Here) -> Outcome:
+def trust(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Show code that came with a run, and let it run here once it has been read."""
-    run = named_run(args.run, here)
+    run = named_run(args.run, context)
     codes = run.recipe.code
     plain = {"id": run.id, "code": [{"name": c.name, "sha256": c.sha256, "trusted": is_trusted(c)} for c in codes]}
     if not codes:
@@ -86,7 +86,7 @@ def trust(args: argparse.Namespace, here: Here) -> Outcome:
         run.trust_code()
         return Outcome(run, f"{listed([c.name for c in codes])} of {run.id} may run here from now on", plain)
     texts = "\n\n".join(f"# {c.name}.py, sha256 {c.sha256}\n{c.source.rstrip()}" for c in codes)
-    return Outcome(run, f"{texts}\n\nIf you trust this: `{here.prog} trust {run.id} --yes`", plain)
+    return Outcome(run, f"{texts}\n\nIf you trust this: `{context.prog} trust {run.id} --yes`", plain)
 
 
 def _said(run: Run, state: RunState) -> Outcome:

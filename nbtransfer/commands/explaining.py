@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nbtransfer.commands.finding import named_run
-from nbtransfer.commands.parsing import Here, Outcome
+from nbtransfer.commands.parsing import CommandContext, Outcome
 from nbtransfer.core.task import Sample, Split
 from nbtransfer.jobs.run import Run
 from nbtransfer.tasks.decode import SUFFIXES
@@ -17,15 +17,15 @@ from nbtransfer.ui.pictures import worst_first
 MISTAKES = 4
 
 
-def explain(args: argparse.Namespace, here: Here) -> Outcome:
+def explain(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Where in its images a run found its answers, before and after."""
-    from nbtransfer.ui.comparison import explain as compare  # loads NumPy and Pillow
+    from nbtransfer.comparison.compare_runs import explain as compare  # loads NumPy and Pillow
 
     named, images = _words(args.words)
-    run = named_run(named, here)
+    run = named_run(named, context)
     options: dict[str, Any] = {} if "baseline" not in args else {"baseline": args.baseline}
     if args.before is not None:
-        variable = here.names.get(args.before)
+        variable = context.names.get(args.before)
         options["before"] = variable if isinstance(variable, Run) else args.before
     found = compare(run, images or worst(run), args.target, **options)
     return Outcome(found, found.table(), found.to_dict())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbtransfer.commands.parsing import Here
+from nbtransfer.commands.parsing import CommandContext
 from nbtransfer.core.text import shown
 from nbtransfer.errors import InputError
 from nbtransfer.jobs.run import Run, attach
@@ -12,14 +12,14 @@ from nbtransfer.store import runs
 from nbtransfer.store.home import home
 
 
-def named_run(name: str | None, here: Here) -> Run:
+def named_run(name: str | None, context: CommandContext) -> Run:
     """The run of this id or part of an id, in a notebook also that of a variable; without a name the newest."""
     if name is not None:
-        variable = here.names.get(name)
+        variable = context.names.get(name)
         return variable if isinstance(variable, Run) else attach(name)
     known = runs.list_ids()
     if not known:
-        raise InputError(f"there are no runs in {shown(home())}; start one with `{here.prog} start`")
+        raise InputError(f"there are no runs in {shown(home())}; start one with `{context.prog} start`")
     return attach(known[0])
 
 

@@ -25,7 +25,7 @@ class HelpShown(Exception):  # noqa: N818 - not an error
 
 
 @dataclass(frozen=True)
-class Here:
+class CommandContext:
     """Where a command is given.
 
     prog    what it begins with: `nbtransfer` or `%transfer`
@@ -58,7 +58,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Command:
+class CommandSpec:
     """One command: what carries it out, what it takes, and where it exists.
 
     `gives` is what a notebook gets: the value; or the text, where that is what people want; or nothing more than what
@@ -66,7 +66,7 @@ class Command:
     """
 
     name: str
-    function: Callable[[argparse.Namespace, Here], Outcome]
+    function: Callable[[argparse.Namespace, CommandContext], Outcome]
     summary: str
     takes: tuple[Callable[[argparse.ArgumentParser], None], ...] = ()
     places: tuple[Place, ...] = ("shell", "notebook")
@@ -108,7 +108,7 @@ class Parser(argparse.ArgumentParser):
         return [text for action in self._actions for text in action.option_strings]
 
 
-def parser(commands: Mapping[str, Command], prog: str, place: Place) -> Parser:
+def parser(commands: Mapping[str, CommandSpec], prog: str, place: Place) -> Parser:
     """The parser of all these commands."""
     root = Parser(prog=prog, description=_WELCOME[place], formatter_class=_Columns)
     branches = root.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser, title="commands")

@@ -14,7 +14,7 @@ from typing import Any
 
 from nbtransfer.commands import arguments, choosing, controlling, explaining
 from nbtransfer.commands.finding import named_run, run_facts
-from nbtransfer.commands.parsing import Command, HelpShown, Here, Outcome, Parser, Place, UsageError, parse
+from nbtransfer.commands.parsing import CommandContext, CommandSpec, HelpShown, Outcome, Parser, Place, UsageError, parse
 from nbtransfer.commands.parsing import parser as parser_of
 from nbtransfer.core.codec import dumps
 from nbtransfer.core.recipe import Recipe
@@ -27,10 +27,10 @@ from nbtransfer.pretrained.listing import backbone, backbones
 from nbtransfer.store.caches import caches, clear
 from nbtransfer.ui.progress import ending, watch
 
-__all__ = ["COMMANDS", "HelpShown", "Here", "Outcome", "UsageError", "as_json", "execute", "parser", "tree"]
+__all__ = ["COMMANDS", "CommandContext", "HelpShown", "Outcome", "UsageError", "as_json", "execute", "parser", "tree"]
 
 
-def tree(place: Place) -> dict[str, Command]:
+def tree(place: Place) -> dict[str, CommandSpec]:
     """The commands that exist in a place, by name."""
     return {command.name: command for command in TREE if place in command.places}
 
@@ -40,58 +40,58 @@ def parser(prog: str = "nbtransfer", place: Place = "shell") -> Parser:
     return parser_of(tree(place), prog, place)
 
 
-def shell() -> Here:
+def shell() -> CommandContext:
     """A command line: whatever is chosen lasts for one command."""
-    return Here("nbtransfer", "shell", Draft(), lambda run, timeout: watch(run, timeout=timeout), lambda _line: None)
+    return CommandContext("nbtransfer", "shell", Draft(), lambda run, timeout: watch(run, timeout=timeout), lambda _line: None)
 
 
-def execute(words: Sequence[str], here: Here | None = None) -> tuple[argparse.Namespace, Outcome]:
+def execute(words: Sequence[str], context: CommandContext | None = None) -> tuple[argparse.Namespace, Outcome]:
     """Parse and carry out one command. Raises an NbTransferError with one sentence when it cannot be done."""
-    here = here or shell()
+    context = context or shell()
     if words and not words[0].startswith("-"):
-        _check_name(words[0], here)
-    args = parse(parser(here.prog, here.place), list(words))
-    return args, tree(here.place)[args.command].function(args, here)
+        _check_name(words[0], context)
+    args = parse(parser(context.prog, context.place), list(words))
+    return args, tree(context.place)[args.command].function(args, context)
 
 
-def _check_name(name: str, here: Here) -> None:
-    known = tree(here.place)
+def _check_name(name: str, context: CommandContext) -> None:
+    known = tree(context.place)
     if name in known:
         return
     if any(command.name == name for command in TREE):
         raise UsageError(f"{name!r} belongs in a notebook, as %transfer {name}: only there is a next run kept in mind")
-    raise UsageError(f"there is no command {name!r}; {nearest(name, known)} ({here.prog} help lists them all)")
+    raise UsageError(f"there is no command {name!r}; {nearest(name, known)} ({context.prog} help lists them all)")
 
 
-def start_task(args: argparse.Namespace, here: Here) -> Outcome:
+def start_task(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Start a run on the task named with it."""
-    here.draft.choose(task=choosing.task_of(args))
-    return start(args, here)
+    context.draft.choose(task=choosing.task_of(args))
+    return start(args, context)
 
 
-def start(args: argparse.Namespace, here: Here) -> Outcome:
+def start(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Start the run that the draft and the options say. The options hold for this run only."""
-    return launch(choosing.recipe_with(here.draft, choosing.options_of(args)), here, stay=args.wait)
+    return launch(choosing.recipe_with(context.draft, choosing.options_of(args)), context, stay=args.wait)
 
 
-def launch(recipe: Recipe, here: Here, *, stay: bool) -> Outcome:
+def launch(recipe: Recipe, context: CommandContext, *, stay: bool) -> Outcome:
     """Start a run, and perhaps wait for its end."""
     run = start_run(recipe)
     card = backbone(recipe.backbone)
     phases = recipe.resolved(card)
-    here.say(f"{phases.name} on {card.name}, {counted(phases.epochs, 'epoch')}; {phases.phases[-1].plan.summary(card)}")
+    context.say(f"{phases.name} on {card.name}, {counted(phases.epochs, 'epoch')}; {phases.phases[-1].plan.summary(card)}")
     if stay:
-        return _waited(run, None, here)
-    return Outcome(run, f"{run.id} started; see `{here.prog} status {run.id}`", run_facts(run))
+        return _waited(run, None, context)
+    return Outcome(run, f"{run.id} started; see `{context.prog} status {run.id}`", run_facts(run))
 
 
-def show_runs(args: argparse.Namespace, here: Here) -> Outcome:
+def show_runs(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """All runs, newest first."""
     found = list_runs()
     return Outcome(found, repr(found), [run_facts(run) for run in found])
 
 
-def show_caches(args: argparse.Namespace, here: Here) -> Outcome:
+def show_caches(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """What was computed once and is kept for the next run."""
     found = caches()
     if args.clear is not None:
@@ -105,9 +105,9 @@ def show_caches(args: argparse.Namespace, here: Here) -> Outcome:
     return Outcome(found, repr(found), plain)
 
 
-def status(args: argparse.Namespace, here: Here) -> Outcome:
+def status(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """One run: where it is, its epochs, its scores."""
-    run = named_run(args.run, here)
+    run = named_run(args.run, context)
     state = run.state
     parts = [f"{run.id}: {ending(state)}", f"{run.recipe!r}"]
     if state.prepared:
@@ -122,52 +122,52 @@ def status(args: argparse.Namespace, here: Here) -> Outcome:
     return Outcome(run, "\n".join(parts), {**run_facts(run), "history": run.history().to_dicts()}, ok=_is_well(run))
 
 
-def wait(args: argparse.Namespace, here: Here) -> Outcome:
+def wait(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Show a run's progress until it ends."""
-    return _waited(named_run(args.run, here), args.timeout, here)
+    return _waited(named_run(args.run, context), args.timeout, context)
 
 
-def _waited(run: Run, timeout: float | None, here: Here) -> Outcome:
-    state = here.watch(run, timeout)
+def _waited(run: Run, timeout: float | None, context: CommandContext) -> Outcome:
+    state = context.watch(run, timeout)
     return Outcome(run, f"{run.id} {ending(state)}", run_facts(run), ok=_is_well(run))
 
 
-def attach_run(args: argparse.Namespace, here: Here) -> Outcome:
+def attach_run(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """A run started anywhere, with the dashboard on it."""
-    run = named_run(args.run, here)
-    return Outcome(run, repr(run), run_facts(run), view=_dashboard(here, run))
+    run = named_run(args.run, context)
+    return Outcome(run, repr(run), run_facts(run), view=_dashboard(context, run))
 
 
-def show_dashboard(args: argparse.Namespace, here: Here) -> Outcome:
+def show_dashboard(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """The dashboard on what is chosen now."""
-    shown = _dashboard(here, None)
+    shown = _dashboard(context, None)
     return Outcome(shown, repr(shown), None)
 
 
-def _dashboard(here: Here, run: Run | None) -> Any:
+def _dashboard(context: CommandContext, run: Run | None) -> Any:
     from nbtransfer.ui.dashboard import dashboard  # loads the widgets
 
-    return dashboard(run=run, draft=here.draft)
+    return dashboard(run=run, draft=context.draft)
 
 
-def log(args: argparse.Namespace, here: Here) -> Outcome:
+def log(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """The last lines of a run's log."""
-    run = named_run(args.run, here)
+    run = named_run(args.run, context)
     text = run.log(args.lines)
     return Outcome(text, text or "the log is empty", {"id": run.id, "log": text})
 
 
-def export(args: argparse.Namespace, here: Here) -> Outcome:
+def export(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Write the best model of a run to a folder that others can use."""
-    path = named_run(args.run, here).export(args.folder)
+    path = named_run(args.run, context).export(args.folder)
     return Outcome(path, f"exported to {shown(path)}", {"folder": str(path)})
 
 
-def list_backbones(args: argparse.Namespace, here: Here) -> Outcome:
+def list_backbones(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Shared layers to choose from."""
     found = backbones(args.text)
     if len(found) == 1:
-        here.say(_stages(found[0].name))
+        context.say(_stages(found[0].name))
         return Outcome(found, f"{found!r}\n\n{_stages(found[0].name)}", found)
     return Outcome(found, repr(found) if found else f"no backbone contains {args.text!r}", found)
 
@@ -177,14 +177,14 @@ def _stages(name: str) -> str:
     return "stages: " + ", ".join(f"{stage} ({params:,})" for stage, params in card.stage_params.items())
 
 
-def show_help(args: argparse.Namespace, here: Here) -> Outcome:
+def show_help(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """What there is, or one command in full."""
     words = [args.topic] if args.topic else []
-    execute([*words, "--help"], here)
+    execute([*words, "--help"], context)
     raise AssertionError("help ends the command")  # pragma: no cover
 
 
-def demo(args: argparse.Namespace, here: Here) -> Outcome:
+def demo(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """A linear probe, then fine-tuning, on real images of textile defects; writes a report."""
     from nbtransfer.demo import tell  # the story has a file of its own
 
@@ -195,7 +195,7 @@ def demo(args: argparse.Namespace, here: Here) -> Outcome:
     return Outcome(told, text, rows, ok)
 
 
-def doctor(args: argparse.Namespace, here: Here) -> Outcome:
+def doctor(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Check that this environment can do all of it."""
     from nbtransfer.doctor import examine  # starts processes and loads frameworks
 
@@ -209,46 +209,48 @@ def _is_well(run: Run) -> bool:
 
 
 NOTEBOOK: tuple[Place, ...] = ("notebook",)
-TREE: tuple[Command, ...] = (
-    Command("dashboard", show_dashboard, "the live dashboard; without any command, too", (), NOTEBOOK),
-    Command("data", choosing.data, "set the target task", (arguments.task, arguments.split_seed), NOTEBOOK),
-    Command("backbones", list_backbones, "shared layers to choose from", (arguments.text,)),
-    Command("backbone", choosing.backbone, "choose the shared layers", (arguments.backbone,), NOTEBOOK),
-    Command("freeze", choosing.freeze, "freeze layers, beside those frozen now", (arguments.layers,), NOTEBOOK),
-    Command(
+TREE: tuple[CommandSpec, ...] = (
+    CommandSpec("dashboard", show_dashboard, "the live dashboard; without any command, too", (), NOTEBOOK),
+    CommandSpec("data", choosing.data, "set the target task", (arguments.task, arguments.split_seed), NOTEBOOK),
+    CommandSpec("backbones", list_backbones, "shared layers to choose from", (arguments.text,)),
+    CommandSpec("backbone", choosing.backbone, "choose the shared layers", (arguments.backbone,), NOTEBOOK),
+    CommandSpec("freeze", choosing.freeze, "freeze layers, beside those frozen now", (arguments.layers,), NOTEBOOK),
+    CommandSpec(
         "thaw", choosing.thaw, "let layers learn, beside those that do now", (arguments.layers, arguments.multiplier), NOTEBOOK
     ),
-    Command("start", start, "start a run in the background", (arguments.recipe, arguments.watching), NOTEBOOK),
-    Command(
+    CommandSpec("start", start, "start a run in the background", (arguments.recipe, arguments.watching), NOTEBOOK),
+    CommandSpec(
         "start", start_task, "start a run in the background", (arguments.task, arguments.recipe, arguments.watching), ("shell",)
     ),
-    Command("runs", show_runs, "all runs, newest first"),
-    Command("status", status, "one run: where it is, its epochs, its scores", (arguments.run,), gives="text"),
-    Command("attach", attach_run, "a run started anywhere, with the dashboard on it", (arguments.run,), NOTEBOOK),
-    Command("wait", wait, "show a run's progress until it ends", (arguments.run, arguments.timeout), gives="nothing"),
-    Command("pause", controlling.pause, "let a run rest, with everything on the disk", (arguments.run,), gives="text"),
-    Command("resume", controlling.resume, "let a run go on: paused, stopped, failed or lost", (arguments.run,), gives="text"),
-    Command("stop", controlling.stop, "stop a run and keep its best model", (arguments.run,), gives="text"),
-    Command("kill", controlling.kill, "end a worker that hangs; resume goes on", (arguments.run,), gives="text"),
-    Command("checkpoint", controlling.checkpoint, "put everything onto the disk now", (arguments.run,), gives="text"),
-    Command(
+    CommandSpec("runs", show_runs, "all runs, newest first"),
+    CommandSpec("status", status, "one run: where it is, its epochs, its scores", (arguments.run,), gives="text"),
+    CommandSpec("attach", attach_run, "a run started anywhere, with the dashboard on it", (arguments.run,), NOTEBOOK),
+    CommandSpec("wait", wait, "show a run's progress until it ends", (arguments.run, arguments.timeout), gives="nothing"),
+    CommandSpec("pause", controlling.pause, "let a run rest, with everything on the disk", (arguments.run,), gives="text"),
+    CommandSpec(
+        "resume", controlling.resume, "let a run go on: paused, stopped, failed or lost", (arguments.run,), gives="text"
+    ),
+    CommandSpec("stop", controlling.stop, "stop a run and keep its best model", (arguments.run,), gives="text"),
+    CommandSpec("kill", controlling.kill, "end a worker that hangs; resume goes on", (arguments.run,), gives="text"),
+    CommandSpec("checkpoint", controlling.checkpoint, "put everything onto the disk now", (arguments.run,), gives="text"),
+    CommandSpec(
         "change",
         controlling.change,
         "change a run while it goes on: layers, learning rate, length",
         (arguments.run, arguments.changes),
         gives="text",
     ),
-    Command("repeat", controlling.repeat_run, "a run that does what another one did, changes included", (arguments.run,)),
-    Command(
+    CommandSpec("repeat", controlling.repeat_run, "a run that does what another one did, changes included", (arguments.run,)),
+    CommandSpec(
         "trust", controlling.trust, "let code that came with a run run here", (arguments.run, arguments.trusting), gives="text"
     ),
-    Command("log", log, "the last lines of a run's log", (arguments.run, arguments.lines), gives="text"),
-    Command("explain", explaining.explain, "where in its images a run found its answers", (arguments.explain,)),
-    Command("export", export, "write the best model of a run to a folder", (arguments.folder, arguments.run)),
-    Command("caches", show_caches, "what was computed once and is kept for the next run", (arguments.caches,)),
-    Command("demo", demo, "linear probe against fine-tuning on real images", (arguments.report,)),
-    Command("doctor", doctor, "check this environment", gives="text"),
-    Command("help", show_help, "what there is, or one command in full", (arguments.topic,)),
+    CommandSpec("log", log, "the last lines of a run's log", (arguments.run, arguments.lines), gives="text"),
+    CommandSpec("explain", explaining.explain, "where in its images a run found its answers", (arguments.explain,)),
+    CommandSpec("export", export, "write the best model of a run to a folder", (arguments.folder, arguments.run)),
+    CommandSpec("caches", show_caches, "what was computed once and is kept for the next run", (arguments.caches,)),
+    CommandSpec("demo", demo, "linear probe against fine-tuning on real images", (arguments.report,)),
+    CommandSpec("doctor", doctor, "check this environment", gives="text"),
+    CommandSpec("help", show_help, "what there is, or one command in full", (arguments.topic,)),
 )
 COMMANDS = tree("shell")
 """The commands of the command line."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbtransfer.core.course import CHANGES, Change
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.text import counted
+from nbtransfer.core.training_plan import CHANGES, Change
 
 
 @dataclass(frozen=True)

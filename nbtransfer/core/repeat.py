@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nbtransfer.core.course import Change
 from nbtransfer.core.events import Decided
+from nbtransfer.core.training_plan import Change
 
 
 @dataclass(frozen=True, slots=True)

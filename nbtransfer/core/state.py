@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from nbtransfer.core import events as ev
-from nbtransfer.core.course import Change
 from nbtransfer.core.evaluation import Evaluation, Interval, wilson
 from nbtransfer.core.record import Record
+from nbtransfer.core.training_plan import Change
 
 Status = Literal[
     "created", "queued", "starting", "running", "paused", "stopping", "stopped", "finished", "failed", "lost", "stalled"

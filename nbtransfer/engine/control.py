@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nbtransfer.core import events as ev
-from nbtransfer.core.course import CHANGES, Change, Course
+from nbtransfer.core.training_plan import CHANGES, Change, TrainingPlan
 from nbtransfer.errors import InputError
 from nbtransfer.store.inbox import Command, Junk
 
 
 class Control(Protocol):
-    """Where wishes come from."""
+    """Where commands come from."""
 
     def waiting(self) -> bool:
         """Whether anything is asked; cheap, called between all steps."""
@@ -21,10 +21,10 @@ class Control(Protocol):
     def take(self) -> Sequence[Command | Junk]:
         """What is asked, in order."""
 
-    def refusal(self, wish: Command) -> str | None:
+    def refusal(self, command: Command) -> str | None:
         """Why a change should not be made: somebody else made one that its sender had not seen yet."""
 
-    def done(self, wish: Command | Junk) -> None:
+    def done(self, command: Command | Junk) -> None:
         """Called once the answer has been written."""
 
     def rest(self) -> bool:
@@ -46,20 +46,20 @@ class Unattended:
     def take(self) -> Sequence[Command | Junk]:
         return ()
 
-    def refusal(self, wish: Command) -> str | None:  # noqa: ARG002 - a protocol's
+    def refusal(self, command: Command) -> str | None:  # noqa: ARG002 - a protocol's
         return None
 
-    def done(self, wish: Command | Junk) -> None:
+    def done(self, command: Command | Junk) -> None:
         """Nothing was asked."""
 
     def rest(self) -> bool:
         return False
 
 
-class Carrier(Protocol):
-    """The run that wishes are about."""
+class ControlledRun(Protocol):
+    """The run that commands are about."""
 
-    course: Course
+    course: TrainingPlan
 
     @property
     def moment(self) -> tuple[int, int]:
@@ -77,11 +77,11 @@ class Carrier(Protocol):
 
 
 @dataclass
-class Attendant:
+class CommandHandler:
     """Carries out what is asked of one run. `stopped`, `paused` and `left` say what became of it."""
 
     control: Control
-    run: Carrier
+    run: ControlledRun
     stopped: str | None = None
     paused: bool = False
     left: bool = False
@@ -99,10 +99,10 @@ class Attendant:
         """Do all that is asked. Returns when the run may go on, or should end."""
         yield from self._repeat()
         while True:
-            for wish in self.control.take():
-                if not self._is_too_early(wish):
-                    yield from self._answer(wish)
-                    self.control.done(wish)
+            for command in self.control.take():
+                if not self._is_too_early(command):
+                    yield from self._answer(command)
+                    self.control.done(command)
             if self.control.ended_by is not None and self.stopped is None:
                 yield from self.run.save()
                 self.stopped = self.control.ended_by
@@ -115,9 +115,9 @@ class Attendant:
 
     def refuse_all(self, why: str) -> Iterator[ev.Event]:
         """Answer what came too late."""
-        for wish in self.control.take():
-            yield _answered(wish, accepted=False, message=why)
-            self.control.done(wish)
+        for command in self.control.take():
+            yield _answered(command, accepted=False, message=why)
+            self.control.done(command)
 
     def _repeat(self) -> Iterator[ev.Event]:
         """Changes that were made at this moment when this was first carried out."""
@@ -130,32 +130,32 @@ class Attendant:
                 return
             yield from self.run.change(change)
 
-    def _is_too_early(self, wish: Command | Junk) -> bool:
+    def _is_too_early(self, command: Command | Junk) -> bool:
         """A change waits until steps that were lost are done again: those acknowledged since then were made before it."""
-        return isinstance(wish, Command) and wish.op in CHANGES and self.run.moment < self.run.acknowledged
+        return isinstance(command, Command) and command.op in CHANGES and self.run.moment < self.run.acknowledged
 
-    def _answer(self, wish: Command | Junk) -> Iterator[ev.Event]:
-        if isinstance(wish, Junk):
-            yield _answered(wish, accepted=False, message=wish.reason)
+    def _answer(self, command: Command | Junk) -> Iterator[ev.Event]:
+        if isinstance(command, Junk):
+            yield _answered(command, accepted=False, message=command.reason)
             return
         try:
-            message = yield from self._carried_out(wish)
+            message = yield from self._carried_out(command)
         except InputError as error:
-            yield _answered(wish, accepted=False, message=str(error))
+            yield _answered(command, accepted=False, message=str(error))
             return
         # Before the answer: whoever has read that sees the run as it is from then on.
-        if wish.op == "pause":
-            yield ev.Paused(f"paused by {wish.sender}")
-        elif wish.op == "resume":
+        if command.op == "pause":
+            yield ev.Paused(f"paused by {command.sender}")
+        elif command.op == "resume":
             yield ev.Continued()
-        yield _answered(wish, accepted=True, message=message, moment=self.run.moment)
+        yield _answered(command, accepted=True, message=message, moment=self.run.moment)
 
-    def _carried_out(self, wish: Command) -> Generator[ev.Event, None, str]:
+    def _carried_out(self, command: Command) -> Generator[ev.Event, None, str]:
         """Do it; returns what there is to say. Raises an InputError when it is refused."""
-        match wish.op:
+        match command.op:
             case "stop":
                 yield from self.run.save()
-                self.stopped = f"stopped by {wish.sender}"
+                self.stopped = f"stopped by {command.sender}"
                 return "stopping after this step"
             case "pause":
                 if self.stopped is not None:
@@ -170,16 +170,16 @@ class Attendant:
                 yield from self.run.save()
                 return "everything is on the disk"
             case op if op in CHANGES:
-                refusal = self.control.refusal(wish)
+                refusal = self.control.refusal(command)
                 if refusal:
                     raise InputError(refusal)
-                yield from self.run.change(Change(*self.run.moment, op, wish.arguments))
+                yield from self.run.change(Change(*self.run.moment, op, command.arguments))
                 return "from the next step on"
         known = ", ".join(("stop", "pause", "resume", "checkpoint", *CHANGES))
-        raise InputError(f"this worker knows no command {wish.op!r}; it knows {known}")
+        raise InputError(f"this worker knows no command {command.op!r}; it knows {known}")
 
 
-def _answered(wish: Command | Junk, *, accepted: bool, message: str, moment: tuple[int, int] = (0, 0)) -> ev.CommandDone:
-    if isinstance(wish, Junk):
-        return ev.CommandDone(wish.id, "", "", accepted, message)
-    return ev.CommandDone(wish.id, wish.op, wish.sender, accepted, message, wish.arguments, *moment)
+def _answered(command: Command | Junk, *, accepted: bool, message: str, moment: tuple[int, int] = (0, 0)) -> ev.CommandDone:
+    if isinstance(command, Junk):
+        return ev.CommandDone(command.id, "", "", accepted, message)
+    return ev.CommandDone(command.id, command.op, command.sender, accepted, message, command.arguments, *moment)

@@ -10,11 +10,11 @@ from torch.nn import functional as F
 from nbtransfer.core import events as ev
 from nbtransfer.core.freeze import LayerPlan
 from nbtransfer.core.recipe import Recipe
-from nbtransfer.engine.costs import sample, timed, tried
-from nbtransfer.engine.data import Images
+from nbtransfer.engine.cache.cost_model import sample, timed, tried
+from nbtransfer.engine.data.batches import Images
+from nbtransfer.engine.data.preprocess import Normalise
 from nbtransfer.engine.device import Device, why_not_bf16
-from nbtransfer.engine.model import TransferModel
-from nbtransfer.engine.preprocess import Normalise
+from nbtransfer.engine.model.transfer_model import TransferModel
 
 WORTH_IT = 0.9
 LARGEST_DEVIATION = 0.1

@@ -8,20 +8,25 @@ from collections.abc import Iterator, Mapping
 import torch
 
 from nbtransfer.core import events as ev
-from nbtransfer.core.course import PLANNING, Change, Course, merged
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.repeat import Repeat
 from nbtransfer.core.state import RunState
-from nbtransfer.engine import checkpoint, data, device, model, optim, outline, precision, result, resume
-from nbtransfer.engine.activations import CachedBatches
-from nbtransfer.engine.caching import BoundaryCache
-from nbtransfer.engine.control import Attendant, Control, Unattended
-from nbtransfer.engine.evaluate import Predictions, predict
-from nbtransfer.engine.loop import Events, Loop, failures
-from nbtransfer.engine.model import HEAD, TransferModel
-from nbtransfer.engine.probe import Probe
-from nbtransfer.engine.progress import Meter, Progress
-from nbtransfer.engine.receipt import Receipt
+from nbtransfer.core.training_plan import PLANNING, Change, TrainingPlan, merged
+from nbtransfer.engine import device, precision, summary
+from nbtransfer.engine.cache.activations import CachedBatches
+from nbtransfer.engine.cache.policy import BoundaryCache
+from nbtransfer.engine.checkpoints import checkpoint, result, resume
+from nbtransfer.engine.checkpoints.receipt import Receipt
+from nbtransfer.engine.control import CommandHandler, Control, Unattended
+from nbtransfer.engine.data import batches
+from nbtransfer.engine.data.skipped import failures
+from nbtransfer.engine.fit.evaluate import Predictions, predict
+from nbtransfer.engine.fit.linear_probe import LinearProbe
+from nbtransfer.engine.fit.loop import Events, Loop
+from nbtransfer.engine.fit.progress import Meter, Progress
+from nbtransfer.engine.model import transfer_model
+from nbtransfer.engine.model.optimiser import build_optimiser
+from nbtransfer.engine.model.transfer_model import HEAD, TransferModel
 from nbtransfer.pretrained import registry
 from nbtransfer.store.paths import RunPaths
 
@@ -47,33 +52,33 @@ class Session:
         self.threads = device.use_threads(recipe.threads or (past.prepared.threads if past.prepared else None))
         self.device = device.choose(recipe.device, recipe.precision)
         torch.manual_seed(recipe.seed)
-        built, self.weights = model.build(recipe, card)
+        built, self.weights = transfer_model.build(recipe, card)
         self.model: TransferModel = built.to(self.device.torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if recipe.compile:
             self.model.compile()
         # What was stopped goes on: that is why there is a next attempt.
         own = [change for change in past.changes if change.op != "stop"]
-        self.course = Course(recipe, card, merged(repeat.changes, own))
+        self.training_plan = TrainingPlan(recipe, card, merged(repeat.changes, own))
         self.acknowledged = max(((change.phase, change.step) for change in own), default=(0, 0))
         self.originals: resume.Tensors = {}
         self.progress, self.receipt, self.saved = Progress(), Receipt(), dict[int, str]()
         self.progress.named = {skipped.source for skipped in past.skipped}
-        self.optimiser = optim.build(self.model, recipe)
+        self.optimiser = build_optimiser(self.model, recipe)
         self.scaler = torch.amp.GradScaler(self.device.torch.type, enabled=self.device.precision == "fp16")
-        self.data = data.prepare(recipe, self.model.spec, self.device.torch)
-        self.attendant = Attendant(control or Unattended(), self)
+        self.data = batches.prepare(recipe, self.model.spec, self.device.torch)
+        self.handler = CommandHandler(control or Unattended(), self)
         chosen = {(d.subject, d.moment): d.choice for d in (*repeat.decisions, *past.decisions)}
-        plan = self.course.phases[-1].plan.resolve(card)
+        plan = self.training_plan.phases[-1].plan.resolve(card)
         self.device, self.decisions = precision.decided(
             recipe, self.model, self.data.val.images, self.device, plan, chosen.get(("precision", ""))
         )
-        self.cache = BoundaryCache(recipe, self.model, self.data, self.device, self.attendant.waiting, chosen)
+        self.cache = BoundaryCache(recipe, self.model, self.data, self.device, self.handler.waiting, chosen)
         self._replanned, self._saved_at, self._saved_step = False, time.monotonic(), 0
 
     @property
     def over(self) -> bool:
         """No further phase should begin."""
-        return self.attendant.over or self.progress.failure is not None
+        return self.handler.over or self.progress.failure is not None
 
     @property
     def moment(self) -> tuple[int, int]:
@@ -83,7 +88,7 @@ class Session:
     @property
     def learned(self) -> list[str]:
         """Layers whose weights may differ from those the run started from."""
-        return self.course.learning()
+        return self.training_plan.learning()
 
     @property
     def written(self) -> list[str]:
@@ -103,8 +108,8 @@ class Session:
             test=sizes["test"],
             total=sum(p.numel() for p in self.model.parameters()),
             weights=self.weights or f"random, seed {self.recipe.seed}",
-            phases=outline.phase_plans(self.course, self.model),
-            versions=outline.versions(),
+            phases=summary.phase_plans(self.training_plan, self.model),
+            versions=summary.versions(),
         )
 
     def restored(self) -> Iterator[ev.Event]:
@@ -119,9 +124,9 @@ class Session:
                 yield ev.Warned(f"from here on results are not bit-identical to an uninterrupted run: {'; '.join(differences)}")
             yield ev.Resumed(self.progress.step, self.progress.epoch, found.name if found else None, differences)
 
-    def _put_back(self, found: resume.Found) -> None:
+    def _put_back(self, found: resume.StoredCheckpoint) -> None:
         facts, tensors = found.facts, found.tensors
-        self.course.go_on_with(facts.strategy, facts.changes)
+        self.training_plan.go_on_with(facts.strategy, facts.changes)
         self._keep_originals()
         own = {name: t for name, t in tensors.items() if name.startswith(("backbone.", f"{HEAD}."))}
         result.overlay(self.model, own)
@@ -131,7 +136,7 @@ class Session:
         if facts.images is not None:
             self.progress.meter = Meter.again(tensors, facts.images, self.device.torch)
         if self.progress.phase >= 0:
-            self.model.follow(self.course.phases[self.progress.phase].plan.resolve(self.card))
+            self.model.follow(self.training_plan.phases[self.progress.phase].plan.resolve(self.card))
         resume.fill_optimiser(self.optimiser, tensors)
         if facts.scaler:
             self.scaler.load_state_dict(facts.scaler)
@@ -141,8 +146,8 @@ class Session:
 
     def phase(self, index: int) -> Iterator[ev.Event]:
         """What is left of one phase, ending with its best weights in the model and a snapshot of them on the disk."""
-        began, p, name = time.monotonic(), self.progress, self.course.phases[index].name
-        self.model.follow(self.course.phases[index].plan.resolve(self.card))
+        began, p, name = time.monotonic(), self.progress, self.training_plan.phases[index].name
+        self.model.follow(self.training_plan.phases[index].plan.resolve(self.card))
         if p.phase != index:
             p.begin_phase(index)
             self.optimiser.state.clear()  # another schedule begins, from weights the old moments do not belong to
@@ -153,10 +158,10 @@ class Session:
             yield from self._attended(self._work(began))
             if not self._replanned:
                 break
-        if self.attendant.left:
+        if self.handler.left:
             return
         self.receipt.check(self.model)
-        why = p.why_phase_ended(self.course.phases[index].epochs, stopped=self.attendant.stopped is not None)
+        why = p.why_phase_ended(self.training_plan.phases[index].epochs, stopped=self.handler.stopped is not None)
         yield ev.PhaseEnded(name, index, p.phase_best_epoch, why)
         if p.epoch > p.phase_first:
             self._restore(p.phase_best_epoch)
@@ -168,44 +173,44 @@ class Session:
             if event is not None:
                 yield event
                 continue
-            yield from self.attendant.attend()
+            yield from self.handler.attend()
             if self.over or self._replanned:
                 work.close()
                 return
 
     def _work(self, began: float) -> Events:
         """Train or solve for what learns in the phase at work."""
-        if self.attendant.waiting():
+        if self.handler.waiting():
             yield None
         p, index = self.progress, self.progress.phase
-        phase, solver = self.course.phases[index], self.course.solver(index)
-        moment = f"{index}.{self.course.replanned}"
+        phase, solver = self.training_plan.phases[index], self.training_plan.solver(index)
+        moment = f"{index}.{self.training_plan.replanned}"
         inputs = yield from self.cache.inputs(phase, p.left(phase.epochs), solver, moment)
         if solver and isinstance(inputs.train, CachedBatches) and isinstance(inputs.val, CachedBatches):
             if p.epoch == p.phase_first:
-                probe = Probe(
+                probe = LinearProbe(
                     self.model, inputs.train, inputs.val, self.recipe, self.device, phase, solver, p, began, self.save
                 )
                 yield from probe.events()
             return
         loop = Loop(
-            self.model, self.optimiser, self.scaler, inputs, self.course, self.device, p, self.attendant.waiting, self._is_due,
-            self.save,
+            self.model, self.optimiser, self.scaler, inputs, self.training_plan, self.device, p,
+            self.handler.waiting, self._is_due, self.save,
         )  # fmt: skip
         yield from loop.events()
 
     def change(self, change: Change) -> Iterator[ev.Event]:
         """Change the course from the next step on; raises an InputError when that cannot be."""
         p = self.progress
-        self.course.apply(change, begun=p.epoch - p.phase_first + (p.batch > 0))
+        self.training_plan.apply(change, begun=p.epoch - p.phase_first + (p.batch > 0))
         if change.op in PLANNING:
             self._follow_new_plan()
-        yield ev.Planned(outline.phase_plans(self.course, self.model))
+        yield ev.Planned(summary.phase_plans(self.training_plan, self.model))
 
     def _follow_new_plan(self) -> None:
         """Another plan is in force. What goes on learning keeps its moments, what begins to learn begins without any."""
         p = self.progress
-        phase = self.course.phases[max(p.phase, 0)]
+        phase = self.training_plan.phases[max(p.phase, 0)]
         if p.phase >= 0:
             self.receipt.check(self.model)
         self._keep_originals()
@@ -219,12 +224,12 @@ class Session:
 
     def _frozen(self) -> list[str]:
         """Layers that must not change from here on."""
-        plan = self.course.phases[self.progress.phase].plan.resolve(self.card)
+        plan = self.training_plan.phases[self.progress.phase].plan.resolve(self.card)
         return [name for name, entry in plan.items() if not entry.learns]
 
     def _keep_originals(self) -> None:
         """Remember layers that were not to learn at first: checkpoints made before they did have nothing of them."""
-        plans = (phase.plan.resolve(self.card) for phase in self.course.planned.phases)
+        plans = (phase.plan.resolve(self.card) for phase in self.training_plan.planned.phases)
         planned = {name for plan in plans for name, entry in plan.items() if entry.learns}
         for layer in self.learned:
             if layer not in planned:
@@ -243,15 +248,15 @@ class Session:
         self._restore(self.progress.best_epoch)
         yield self.receipt.event()
         result.save_model(self.paths, self.model, self.written, self.weights, self.receipt)
-        for split, batches in (("val", self.cache.exact_val()), ("test", self.data.test)):
-            if batches is not None:
-                yield from self._scored(split, batches)
+        for split, given in (("val", self.cache.exact_val()), ("test", self.data.test)):
+            if given is not None:
+                yield from self._scored(split, given)
 
-    def _scored(self, split: str, batches: data.Batches) -> Iterator[ev.Event]:
+    def _scored(self, split: str, batches: batches.Batches) -> Iterator[ev.Event]:
         found = Predictions()
         for found in predict(self.model, batches, self.device.exactly()):  # noqa: B007 - the last one counts
-            self.attendant.control.waiting()  # shows that work goes on; what is asked comes too late
-        yield from failures(found.failed, batches, split, self.recipe, self.progress)
+            self.handler.control.waiting()  # shows that work goes on; what is asked comes too late
+        yield from failures(found.failed, batches, split, self.recipe, self.progress.named)
         if found.labels:
             result.save_predictions(self.paths, split, found)
             yield ev.Evaluated(found.evaluation(split, self.model.classes))
@@ -271,7 +276,7 @@ class Session:
         if p.meter is None and p.epoch > p.phase_first:  # an epoch has ended, and nothing has learned since
             self.saved[p.epoch] = name
         self.saved = {epoch: kept for epoch, kept in self.saved.items() if epoch in (p.best_epoch, p.phase_best_epoch)}
-        yield from checkpoint.save_when_room(folder / name, self._tensors(), self._facts(), self.attendant.control.rest)
+        yield from checkpoint.save_when_room(folder / name, self._tensors(), self._facts(), self.handler.control.rest)
         self._saved_at, self._saved_step = time.monotonic(), p.step
         checkpoint.prune(folder, KEEP_CHECKPOINTS, frozenset(self.saved.values()))
         yield ev.CheckpointSaved(name, p.step)
@@ -285,8 +290,8 @@ class Session:
         p = self.progress
         facts = resume.Facts(
             base=self.weights,
-            strategy=self.course.strategy,
-            changes=len(self.course.made),
+            strategy=self.training_plan.strategy,
+            changes=len(self.training_plan.made),
             progress=p.plain(),
             images=p.meter.images if p.meter else None,
             best={str(epoch): name for epoch, name in self.saved.items()},

@@ -9,7 +9,7 @@ from nbtransfer.core import events as ev
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.repeat import Repeat
 from nbtransfer.core.state import RunState
-from nbtransfer.engine import outline
+from nbtransfer.engine import summary
 from nbtransfer.engine.control import Control
 from nbtransfer.engine.session import Session
 from nbtransfer.store.paths import RunPaths
@@ -25,26 +25,26 @@ def carry_out(
     """All events of a run after `Starting`, up to `Finished`, `Stopped`, or a `Paused` with which the worker has `left`.
 
     It goes on from the newest checkpoint, if there is one. `past` is what earlier attempts said, `control` where people's
-    wishes come from, `repeat` the history of another run that this one repeats.
+    commands come from, `repeat` the history of another run that this one repeats.
     """
     started = time.monotonic()
     session = Session(recipe, paths, control, past, repeat)
     yield from session.restored()
     yield session.prepared()
     yield from session.decisions
-    yield from outline.warnings(recipe, session.course)
+    yield from summary.warnings(recipe, session.course)
     for index in range(max(session.progress.phase, 0), len(session.course.phases)):
         yield from session.phase(index)
         if session.over:
             break
-    if session.attendant.left:
+    if session.handler.left:
         return
     best = session.progress.best_epoch
     if best:
         yield from session.judge()
-    yield from session.attendant.refuse_all("it came too late: the run has ended")
+    yield from session.handler.refuse_all("it came too late: the run has ended")
     kept = f"the model is that of epoch {best}" if best else "no epoch had ended, so there is no model"
-    why = session.progress.failure or session.attendant.stopped
+    why = session.progress.failure or session.handler.stopped
     if why:
         yield ev.Stopped(f"{why} ({kept})")
     else:

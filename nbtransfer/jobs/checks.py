@@ -47,12 +47,13 @@ def _try_code(recipe: Recipe, card: BackboneCard) -> None:
     """Use the user's own code once: what fails here would fail in the worker."""
     if not recipe.references:
         return
-    from nbtransfer.engine import own  # loads torch, as such code does
+    from nbtransfer.engine.data.custom_transform import try_transform  # loads torch, as such code does
+    from nbtransfer.engine.model.custom_head import make_head
 
     if recipe.head is not None:
-        own.head(recipe.head, recipe.code, card.width, len(recipe.task.classes), recipe.seed)
+        make_head(recipe.head, recipe.code, card.width, len(recipe.task.classes), recipe.seed)
     if recipe.transform is not None:
-        own.try_transform(recipe)
+        try_transform(recipe)
 
 
 def _with_absolute_weights(recipe: Recipe) -> Recipe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.repeat import Repeat
-from nbtransfer.jobs import spawn, warm
+from nbtransfer.jobs import process, warm
 from nbtransfer.jobs.checks import preflight
 from nbtransfer.jobs.run import Run
 from nbtransfer.store import runs
@@ -32,5 +32,5 @@ def _started(recipe: Recipe, history: Repeat) -> Run:
     recipe = preflight(recipe)
     paths = runs.create(recipe, history)
     if not warm.take(paths):
-        spawn.launch(paths)
+        process.launch(paths)
     return Run(paths)

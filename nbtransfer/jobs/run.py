@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtransfer.core.codec import from_plain
-from nbtransfer.core.course import Course, check, merged
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.state import RunState, fold
+from nbtransfer.core.training_plan import TrainingPlan, check, merged
 from nbtransfer.core.tree import cover, frozen_in
 from nbtransfer.errors import RunError
-from nbtransfer.jobs import asking, attempts
+from nbtransfer.jobs import exit_reports, run_commands
 from nbtransfer.jobs.history import History
 from nbtransfer.pretrained.listing import backbone
 from nbtransfer.store import log, runs
@@ -30,8 +30,8 @@ from nbtransfer.tasks.task import Task
 from nbtransfer.usercode import trusted
 
 if TYPE_CHECKING:
-    from nbtransfer.engine.inference import Answer
-    from nbtransfer.engine.model import TransferModel
+    from nbtransfer.engine.handoff.predict import Answer
+    from nbtransfer.engine.model.transfer_model import TransferModel
 
 POLL_SECONDS = 0.1
 START_SECONDS = 20.0
@@ -84,14 +84,14 @@ class Run:
             held, seen = is_held(self.paths.lock), self._state.seq
             self._state = fold(self._reader.read(), self._state)
             left = self._state.waits is not None and self._state.waits.left
-            if held and (quiet := attempts.how_it_hangs(self.paths)):
+            if held and (quiet := exit_reports.how_it_hangs(self.paths)):
                 return replace(self._state, status="stalled", message=quiet)
             if held or self._state.ended or left or not self._is_over():
                 return self._state
             # A worker may have begun or ended between the two looks. Then there is news in the journal: look again.
             if self._state.seq == seen and not is_held(self.paths.lock):
                 self._age()  # raises when the folder is gone, too
-                return replace(self._state, status="lost", message=attempts.how_it_was_lost(self.paths, self._state.pid))
+                return replace(self._state, status="lost", message=exit_reports.how_it_was_lost(self.paths, self._state.pid))
 
     def history(self) -> History:
         """One row for each epoch so far: phase, epoch, step, loss, accuracy, validation, learning rate, seconds."""
@@ -121,24 +121,24 @@ class Run:
     def _explained(self) -> RunState:
         """The state once the runner has said how its worker was lost, or has had the time to."""
         deadline = time.monotonic() + WORD_SECONDS
-        while attempts.newest(self.paths, self._state.pid) is None and time.monotonic() < deadline:
+        while exit_reports.newest(self.paths, self._state.pid) is None and time.monotonic() < deadline:
             time.sleep(0.02)
         return self.state
 
     def pause(self) -> RunState:
         """Let it rest after the present step, with everything on the disk. After ten minutes its memory is given back, too."""
-        return asking.ask(self, "pause")
+        return run_commands.ask(self, "pause")
 
     def resume(self) -> RunState:
         """Let it go on: from where it was paused, or from its newest checkpoint if it was stopped, failed or lost.
 
         It ends with the weights it would have had without the interruption, bit for bit. A finished run is left alone.
         """
-        return asking.resume(self)
+        return run_commands.resume(self)
 
     def stop(self) -> RunState:
         """End it after the present step and keep the best model so far. A run that has ended is left alone."""
-        return asking.stop(self)
+        return run_commands.stop(self)
 
     def kill(self) -> None:
         """End its worker at once, also one that hangs. What was not on the disk yet is done again after `resume`."""
@@ -147,7 +147,7 @@ class Run:
 
     def checkpoint(self) -> RunState:
         """Put everything onto the disk after the present step."""
-        return asking.ask(self, "checkpoint")
+        return run_commands.ask(self, "checkpoint")
 
     def freeze(self, *layers: str) -> RunState:
         """Let these layers or stages learn no longer, from the next step on and in later phases too.
@@ -172,7 +172,7 @@ class Run:
     def plan(self) -> FreezePlan:
         """The freeze plan in force now; before the first phase and after the last one, that of the nearest."""
         state = self.state
-        course = Course(self.recipe, backbone(self.recipe.backbone))
+        course = TrainingPlan(self.recipe, backbone(self.recipe.backbone))
         names = [phase.name for phase in course.phases]
         phase = names.index(state.phase) if state.phase in names else 0
         repeated = (c for c in runs.read_repeat(self.paths).changes if (c.phase, c.step) <= (phase, state.step))
@@ -193,7 +193,7 @@ class Run:
 
     def _changed(self, op: str, **arguments: Any) -> RunState:
         check(op, arguments)
-        return asking.ask(self, op, heed=True, **arguments)
+        return run_commands.ask(self, op, heed=True, **arguments)
 
     def trust_code(self) -> None:
         """Let the code of the user's own that came with this run, `run.recipe.code`, run under this account from now on.
@@ -229,19 +229,19 @@ class Run:
 
     def model(self) -> TransferModel:
         """The best model, in evaluation mode on the CPU, with its preprocessing and classes."""
-        from nbtransfer.engine import result  # loads torch
+        from nbtransfer.engine.checkpoints import result  # loads torch
 
         return result.load(self.paths, self.recipe)
 
     def predict(self, images: Any) -> list[Answer]:
         """What the best model says about images: paths, PIL images or uint8 arrays (H, W, 3), one or many."""
-        from nbtransfer.engine.inference import predict  # loads torch
+        from nbtransfer.engine.handoff.predict import predict  # loads torch
 
         return predict(self.model(), images)
 
     def export(self, folder: str | os.PathLike[str]) -> Path:
         """Write the best model to a new folder that others can use; see `nbtransfer.load_model`."""
-        from nbtransfer.engine.export import export  # loads torch
+        from nbtransfer.engine.handoff.export import export  # loads torch
 
         return export(self.model(), self.recipe, self.state.evaluations, folder)
 
@@ -256,7 +256,7 @@ class Run:
 
     def _is_over(self) -> bool:
         """Nobody holds the lock and there is no last word. A run that has not begun yet gets some time to."""
-        return self._state.seq >= 0 or attempts.newest(self.paths) is not None or self._age() > START_SECONDS
+        return self._state.seq >= 0 or exit_reports.newest(self.paths) is not None or self._age() > START_SECONDS
 
     def _age(self) -> float:
         try:

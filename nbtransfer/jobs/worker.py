@@ -24,7 +24,7 @@ from pathlib import Path
 
 from nbtransfer.core import events as ev
 from nbtransfer.errors import NbTransferError
-from nbtransfer.jobs.desk import Desk
+from nbtransfer.jobs.worker_io import WorkerIO
 from nbtransfer.store import atomic, runs
 from nbtransfer.store.lock import RunLock
 from nbtransfer.store.paths import RunPaths
@@ -40,17 +40,17 @@ def main(folder: str) -> int:
     lock = RunLock(paths.lock)
     if not lock.acquire():
         return SOMEBODY_ELSE_IS_AT_WORK
-    desk = Desk(paths)
+    io = WorkerIO(paths)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, desk.on_signal)
-    desk.write(ev.Starting(os.getpid(), socket.gethostname(), platform.python_version()))
+        signal.signal(number, io.on_signal)
+    io.write(ev.Starting(os.getpid(), socket.gethostname(), platform.python_version()))
     be_nice()
     try:
-        carry_out(paths, desk)
+        carry_out(paths, io)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the journal must say so
         traceback.print_exc()
         with contextlib.suppress(OSError):  # the folder may be gone; readers see that the run is lost
-            desk.write(ev.Failed(explained(error)))
+            io.write(ev.Failed(explained(error)))
         return os.EX_SOFTWARE
     finally:
         # Unloading a framework takes a while; nothing is written any more.
@@ -58,12 +58,12 @@ def main(folder: str) -> int:
     return os.EX_OK
 
 
-def carry_out(paths: RunPaths, desk: Desk) -> None:
+def carry_out(paths: RunPaths, io: WorkerIO) -> None:
     """Write every event of the run into its journal, and into the log all that a person might look for there."""
     from nbtransfer.engine.training import carry_out as events  # loads torch: seconds
 
-    for event in events(runs.read_recipe(paths), paths, desk, desk.past, runs.read_repeat(paths)):
-        desk.write(event)
+    for event in events(runs.read_recipe(paths), paths, io, io.past, runs.read_repeat(paths)):
+        io.write(event)
         if not isinstance(event, (ev.Step, ev.Computing)):
             print(time.strftime("%H:%M:%S"), event)
 

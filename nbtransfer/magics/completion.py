@@ -12,14 +12,14 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 from IPython.core.interactiveshell import InteractiveShell
 
 from nbtransfer.commands.completion import in_recipe, on_line
-from nbtransfer.commands.parsing import Here
+from nbtransfer.commands.parsing import CommandContext
 
 
-def add(shell: InteractiveShell, here: Here) -> None:
+def add(shell: InteractiveShell, commands: CommandContext) -> None:
     """Complete what belongs to the magic; where there is nothing to offer, others are asked."""
 
     def match(context: CompletionContext) -> SimpleMatcherResult:
-        typed, found = _typed(context, here)
+        typed, found = _typed(context, commands)
         # IPython completes only what follows a delimiter such as `:`.
         known = len(re.split(r"\s", typed)[-1]) - len(context.token)
         offered = [SimpleCompletion(text=candidate[known:]) for candidate in found]
@@ -34,10 +34,10 @@ def remove(shell: InteractiveShell) -> None:
     matchers[:] = [matcher for matcher in matchers if matcher.__module__ != __name__]
 
 
-def _typed(context: CompletionContext, here: Here) -> tuple[str, list[str]]:
+def _typed(context: CompletionContext, commands: CommandContext) -> tuple[str, list[str]]:
     """The text before the cursor that counts, and what may complete its last word."""
     line = context.text_until_cursor
     if context.cursor_line and context.full_text.startswith("%%transfer"):
         above = context.full_text.split("\n")[1 : context.cursor_line]
-        return line, in_recipe("\n".join([*above, line]), here)
-    return line, on_line(line, here)
+        return line, in_recipe("\n".join([*above, line]), commands)
+    return line, on_line(line, commands)

@@ -14,7 +14,7 @@ from IPython.display import display
 
 from nbtransfer.commands import choosing, recipe_text
 from nbtransfer.commands import tree as commands
-from nbtransfer.commands.parsing import HelpShown, Here, Outcome, Parser
+from nbtransfer.commands.parsing import CommandContext, HelpShown, Outcome, Parser
 from nbtransfer.core.code import Code
 from nbtransfer.core.text import listed
 from nbtransfer.errors import NbTransferError
@@ -34,7 +34,7 @@ def load(shell: InteractiveShell) -> None:
     magics = Magics(shell)
     shell.magics_manager.register_function(magics.transfer, "line_cell", NAME)
     shell.magics_manager.register_function(magics.transfer_code, "cell", CODE_NAME)
-    completion.add(shell, magics.here)
+    completion.add(shell, magics.context)
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -50,7 +50,7 @@ class Magics:
 
     def __init__(self, shell: InteractiveShell) -> None:
         draft = _drafts.setdefault(shell, Draft())
-        self.here = Here("%transfer", "notebook", draft, watch, print, shell.user_ns)
+        self.context = CommandContext("%transfer", "notebook", draft, watch, print, shell.user_ns)
         self.shell = shell
 
     def transfer(self, line: str, cell: str | None = None) -> Any:
@@ -83,15 +83,15 @@ class Magics:
         print(f"recipes can use {listed(names)}" if names else f"{words[0]} defines no function or class")
 
     def _line(self, words: list[str]) -> Any:
-        args, outcome = commands.execute(words or ["dashboard"], self.here)
+        args, outcome = commands.execute(words or ["dashboard"], self.context)
         return _shown(outcome, commands.tree("notebook")[args.command].gives)
 
     def _cell(self, words: list[str], cell: str) -> Any:
         """Start the run that a recipe in YAML and the draft say; the recipe holds for this run only."""
         args = _cell_parser().parse_args(words)
-        options = recipe_text.read(cell, self.here.draft.choices.backbone)
-        recipe = choosing.recipe_with(self.here.draft, options)
-        run = commands.launch(recipe, self.here, stay=args.wait).value
+        options = recipe_text.read(cell, self.context.draft.choices.backbone)
+        recipe = choosing.recipe_with(self.context.draft, options)
+        run = commands.launch(recipe, self.context, stay=args.wait).value
         if args.out is None:
             return run
         self.shell.user_ns[args.out] = run

@@ -27,7 +27,7 @@ _last = 0
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One wish: `op` and its arguments, who sent it, and the number of the last event the sender had seen.
+    """One command: `op` and its arguments, who sent it, and the number of the last event the sender had seen.
 
     `seen` is None where it does not matter what others did meanwhile.
     """

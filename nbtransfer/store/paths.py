@@ -22,7 +22,7 @@ class RunPaths:
     result/           the model, its scores, predictions and receipt; written by the worker
     heartbeat         touched by the worker while it gets on
     stalled           seconds without a heartbeat, when they are too many; written by the runner
-    kill              a wish that the runner end its worker; written by anyone who may, removed by the runner
+    kill              a command that the runner end its worker; written by anyone who may, removed by the runner
     reserve           room on the disk for saying that it is full; held by the worker
     log.txt           standard output and error of runner and worker; log.1.txt is what was before
     """

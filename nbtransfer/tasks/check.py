@@ -11,7 +11,7 @@ from typing import Literal
 from nbtransfer.core.task import Split
 from nbtransfer.core.text import counted, listed
 from nbtransfer.errors import TaskError
-from nbtransfer.tasks.folders import Found
+from nbtransfer.tasks.folders import FolderContents
 from nbtransfer.tasks.scan import Scan
 
 OnProblem = Literal["error", "skip"]
@@ -41,7 +41,9 @@ class Findings:
             raise TaskError(f"{where} cannot be used yet:\n{lines}")
 
 
-def usable_images(found: Found, result: Scan, unreadable: OnProblem, duplicates: OnProblem, findings: Findings) -> list[Usable]:
+def usable_images(
+    found: FolderContents, result: Scan, unreadable: OnProblem, duplicates: OnProblem, findings: Findings
+) -> list[Usable]:
     """The images that can be learned from; what is wrong with the others is added to `findings`."""
     facts = {fact.path: fact for fact in result.files}
     broken = [fact for fact in result.files if fact.problem]
@@ -56,7 +58,7 @@ def usable_images(found: Found, result: Scan, unreadable: OnProblem, duplicates:
     return [Usable(path, label, split, facts[str(path)].size, facts[str(path)].mtime_ns) for path, label, split in images]
 
 
-def _conflicting(found: Found, result: Scan, duplicates: OnProblem, findings: Findings) -> set[str]:
+def _conflicting(found: FolderContents, result: Scan, duplicates: OnProblem, findings: Findings) -> set[str]:
     """Exact copies that carry two labels, or stand on both sides of a given split."""
     place = {str(path): (label, split) for path, label, split in found.images}
     two_labels = [group for group in result.duplicates if len({place[p][0] for p in group}) > 1]
@@ -76,7 +78,7 @@ def _conflicting(found: Found, result: Scan, duplicates: OnProblem, findings: Fi
     return {path for group in two_labels for path in group} | extra
 
 
-def _check_classes(found: Found, images: Sequence[tuple[Path, str, Split | None]], findings: Findings) -> None:
+def _check_classes(found: FolderContents, images: Sequence[tuple[Path, str, Split | None]], findings: Findings) -> None:
     names = set().union(*found.classes.values())
     if len(names) < 2:
         findings.problems.append(f"only one class ({listed(sorted(names))}); a task needs at least two class folders")

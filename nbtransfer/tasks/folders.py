@@ -20,7 +20,7 @@ SPLIT_FOLDERS: dict[str, Split] = {
 
 
 @dataclass
-class Found:
+class FolderContents:
     """What a folder tree holds. `images` are (path, class, split); `split` is None where the tree has no split folders."""
 
     images: list[tuple[Path, str, Split | None]] = field(default_factory=list)
@@ -28,11 +28,11 @@ class Found:
     notes: list[str] = field(default_factory=list)
 
 
-def find_images(root: Path) -> Found:
+def find_images(root: Path) -> FolderContents:
     """Walk `root/<class>/…` or `root/train/<class>/…` and its siblings; raises TaskError when there is nothing to find."""
     if not root.is_dir():
         raise TaskError(f"{root} is {'a file' if root.exists() else 'not there'}; give a folder with one folder per class")
-    found = Found()
+    found = FolderContents()
     folders = _class_folders(root)
     splits = {SPLIT_FOLDERS[f.name.casefold()]: f for f in folders if f.name.casefold() in SPLIT_FOLDERS}
     if "train" in splits:
@@ -54,7 +54,7 @@ def find_images(root: Path) -> Found:
     return found
 
 
-def _collect(found: Found, folder: Path, split: Split | None) -> None:
+def _collect(found: FolderContents, folder: Path, split: Split | None) -> None:
     strangers: list[str] = []
     found.classes[split] = []
     for class_folder in _class_folders(folder):

@@ -10,10 +10,9 @@ from typing import Any
 
 import traitlets
 
+from nbtransfer.comparison import explainer, snapshots
 from nbtransfer.errors import InputError, RunError
-from nbtransfer.jobs import moments
 from nbtransfer.jobs.run import Run
-from nbtransfer.ui import explainer
 from nbtransfer.ui.pictures import worst_first
 
 MOST_IMAGES, KEPT_PICTURES = 200, 3
@@ -37,8 +36,8 @@ class ComparePart(traitlets.HasTraits):
         split = run.evaluate().split
         judged = itertools.islice(worst_first(run, split), MOST_IMAGES)
         return {
-            "before": [_named(run, name) for name in moments.names_before(run) if name != moments.BEST],
-            "after": [_named(run, name) for name in moments.names(run) if name != moments.START],
+            "before": [_named(run, name) for name in snapshots.names_before(run) if name != snapshots.BEST],
+            "after": [_named(run, name) for name in snapshots.names(run) if name != snapshots.START],
             "classes": run.task.classes,
             "images": [
                 {"sample": [split, j.number], "text": f"{j.sample.source}: is {j.truth}, said {j.guess}", "right": j.right}
@@ -68,7 +67,7 @@ class ComparePart(traitlets.HasTraits):
 
 def _named(run: Run, name: str) -> tuple[str, str]:
     """A moment of a run, or the id of a probe, and what it is called for people."""
-    words = {moments.START: "start: pretrained layers, a head of zeros", moments.BEST: "the model of this run"}
+    words = {snapshots.START: "start: pretrained layers, a head of zeros", snapshots.BEST: "the model of this run"}
     if name in words:
         return name, words[name]
-    return name, f"after phase {name.partition('-')[2]}" if name in moments.names(run) else f"linear probe {name}"
+    return name, f"after phase {name.partition('-')[2]}" if name in snapshots.names(run) else f"linear probe {name}"

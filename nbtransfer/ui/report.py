@@ -9,14 +9,15 @@ from html import escape
 from importlib import resources
 from pathlib import Path
 
+from nbtransfer.comparison.compare_runs import Comparison
+from nbtransfer.comparison.figures import svg
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.task import SPLITS, Sample
 from nbtransfer.core.text import counted, duration, html_table, scaled, text_table
 from nbtransfer.jobs.run import Run
 from nbtransfer.store import atomic
 from nbtransfer.tasks.task import Task
-from nbtransfer.ui.comparison import Comparison
-from nbtransfer.ui.figures import curves, svg
+from nbtransfer.ui.curves import curves
 from nbtransfer.ui.pictures import Judged, data_url, worst_first
 from nbtransfer.ui.run_facts import MOST_CELLS
 

@@ -69,7 +69,7 @@ def _commands(state: RunState) -> list[str]:
 
 
 def _asked(op: str, arguments: Mapping[str, Any]) -> str:
-    """`freeze stem, layer1`, `set_lr 0.001`; a wish that was refused may have held anything."""
+    """`freeze stem, layer1`, `set_lr 0.001`; a command that was refused may have held anything."""
     if op == "replan":
         op, arguments = "freeze just", {"frozen": arguments.get("frozen") or ["nothing"]}
     words = (listed([*map(str, value)]) if isinstance(value, list) else str(value) for value in arguments.values())

@@ -12,8 +12,8 @@ import torch
 from nbtransfer.attribution import compare as comparing
 from nbtransfer.attribution.compare import compare
 from nbtransfer.attribution.findings import InputMap
-from nbtransfer.engine.freezing import digest
-from nbtransfer.engine.model import TransferModel
+from nbtransfer.engine.model.freezing import digest
+from nbtransfer.engine.model.transfer_model import TransferModel
 from tests.pretrained.test_families import SMALLEST, SPEC, TIMM, built
 
 SIZES = {**SMALLEST, **TIMM}

@@ -14,8 +14,8 @@ from hypothesis.extra.numpy import arrays
 from torch import nn
 
 from nbtransfer.attribution.agreement import agreement, overlap, spearman
-from nbtransfer.attribution.boundary import Layout
 from nbtransfer.attribution.evidence import change, path
+from nbtransfer.attribution.spatial_cut import SpatialLayout
 
 NUMBERS = st.floats(-100, 100, width=32)
 MAPS = arrays(np.float64, (5, 6), elements=NUMBERS)
@@ -108,24 +108,24 @@ def test_paths_of_polynomials_are_exact(weights, end, power):
 @pytest.mark.parametrize(
     ("shape", "layout"),
     [
-        ((1, 512, 7, 7), Layout("NCHW", 7, 7)),
-        ((1, 7, 7, 768), Layout("NHWC", 7, 7)),
-        ((1, 8, 8, 8), Layout("NCHW", 8, 8)),
-        ((1, 50, 768), Layout("tokens", 7, 7, 1)),
-        ((1, 196, 384), Layout("tokens", 14, 14)),
-        ((1, 201, 384), Layout("tokens", 14, 14, 5)),
+        ((1, 512, 7, 7), SpatialLayout("NCHW", 7, 7)),
+        ((1, 7, 7, 768), SpatialLayout("NHWC", 7, 7)),
+        ((1, 8, 8, 8), SpatialLayout("NCHW", 8, 8)),
+        ((1, 50, 768), SpatialLayout("tokens", 7, 7, 1)),
+        ((1, 196, 384), SpatialLayout("tokens", 14, 14)),
+        ((1, 201, 384), SpatialLayout("tokens", 14, 14, 5)),
         ((1, 512, 1, 1), None),
         ((1, 2, 768), None),
         ((1, 1000), None),
     ],
 )
 def test_layouts_are_told_from_shapes(shape, layout):
-    assert Layout.of(torch.Size(shape)) == layout
+    assert SpatialLayout.of(torch.Size(shape)) == layout
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 3, 4), (2, 3, 4, 5)])
 def test_positions_keep_their_order(shape):
-    layout = Layout("NCHW" if shape[1] == 5 else "NHWC", 3, 4)
+    layout = SpatialLayout("NCHW" if shape[1] == 5 else "NHWC", 3, 4)
     values = torch.arange(3 * 4 * 5.0).reshape(3, 4, 5)
     given_ = torch.stack([values, values])
     positions = layout.positions(given_.permute(0, 3, 1, 2) if layout.kind == "NCHW" else given_)

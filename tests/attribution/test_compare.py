@@ -12,12 +12,12 @@ from captum.attr import LayerGradCam, LayerIntegratedGradients
 from torch.nn import functional as F
 
 from nbtransfer.attribution import evidence
-from nbtransfer.attribution.boundary import find
 from nbtransfer.attribution.compare import compare, with_random_head
 from nbtransfer.attribution.evidence import margin, path
 from nbtransfer.attribution.inputs import baseline
-from nbtransfer.attribution.snapshot import shared_digest, snapshot
-from nbtransfer.engine.freezing import digest
+from nbtransfer.attribution.private_copy import private_copy, shared_digest
+from nbtransfer.attribution.spatial_cut import find
+from nbtransfer.engine.model.freezing import digest
 from nbtransfer.errors import InputError
 from tests.attribution.conftest import Trio, picture, randomise
 
@@ -34,7 +34,7 @@ def test_exact_maps_are_class_activation_maps(name):
     """Captum's Grad-CAM times the number of places, for a head that is linear after averaging."""
     trio = Trio(name)
     found = trio.changed.evidence
-    model, image = snapshot(trio.after), _normalised(trio)
+    model, image = private_copy(trio.after), _normalised(trio)
     weights, _ = margin(model.head, 0)
     last = model.backbone.get_submodule(model.backbone.stages[-1])
     cam = LayerGradCam(lambda x: model.backbone(x) @ weights.float(), last).attribute(image)[0, 0].detach().numpy()
@@ -45,7 +45,7 @@ def test_exact_maps_are_class_activation_maps(name):
 @pytest.mark.usefixtures("without_input_attributions")
 def test_path_maps_are_captums_layer_integrated_gradients():
     trio = Trio("mobilenet_v3_small")
-    model, image = snapshot(trio.after), _normalised(trio)
+    model, image = private_copy(trio.after), _normalised(trio)
     start = baseline("mean", image, model.spec)
     weights, _ = margin(model.head, 0)
     stage = model.backbone.get_submodule("conv_head")
@@ -59,7 +59,7 @@ def test_path_maps_are_captums_layer_integrated_gradients():
 def test_the_last_tokens_of_a_vision_transformer_are_passed_over():
     """Its features read nothing but the class token of the last block: patches would have exactly no evidence there."""
     trio = Trio("vit_b_32")
-    model, image = snapshot(trio.after), _normalised(trio)
+    model, image = private_copy(trio.after), _normalised(trio)
     boundary = find(model.backbone, image)
     assert boundary.name == "block11"
     assert (boundary.layout.kind, boundary.layout.extra) == ("tokens", 1)
@@ -69,7 +69,7 @@ def test_the_last_tokens_of_a_vision_transformer_are_passed_over():
 
 
 def test_places_equal_to_the_baseline_have_exactly_no_evidence(small):
-    model = snapshot(small.after)
+    model = private_copy(small.after)
     boundary = find(model.backbone, _normalised(small))
     end = boundary.enter(model.backbone, _normalised(small))
     start = torch.zeros_like(end)
@@ -213,19 +213,19 @@ def _gradients(small):
 def test_a_snapshot_shares_nothing(small):
     model = copy.deepcopy(small.after).train()
     model.register_forward_hook(lambda *_: None)
-    copied = snapshot(model)
+    copied = private_copy(model)
     own = {tensor.data_ptr() for tensor in model.state_dict().values()}
     assert own.isdisjoint(tensor.data_ptr() for tensor in copied.state_dict().values())
     assert not any(module.training or module._forward_hooks or getattr(module, "inplace", False) for module in copied.modules())
     assert not any(parameter.requires_grad for parameter in copied.parameters())
     assert shared_digest(copied) == shared_digest(model)
     compiled = torch.compile(model, backend="eager")
-    assert type(snapshot(compiled)) is type(model)
+    assert type(private_copy(compiled)) is type(model)
 
 
 def test_a_random_head_is_the_same_each_time_and_touches_no_state(small):
     state = torch.get_rng_state()
-    first, second = with_random_head(snapshot(small.after)), with_random_head(snapshot(small.after))
+    first, second = with_random_head(private_copy(small.after)), with_random_head(private_copy(small.after))
     assert torch.equal(first.head.weight, second.head.weight)
     assert not torch.equal(first.head.weight, small.after.head.weight)
     assert torch.equal(torch.get_rng_state(), state)
@@ -255,6 +255,6 @@ def test_noise_is_what_it_says():
 
 
 def _normalised(trio):
-    from nbtransfer.engine.preprocess import Normalise
+    from nbtransfer.engine.data.preprocess import Normalise
 
     return Normalise(trio.after.spec, torch.device("cpu"))(trio.pixels)

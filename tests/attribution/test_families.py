@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nbtransfer.attribution.compare import compare
-from nbtransfer.engine.freezing import digest
+from nbtransfer.engine.model.freezing import digest
 from tests.attribution.conftest import SIZES
 from tests.pretrained.test_families import SMALLEST
 

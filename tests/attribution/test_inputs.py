@@ -12,10 +12,10 @@ from torch.nn import functional as F
 
 from nbtransfer.attribution.compare import compare
 from nbtransfer.attribution.inputs import COARSE, FINE, baseline, before_and_after, integrated_gradients
-from nbtransfer.attribution.snapshot import snapshot
+from nbtransfer.attribution.private_copy import private_copy
 from nbtransfer.core.backbone import InputSpec
-from nbtransfer.engine.model import TransferModel
-from nbtransfer.engine.preprocess import Normalise
+from nbtransfer.engine.data.preprocess import Normalise
+from nbtransfer.engine.model.transfer_model import TransferModel
 from nbtransfer.pretrained.backbone import Backbone
 from nbtransfer.pretrained.families import gap
 from nbtransfer.pretrained.measure import card_of
@@ -53,7 +53,7 @@ def test_blur_is_the_same_along_rows_and_columns(images):
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])
 def test_the_map_adds_up_to_the_difference(name):
     trio = Trio(name)
-    model = snapshot(trio.after)
+    model = private_copy(trio.after)
     image = Normalise(model.spec, torch.device("cpu"))(trio.pixels)
     found = integrated_gradients(model, image, baseline("mean", image, model.spec), 0, FINE)
     assert found.map.shape == (trio.size, trio.size)
@@ -64,7 +64,7 @@ def test_the_map_adds_up_to_the_difference(name):
 
 def test_only_a_coarse_map_that_shows_is_made_finer():
     trio = Trio("shufflenet_v2_x0_5")
-    models = snapshot(trio.before), snapshot(trio.after)
+    models = private_copy(trio.before), private_copy(trio.after)
     image = Normalise(SPEC.at(64), torch.device("cpu"))(trio.pixels)
     found = before_and_after(models, image, torch.zeros_like(image), 0)
     most = 0.05 * max(abs(one.difference) for one in found)

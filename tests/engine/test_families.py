@@ -11,7 +11,7 @@ import torch
 import nbtransfer as nt
 from nbtransfer.core import events as ev
 from nbtransfer.core.freeze import FreezePlan
-from nbtransfer.engine.model import build
+from nbtransfer.engine.model.transfer_model import build
 from nbtransfer.pretrained import registry
 from nbtransfer.store import runs
 from tests.engine.test_training import of, told, weights

@@ -11,8 +11,11 @@ from PIL import Image
 from torchvision.models import EfficientNet_B0_Weights, ResNet18_Weights, Swin_T_Weights
 
 from nbtransfer.core import catalog
-from nbtransfer.engine import checkpoint, data, device, optim
-from nbtransfer.engine.preprocess import Augment, Normalise, shape
+from nbtransfer.engine import device
+from nbtransfer.engine.checkpoints import checkpoint
+from nbtransfer.engine.data.order import Order
+from nbtransfer.engine.data.preprocess import Augment, Normalise, shape
+from nbtransfer.engine.model.optimiser import rate
 from nbtransfer.errors import CheckpointError
 
 
@@ -21,7 +24,7 @@ class TestSchedules:
         optimiser = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=1.0)
         theirs = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=1.0, total_steps=101)
         for step in range(101):
-            lr, momentum = optim.rate("one_cycle", step / 100)
+            lr, momentum = rate("one_cycle", step / 100)
             group = optimiser.param_groups[0]
             # theirs rounds the end of the rise to a whole step
             assert lr == pytest.approx(group["lr"], abs=0.03)
@@ -32,21 +35,21 @@ class TestSchedules:
 
     @given(st.sampled_from(["one_cycle", "cosine", "constant"]), st.floats(0, 1))
     def test_rates_stay_within_bounds(self, name, done):
-        lr, momentum = optim.rate(name, done)
+        lr, momentum = rate(name, done)
         assert 0 <= lr <= 1
         assert 0.8 <= momentum <= 0.95
 
     def test_peaks_and_ends(self):
-        assert optim.rate("one_cycle", 0.3)[0] == pytest.approx(1)
-        assert optim.rate("cosine", 0.1)[0] == pytest.approx(1)
-        assert optim.rate("cosine", 1.0)[0] == pytest.approx(0)
-        assert optim.rate("constant", 0.7) == (1.0, 0.9)
+        assert rate("one_cycle", 0.3)[0] == pytest.approx(1)
+        assert rate("cosine", 0.1)[0] == pytest.approx(1)
+        assert rate("cosine", 1.0)[0] == pytest.approx(0)
+        assert rate("constant", 0.7) == (1.0, 0.9)
 
 
 class TestOrder:
     @given(st.integers(1, 70), st.integers(2, 20), st.integers(0, 3), st.integers(0, 3))
     def test_every_image_once_and_never_a_batch_of_one(self, count, size, seed, epoch):
-        order = data.Order(count, size, seed)
+        order = Order(count, size, seed)
         order.epoch = epoch
         batches = list(order)
         assert len(batches) == len(order)
@@ -57,7 +60,7 @@ class TestOrder:
 
     def test_order_depends_on_seed_and_epoch_alone(self):
         def drawn(seed, epoch):
-            order = data.Order(50, 8, seed)
+            order = Order(50, 8, seed)
             order.epoch = epoch
             return [n for batch in order for _, n in batch]
 
@@ -66,7 +69,7 @@ class TestOrder:
 
     @given(st.integers(1, 40), st.integers(2, 20))
     def test_without_a_seed_it_is_the_manifests(self, count, size):
-        batches = list(data.Order(count, size, None))
+        batches = list(Order(count, size, None))
         assert [n for batch in batches for _, n in batch] == list(range(count))
         assert max(map(len, batches)) <= size
 

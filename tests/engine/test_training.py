@@ -14,13 +14,13 @@ import nbtransfer as nt
 from nbtransfer.core import events as ev
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.strategy import Phase, Strategy
-from nbtransfer.engine import checkpoint, result
-from nbtransfer.engine.freezing import digest
+from nbtransfer.engine.checkpoints import checkpoint, result
+from nbtransfer.engine.model.freezing import digest
 from nbtransfer.engine.session import Session
 from nbtransfer.engine.training import carry_out
 from nbtransfer.errors import PlanError, RecipeError, RunError, TaskError
 from nbtransfer.store import runs
-from tests.wishes import stop_after
+from tests.support.commands import stop_after
 
 
 def told(recipe, paths=None, control=None):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import nbtransfer as nt
-from nbtransfer.engine.freezing import digest
+from nbtransfer.engine.model.freezing import digest
 from nbtransfer.errors import InputError, RunError
 from nbtransfer.jobs.launcher import repeat
 from nbtransfer.store import inbox

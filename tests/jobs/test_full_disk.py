@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import nbtransfer as nt
-from nbtransfer.engine import checkpoint
+from nbtransfer.engine.checkpoints import checkpoint
 from nbtransfer.errors import RunError
 from nbtransfer.store import runs
 from tests.jobs.test_control import bits, long

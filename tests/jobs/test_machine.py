@@ -16,18 +16,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 import nbtransfer as nt
 from nbtransfer.core import events as ev
 from nbtransfer.core.codec import from_plain
-from nbtransfer.core.course import Course
 from nbtransfer.core.repeat import Repeat
 from nbtransfer.core.state import fold
 from nbtransfer.core.strategy import Strategy
-from nbtransfer.engine import checkpoint, loop, result
-from nbtransfer.engine.freezing import digest
+from nbtransfer.core.training_plan import TrainingPlan
+from nbtransfer.engine.checkpoints import checkpoint, result
+from nbtransfer.engine.fit import loop
+from nbtransfer.engine.model.freezing import digest
 from nbtransfer.engine.training import carry_out
-from nbtransfer.jobs.desk import Desk
+from nbtransfer.jobs.worker_io import Desk
 from nbtransfer.store import inbox, runs
 from nbtransfer.store.journal import JournalReader
 from tests.jobs.test_runs import recipe
-from tests.runs import carried_out
+from tests.support.runs import carried_out
 
 STAGES = ("stem", "stage2", "stage3", "stage4", "conv5")
 LAYERS = st.lists(st.sampled_from((*STAGES, "*")), min_size=1, max_size=2, unique=True)
@@ -131,9 +132,9 @@ class Machine(RuleBasedStateMachine):
                 journal.write(b'{"seq":')
 
     @precondition(lambda self: self.worker)
-    @rule(wishes=st.lists(st.tuples(STEPS, COMMANDS), min_size=1, max_size=4))
-    def ask(self, wishes):
-        for steps, (op, arguments) in wishes:
+    @rule(commands=st.lists(st.tuples(STEPS, COMMANDS), min_size=1, max_size=4))
+    def ask(self, commands):
+        for steps, (op, arguments) in commands:
             self.learn(steps)
             self.send(op, arguments)
 
@@ -199,7 +200,7 @@ class Machine(RuleBasedStateMachine):
         assert self.state.status == "finished"
         self.nothing_is_lost()
         assert {answer.id for answer in self.state.commands} >= set(self.sent) - {
-            wish.id for wish in inbox.waiting(self.paths.control)
+            command.id for command in inbox.waiting(self.paths.control)
         }
         self.check_course()
         again = carried_out(self.recipe, Repeat("x", self.state.changes, self.state.decisions))
@@ -207,7 +208,7 @@ class Machine(RuleBasedStateMachine):
 
     def check_course(self):
         """What was in force at the end is what was acknowledged."""
-        course = Course(self.recipe, nt.backbone(self.recipe.backbone))
+        course = TrainingPlan(self.recipe, nt.backbone(self.recipe.backbone))
         for change in self.state.changes:
             course.apply(change)
         if self.state.changes:

@@ -12,12 +12,12 @@ from torchvision import models
 from nbtransfer.core import catalog
 from nbtransfer.core.backbone import InputSpec
 from nbtransfer.core.freeze import FreezePlan
-from nbtransfer.engine import optim
-from nbtransfer.engine.activations import Layout
+from nbtransfer.engine.cache.activations import Layout
+from nbtransfer.engine.cache.prefix import Prefix
 from nbtransfer.engine.device import Device
-from nbtransfer.engine.freezing import digest
-from nbtransfer.engine.model import TransferModel
-from nbtransfer.engine.prefix import Prefix
+from nbtransfer.engine.model.freezing import digest
+from nbtransfer.engine.model.optimiser import build_optimiser, set_rates
+from nbtransfer.engine.model.transfer_model import TransferModel
 from nbtransfer.pretrained import registry, timm_models, torchvision_models
 from nbtransfer.pretrained.catalog import built_in_names, make_card
 from nbtransfer.pretrained.families import CUTS
@@ -147,7 +147,7 @@ def test_a_frozen_prefix_stays_bit_for_bit(member):
     _, _, backbone, card, x = member
     model = TransferModel(copy.deepcopy(backbone), card, SPEC, ("a", "b"))
     nn.init.normal_(model.head.weight, std=0.01)
-    optimiser = optim.build(model, _Settings())
+    optimiser = build_optimiser(model, _Settings())
     for stage in card.stages:
         plan = FreezePlan.up_to(card, stage).resolve(card)
         model.follow(plan)
@@ -164,7 +164,7 @@ def test_a_frozen_prefix_stays_bit_for_bit(member):
 def train_three_steps(model, optimiser, plan, x):
     for _ in range(3):
         model.train()
-        optim.set_rates(optimiser, 1e-4, 0.9, plan)
+        set_rates(optimiser, 1e-4, 0.9, plan)
         loss = nn.functional.cross_entropy(model(x), torch.tensor([0, 1]))
         optimiser.zero_grad()
         loss.backward()

@@ -41,7 +41,7 @@ def some(chance):
     return chance.sample(STAGES, chance.randint(1, 3))
 
 
-WISHES = {
+COMMANDS_SENT = {
     "pause": lambda run, chance: run.pause(),
     "resume": lambda run, chance: run.resume(),
     "checkpoint": lambda run, chance: run.checkpoint(),
@@ -54,10 +54,10 @@ WISHES = {
 
 
 def chosen(run, chance):
-    """A name of a wish. What is paused should not stay so for long, and a pause or a checkpoint takes its time."""
+    """A name of a command. What is paused should not stay so for long, and a pause or a checkpoint takes its time."""
     if run.state.status == "paused" and chance.random() < 0.5:
         return "resume"
-    return chance.choices(list(WISHES), [1, 1, 1, 4, 2, 4, 4, 4])[0]
+    return chance.choices(list(COMMANDS_SENT), [1, 1, 1, 4, 2, 4, 4, 4])[0]
 
 
 def asked(run, chance, sent):
@@ -67,7 +67,7 @@ def asked(run, chance, sent):
         return "open"  # answered later than this process looked
     before = len(sent)
     try:
-        state = WISHES[chosen(run, chance)](run, chance)
+        state = COMMANDS_SENT[chosen(run, chance)](run, chance)
     except RunError as error:
         if len(sent) == before:
             return "not sent"

@@ -11,7 +11,7 @@ from dataclasses import replace
 from random import Random
 
 import nbtransfer as nt
-from nbtransfer.engine.freezing import digest
+from nbtransfer.engine.model.freezing import digest
 
 PATIENCE = 600
 POLL_SECONDS = 0.005

@@ -10,9 +10,9 @@ import pytest
 import nbtransfer as nt
 from nbtransfer.core import events as ev
 from nbtransfer.core.codec import from_plain
-from nbtransfer.core.course import CHANGES, Course
 from nbtransfer.core.strategy import Strategy
-from nbtransfer.engine import checkpoint
+from nbtransfer.core.training_plan import CHANGES, TrainingPlan
+from nbtransfer.engine.checkpoints import checkpoint
 from nbtransfer.jobs.launcher import repeat
 from nbtransfer.store import inbox
 from tests.soak.figures import Figures
@@ -86,7 +86,7 @@ def in_order(told, answers):
 def in_force(run, state, answers):
     """The history holds what was acknowledged, each once; what the worker had in force at its end follows from it."""
     assert list(state.changes) == [answer.change for answer in answers if answer.change]
-    course = Course(run.recipe, nt.backbone(run.recipe.backbone))
+    course = TrainingPlan(run.recipe, nt.backbone(run.recipe.backbone))
     for change in state.changes:
         course.apply(change)
     newest = checkpoint.newest_first(run.paths.checkpoints)[0]

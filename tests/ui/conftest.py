@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import nbtransfer as nt
-from tests.runs import carried_out
+from tests.support.runs import carried_out
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from nbtransfer.store.journal import JournalWriter
 from nbtransfer.ui.dashboard import dashboard
 from nbtransfer.ui.ending import Ending
 from tests.jobs.test_runs import PATIENCE, recipe, until
-from tests.runs import carried_out
+from tests.support.runs import carried_out
 
 
 @pytest.fixture
@@ -270,7 +270,7 @@ def test_of_questions_that_wait_only_the_newest_is_answered(made, told, images, 
             return {"ok": True, "png": "", "caption": request["target"]}
 
     slow = Slow()
-    monkeypatch.setattr("nbtransfer.ui.explainer.shared", lambda: slow)
+    monkeypatch.setattr("nbtransfer.comparison.explainer.shared", lambda: slow)
     made.watch_run(run_with_epochs(images, 1))
     for number in range(5):
         waiting = made._newest

@@ -8,10 +8,11 @@ import re
 import pytest
 
 import nbtransfer as nt
-from nbtransfer.ui.figures import curves, svg
+from nbtransfer.comparison.figures import svg
+from nbtransfer.ui.curves import curves
 from nbtransfer.ui.progress import watch
 from nbtransfer.ui.report import Report
-from tests.runs import carried_out
+from tests.support.runs import carried_out
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 

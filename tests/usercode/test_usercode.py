@@ -19,9 +19,9 @@ from torch import nn
 import nbtransfer as nt
 from nbtransfer.cli import main
 from nbtransfer.core.code import Code
-from nbtransfer.engine.data import augmentation
-from nbtransfer.engine.draws import seeded
-from nbtransfer.engine.preprocess import Augment
+from nbtransfer.engine.data.batches import augmentation
+from nbtransfer.engine.data.preprocess import Augment
+from nbtransfer.engine.seeding import seeded
 from nbtransfer.errors import CodeError, InputError, RunError, TaskError
 from nbtransfer.jobs.checks import preflight
 from nbtransfer.jobs.draft import Draft
@@ -30,7 +30,7 @@ from nbtransfer.tasks.decode import UndecodableError
 from nbtransfer.tasks.source import ImageSource
 from nbtransfer.ui.run_monitor import RunMonitor, report_of
 from nbtransfer.usercode import trusted
-from tests.engine.test_resume import killed_again_and_again, uninterrupted
+from tests.engine.checkpoints.test_resume import killed_again_and_again, uninterrupted
 from tests.jobs.test_control import bits
 from tests.jobs.test_runs import PATIENCE, recipe, until
 

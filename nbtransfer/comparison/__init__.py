@@ -1,0 +1,1 @@
+"""Runs compared: snapshots, what changed between them, and figures of it."""

@@ -1,0 +1,177 @@
+"""The course of a run: the phases of its recipe, and what was changed while it went on."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from nbtransfer.core import strategy as strategies
+from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.core.recipe import Recipe, Solver
+from nbtransfer.core.strategy import Phase, Strategy
+from nbtransfer.core.tree import layers_of, plan_of
+from nbtransfer.errors import InputError, PlanError
+
+CHANGES = ("freeze", "thaw", "replan", "set_lr", "set_epochs")
+PLANNING = ("freeze", "thaw", "replan")
+"""What alters the course. What else can be asked of a run (pause, resume, stop, checkpoint) leaves its numbers as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change: `op` with its arguments, made in phase number `phase` after `step` steps of the run.
+
+    freeze      layers            they are frozen from now on, in later phases too
+    thaw        layers, lr        they learn from now on, `lr` times as fast as the head (None: as their plan says)
+    replan      frozen            nodes of the layer tree: just what they hold is frozen from now on, in later phases too
+    set_lr      lr                the peak learning rate of this phase; its schedule goes on from where it is
+    set_epochs  epochs            the length of the run, all phases together; its last phase gets longer or shorter
+    stop                          the run ends here (only in a history that is repeated)
+    """
+
+    phase: int
+    step: int
+    op: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class TrainingPlan:
+    """The phases as they are now, the changes made in them, and those to come because they were made once before."""
+
+    recipe: Recipe
+    card: BackboneCard
+    coming: list[Change] = field(default_factory=list)
+    made: list[Change] = field(default_factory=list)
+    planned: Strategy = field(init=False)
+    strategy: Strategy = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.planned = self.recipe.resolved(self.card)
+        self._follow(self.planned)
+
+    def go_on_with(self, strategy: Strategy, done: int) -> None:
+        """The phases as they were after so many of the changes to come."""
+        self.made, self.coming = self.coming[:done], self.coming[done:]
+        self._follow(strategy)
+
+    def _follow(self, strategy: Strategy) -> None:
+        self.strategy = strategy
+        # Asked for at every step, and not quick to find.
+        self._lrs = [p.lr or strategies.default_lr(self.recipe.optimiser, p.plan, self.card) for p in self.phases]
+
+    @property
+    def replanned(self) -> int:
+        """How often what learns was changed."""
+        return sum(change.op in PLANNING for change in self.made)
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        return self.strategy.phases
+
+    def solver(self, index: int) -> Solver | None:
+        """How the head of a phase is solved for; None where it is trained, as it is once somebody intervened."""
+        phase = self.phases[index]
+        return self.recipe.solver(phase, self.card) if phase == self.planned.phases[index] else None
+
+    def lr(self, index: int) -> float:
+        """The peak learning rate of a phase."""
+        return self._lrs[index]
+
+    def learning(self) -> list[str]:
+        """Layers that learn in some phase, as first planned or as planned now."""
+        plans = [phase.plan.resolve(self.card) for phase in (*self.planned.phases, *self.phases)]
+        return [layer.name for layer in self.card.layers if any(plan[layer.name].learns for plan in plans)]
+
+    def due(self, phase: int, step: int) -> bool:
+        """Whether the next change that is to come has its moment now."""
+        return bool(self.coming) and (self.coming[0].phase, self.coming[0].step) <= (phase, step)
+
+    def apply(self, change: Change, *, begun: int = 0) -> None:
+        """Change the phases; raises an InputError when that cannot be. `begun` epochs of the phase have begun."""
+        check(change.op, change.arguments)
+        phases, now = list(self.phases), change.phase
+        if change.op == "set_lr":
+            phases[now] = replace(phases[now], lr=change.arguments["lr"])
+        elif change.op == "set_epochs":
+            phases[-1] = self._lengthened(change.arguments["epochs"], begun if now == len(phases) - 1 else 0)
+        else:
+            for index in range(now, len(phases)):
+                phases[index] = self._replanned(index, change)
+        self._follow(replace(self.strategy, phases=tuple(phases)))
+        self.made.append(change)
+
+    def _lengthened(self, epochs: int, begun: int) -> Phase:
+        last, others = self.phases[-1], sum(phase.epochs for phase in self.phases[:-1])
+        if self.solver(len(self.phases) - 1):
+            raise PlanError(f"the head of phase {last.name!r} is solved for, which takes no epochs")
+        if epochs - others < max(begun, 1):
+            least = others + max(begun, 1)
+            raise PlanError(f"{epochs} epochs are fewer than have begun or are planned before; use {least} or more, or stop")
+        return replace(last, epochs=epochs - others)
+
+    def _replanned(self, index: int, change: Change) -> Phase:
+        """A phase with layers frozen or thawed. Its learning rate stays, unless there was none because it was solved."""
+        phase, given = self.phases[index], change.arguments
+        if change.op == "replan":
+            plan = plan_of(self.card, layers_of(self.card, given["frozen"]), like=phase.plan)
+        elif change.op == "thaw":
+            plan = phase.plan.thaw(*given["layers"], lr=given.get("lr"))
+        else:
+            plan = phase.plan.freeze(*given["layers"])
+        plan.resolve(self.card)
+        return replace(phase, plan=plan, lr=phase.lr if self.solver(index) else self.lr(index))
+
+
+def merged(*histories: Iterable[Change]) -> list[Change]:
+    """The changes of several histories in the order of their moments; those of one moment as they are given."""
+    return sorted(itertools.chain(*histories), key=lambda change: (change.phase, change.step))
+
+
+def check(op: str, arguments: dict[str, Any]) -> None:
+    """Raise an InputError unless a change has what it needs. Which layers there are is checked by their plan."""
+    if op in ("freeze", "thaw"):
+        layers = arguments.get("layers")
+        if not _names(layers):
+            raise InputError(f"{op} needs the names of layers or stages, not {layers!r}")
+        _no_others(op, arguments, {"layers"} | ({"lr"} if op == "thaw" else set()))
+        FreezePlan().thaw("*", lr=_number(arguments.get("lr")) if arguments.get("lr") is not None else None)
+    elif op == "replan":
+        frozen = arguments.get("frozen")
+        if frozen != [] and not _names(frozen):
+            raise InputError(f"replan needs the names of what is to be frozen, not {frozen!r}")
+        _no_others(op, arguments, {"frozen"})
+    elif op == "set_lr":
+        lr = _number(arguments.get("lr"))
+        _no_others(op, arguments, {"lr"})
+        if not 0 < lr <= 1e30:
+            raise InputError(f"the learning rate is {lr}; use a number above 0")
+    elif op == "set_epochs":
+        epochs = arguments.get("epochs")
+        _no_others(op, arguments, {"epochs"})
+        if not isinstance(epochs, int) or isinstance(epochs, bool) or not 1 <= epochs <= 1_000_000:
+            raise InputError(f"epochs is {epochs!r}; use a whole number from 1 up")
+    else:
+        raise InputError(f"{op!r} is no change of a run's course; use one of {', '.join(CHANGES)}")
+
+
+def _names(layers: object) -> bool:
+    return isinstance(layers, Sequence) and not isinstance(layers, str) and len(layers) > 0 and all(
+        isinstance(name, str) and 0 < len(name) <= 500 for name in layers
+    )  # fmt: skip
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+        raise InputError(f"{value!r} is no number; use one such as 0.001")
+    return float(value)
+
+
+def _no_others(op: str, arguments: dict[str, Any], known: set[str]) -> None:
+    unknown = sorted(set(arguments) - known)
+    if unknown:
+        raise InputError(f"{op} has no argument {unknown[0]!r}; it has {', '.join(sorted(known))}")

@@ -1,0 +1,1 @@
+"""The boundary cache: activations of frozen stages, computed once."""

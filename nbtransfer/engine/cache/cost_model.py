@@ -1,0 +1,191 @@
+"""What a phase costs with and without a cache, from a few measured batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch.nn import functional as F
+
+from nbtransfer.core.task import Split
+from nbtransfer.engine.cache.activations import Layout
+from nbtransfer.engine.data.batches import Images
+from nbtransfer.engine.data.preprocess import Normalise
+from nbtransfer.engine.device import Device
+from nbtransfer.engine.model.transfer_model import TransferModel
+
+IMAGES = 8
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Seconds for one image.
+
+    decode   from the file to pixels, of which some may be there already; `once` if they are kept afterwards
+    before   the stages before a nearer boundary, forward
+    rest     the other stages before the boundary, forward
+    exact    the same in fp32, in which they are run for validation
+    judge    what follows the boundary, forward
+    learn    what follows the boundary, forward and backward
+    read     from the cache to a batch
+    write    from a batch to the cache
+
+    `layouts` is how what leaves the prefix lies in memory, for each split. What leaves the first `nearer` stages is kept
+    already; 0 where nothing is.
+    """
+
+    layouts: Mapping[Split, Layout]
+    nearer: int
+
+    decode: float
+    once: bool
+    before: float
+    rest: float
+    exact: float
+    judge: float
+    learn: float
+    read: float
+    write: float
+
+    @property
+    def prefix(self) -> float:
+        """All stages before the boundary, forward."""
+        return self.before + self.rest
+
+    def plain(self, epochs: int, train: int, val: int) -> float:
+        """Seconds for a phase that computes everything in every epoch."""
+        decoded = train + val if self.once else epochs * (train + val)
+        forward = epochs * (train * (self.prefix + self.learn) + val * (self.prefix + self.judge))
+        return decoded * self.decode + forward
+
+    def build(self, train: int, val: int, views: int) -> float:
+        """Seconds to compute what leaves the prefix, once for each view: from a nearer boundary, else from the images."""
+        decoded = (train if self.once else train * views) + val if not self.nearer else 0
+        return decoded * self.decode + train * views * (self.rest + self.write) + val * (self.exact + self.write)
+
+    def from_cache(self, epochs: int, train: int, val: int) -> float:
+        """Seconds for a phase that finds what it needs in a cache."""
+        return epochs * (train * (self.read + self.learn) + val * (self.read + self.judge))
+
+
+def sample(images: Images, count: int = IMAGES) -> torch.Tensor:
+    """Pixels (N, 3, size, size) of up to `count` images that can be decoded, from all over the split.
+
+    Of images that are still to be decoded, as long as there are any.
+    """
+    numbers = images.undecoded or range(len(images))
+    step = max(1, len(numbers) // count)
+    found = (images[0, number][1] for number in numbers[::step][:count])
+    pixels = [item for item in found if isinstance(item, torch.Tensor)]
+    return torch.stack(pixels) if pixels else torch.empty(0, 3, 1, 1, dtype=torch.uint8)
+
+
+def measure(
+    model: TransferModel,
+    images: Images,
+    workers: int,
+    nearer: int,
+    boundary: int,
+    device: Device,
+    stored: torch.dtype | None,
+) -> Costs | None:
+    """Measure on a few images of this run. None when none of them can be decoded. `workers` decode side by side.
+
+    What leaves the first `nearer` stages is kept already (0: nothing is). Nothing learns: the model is in evaluation mode
+    meanwhile, and left as it was.
+    """
+    started, undecoded = time.perf_counter(), len(images.undecoded) / max(len(images), 1)
+    pixels = sample(images)
+    if not len(pixels):
+        return None
+    decode = undecoded * (time.perf_counter() - started) / len(pixels)
+    with tried(model):
+        return _measured(model, pixels, nearer, boundary, device, stored, decode / max(workers, 1), images.kept)
+
+
+@contextmanager
+def tried(model: TransferModel) -> Iterator[None]:
+    """The model in evaluation mode, and afterwards in the mode it was in and without gradients."""
+    before = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.zero_grad()
+        model.train(before)
+
+
+def _measured(
+    model: TransferModel,
+    pixels: torch.Tensor,
+    nearer: int,
+    boundary: int,
+    device: Device,
+    stored: torch.dtype | None,
+    decode: float,
+    once: bool,
+) -> Costs:
+    x = Normalise(model.spec, device.torch)(pixels)
+    labels = torch.zeros(len(x), dtype=torch.long, device=device.torch)
+    count = len(x)
+
+    def forward(inputs: torch.Tensor, start: int, end: int | None = None, within: Device = device) -> torch.Tensor:
+        with torch.no_grad(), within.autocast():
+            return model.features(inputs, start, end)
+
+    def learn() -> None:
+        model.zero_grad()
+        with device.autocast():
+            loss = F.cross_entropy(model(middle, boundary).float(), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    entering, before = timed(lambda: forward(x, 0, nearer), device) if nearer else (x, 0.0)
+    middle, rest = timed(lambda: forward(entering, nearer, boundary), device)
+    middle_in_fp32, exact = middle, rest
+    if device.precision != "fp32":
+        precise = device.exactly()
+        entering_in_fp32 = forward(x, 0, nearer, precise) if nearer else x
+        middle_in_fp32, exact = timed(lambda: forward(entering_in_fp32, nearer, boundary, precise), device, times=1)
+    rows = middle.detach().cpu().flatten(1)
+    return Costs(
+        layouts={"train": Layout.of(middle, stored), "val": Layout.of(middle_in_fp32, stored)},
+        nearer=nearer,
+        decode=decode,
+        once=once,
+        before=before / count,
+        rest=rest / count,
+        exact=exact / count,
+        judge=seconds(lambda: forward(middle, boundary), device) / count,
+        learn=seconds(learn, device) / count,
+        read=seconds(lambda: rows[torch.randperm(count, generator=torch.Generator())].to(device.torch), device) / count,
+        write=seconds(rows.clone, device) / count,
+    )
+
+
+def timed(work: Callable[[], T], device: Device, times: int = 2) -> tuple[T, float]:
+    """What some work gives, and the least seconds that it took in so many `times`, after a first one that does not count."""
+    best, result = float("inf"), work()
+    for _ in range(times):
+        _wait_for(device)
+        started = time.perf_counter()
+        result = work()
+        _wait_for(device)
+        best = min(best, time.perf_counter() - started)
+    return result, best
+
+
+def seconds(work: Callable[[], object], device: Device) -> float:
+    """The seconds that some work takes."""
+    return timed(work, device)[1]
+
+
+def _wait_for(device: Device) -> None:
+    if device.torch.type == "cuda":
+        torch.cuda.synchronize(device.torch)
+    elif device.torch.type == "mps":
+        torch.mps.synchronize()

@@ -1,0 +1,107 @@
+"""The boundary cache: what leaves the frozen stages is computed once, where that pays, and had again by whoever needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from nbtransfer.core import events as ev
+from nbtransfer.core.recipe import NEW_VIEWS, Recipe, Solver
+from nbtransfer.core.strategy import Phase
+from nbtransfer.core.text import counted, duration, in_bytes
+from nbtransfer.engine.cache.boundary import SPLITS, Boundary, Resumable
+from nbtransfer.engine.data.batches import Batches, TaskData
+from nbtransfer.engine.device import Device
+from nbtransfer.engine.model.transfer_model import TransferModel
+from nbtransfer.errors import RunError
+
+WORTH_IT = 0.95
+"""A cache is written where it saves a twentieth: a few measured images tell no finer, and it may take gigabytes."""
+
+
+@dataclass
+class BoundaryCache:
+    """Gives each phase its data: pixels, or what leaves the stages that the phase leaves frozen."""
+
+    recipe: Recipe
+    model: TransferModel
+    data: TaskData
+    device: Device
+    waiting: Callable[[], bool]
+    chosen: Mapping[tuple[str, str], str]
+    _last: Boundary | None = None
+
+    def inputs(self, phase: Phase, epochs: int, solver: Solver | None, moment: str) -> Resumable[TaskData]:
+        """The data for a phase whose plan is in force, with so many epochs to come, saying what was decided and how it goes.
+
+        What `chosen` says about this `moment` was decided by an earlier attempt, and is done again. Yields None where it can
+        be left because somebody waits.
+        """
+        count = phase.plan.boundary(self.model.card)
+        if count == 0 or (self.recipe.cache == "off" and solver is None):
+            return self.data
+        held = self._last.obtained if self._last else None
+        self._last = boundary = self._boundary(count, moment)
+        choice = self.chosen.get(("cache", moment))
+        if choice is None or (choice != "no" and boundary.costs is None):
+            decision = self._refused(boundary) or self._decided(boundary, epochs, solver)
+            yield replace(decision, moment=moment)
+            choice = decision.choice
+        if choice == "no":
+            return self.data
+        try:
+            both = held[1] if held and held[0] == boundary.key else (yield from boundary.activations())
+        except (OSError, RunError) as error:
+            if solver:
+                raise RunError(
+                    f"the features need {in_bytes(boundary.bytes)} ({error}); free space, or use probe='sgd'"
+                ) from error
+            yield ev.Decided("cache", "no", f"what leaves {boundary.layer} cannot be kept ({error})", moment=moment)
+            return self.data
+        boundary.obtained = boundary.key, both
+        train, val = (boundary.batches(both, split) for split in SPLITS)
+        return TaskData(train, val, self.data.test)
+
+    def exact_val(self) -> Batches:
+        """Validation as the model that is there now sees it in fp32: from the cache where that holds just this."""
+        boundary = self._last
+        if boundary and boundary.obtained and self.recipe.cache_dtype in (None, "fp32"):
+            key, both = boundary.obtained
+            if key == self._boundary(boundary.count, boundary.moment).key:  # no stage before the boundary has learned meanwhile
+                return boundary.batches(both, "val")
+        return self.data.val
+
+    def _boundary(self, count: int, moment: str) -> Boundary:
+        return Boundary(self.recipe, self.model, self.data, self.device, self.waiting, count, moment)
+
+    def _refused(self, boundary: Boundary) -> ev.Decided | None:
+        if not self.model.backbone.divisible and boundary.count < len(self.model.card.stages):
+            return ev.Decided("cache", "no", "this architecture can be left behind its last stage only")
+        if self.data.train.images.views is None:
+            return ev.Decided("cache", "no", NEW_VIEWS)
+        return None
+
+    def _decided(self, boundary: Boundary, epochs: int, solver: Solver | None) -> ev.Decided:
+        """Whether to keep what leaves a boundary, with the reason and the times that are expected."""
+        measured = boundary.costs
+        if measured is None:
+            return ev.Decided("cache", "no", "no image to measure on could be decoded")
+        kept, wanted, room = boundary.kept, boundary.bytes, boundary.room
+        amount = f"what leaves {boundary.layer} is {in_bytes(wanted)} for {counted(boundary.views, 'view')} of each image"
+        if wanted > room and not solver:  # features that are solved on are needed once, and in memory anyway
+            return ev.Decided("cache", "no", f"{amount}, and there is room for {in_bytes(room)}")
+        train, val = (len(boundary.split(split).images) for split in SPLITS)
+        plain = measured.plain(epochs, train, val)
+        build = 0.0 if kept else measured.build(train, val, boundary.views)
+        cached = build + measured.from_cache(epochs, train, val)
+        source = f" from what leaves {self.model.card.stages[measured.nearer - 1]}" if measured.nearer else ""
+        said = f"{amount}, {'computed before' if kept else f'computed once{source}'}: {duration(cached)} expected"
+        if solver:
+            return ev.Decided("cache", boundary.layer, said, cached)
+        if cached < (plain if kept else WORTH_IT * plain) or self.recipe.cache == "on":
+            return ev.Decided("cache", boundary.layer, f"{said} instead of {duration(plain)}", cached, plain)
+        larger = measured.layouts["train"].bytes > 3 * self.model.spec.size**2
+        why = ", more than the images themselves" if larger else ""
+        little = ", too little to be worth it" if cached < plain else ""
+        said = f"{amount}{why}; keeping it would take {duration(cached)} instead of {duration(plain)}{little}"
+        return ev.Decided("cache", "no", said, plain, cached)

@@ -1,0 +1,71 @@
+"""What a run leaves behind, and how to read it: the learned layers, the scores, every prediction, the receipt.
+
+Frozen layers are not written again. They are named by the sha256 of the file they came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+
+from nbtransfer.core.codec import dumps
+from nbtransfer.core.recipe import Recipe
+from nbtransfer.engine.checkpoints import checkpoint
+from nbtransfer.engine.checkpoints.receipt import Receipt
+from nbtransfer.engine.fit.evaluate import Predictions
+from nbtransfer.engine.model.transfer_model import HEAD, TransferModel, build
+from nbtransfer.errors import CheckpointError, RunError
+from nbtransfer.pretrained import registry
+from nbtransfer.store import atomic
+from nbtransfer.store.paths import RunPaths
+
+MODEL, RECEIPT = "model", "receipt.json"
+
+
+def save_layers(folder: Path, model: TransferModel, layers: Iterable[str], base: str | None) -> None:
+    """Write these layers and the head."""
+    tensors = {name: tensor for layer in [*layers, HEAD] for name, tensor in model.tensors(layer).items()}
+    checkpoint.save(folder, tensors, {"base": base, "backbone": model.card.name, "classes": model.classes})
+
+
+def save_model(paths: RunPaths, model: TransferModel, layers: Iterable[str], base: str | None, receipt: Receipt) -> None:
+    """Write the best model and the receipt."""
+    save_layers(paths.result / MODEL, model, layers, base)
+    atomic.write_text(paths.result / RECEIPT, dumps(receipt.lines(), indent=1))
+
+
+def save_predictions(paths: RunPaths, split: str, predictions: Predictions) -> None:
+    """Write what the model says about each image of a split, one line an image."""
+    rows = zip(predictions.numbers, predictions.labels, predictions.probabilities, strict=True)
+    lines = (dumps([number, label, [round(p, 6) for p in row]]) + "\n" for number, label, row in rows)
+    atomic.write_text(paths.result / f"predictions-{split}.jsonl", "".join(lines))
+
+
+def load(paths: RunPaths, recipe: Recipe, folder: Path | None = None) -> TransferModel:
+    """The model of a run in evaluation mode; `folder` picks a snapshot instead of the result.
+
+    Raises RunError when the run has no model (yet), CheckpointError or WeightsError when a file is damaged or gone.
+    """
+    folder = folder or paths.result / MODEL
+    if not folder.is_dir():
+        raise RunError(f"run {paths.id} has no model yet; wait for its first epoch to end, or see its log")
+    tensors, facts = checkpoint.load(folder)
+    model, digest = build(recipe, registry.card(recipe.backbone))
+    if digest != facts["base"]:
+        raise CheckpointError(
+            f"run {paths.id} started from other weights (sha256 {str(facts['base'])[:8]}) "
+            f"than those now found ({str(digest)[:8]}); put the file it started from back"
+        )
+    overlay(model, tensors)
+    return model.eval().requires_grad_(False)
+
+
+def overlay(model: TransferModel, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Copy learned tensors over those of the model, all of them or none."""
+    own = model.state_dict()
+    wrong = [n for n, t in tensors.items() if n not in own or own[n].shape != t.shape]
+    if wrong:
+        raise CheckpointError(f"the stored model does not fit {model.card.name}: {wrong[0]} is unknown or of another shape")
+    model.load_state_dict(tensors, strict=False)

@@ -1,0 +1,125 @@
+"""What a checkpoint holds beside tensors, and finding the one to go on from."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nbtransfer.core import events as ev
+from nbtransfer.core.codec import from_plain
+from nbtransfer.core.strategy import Strategy
+from nbtransfer.engine.checkpoints import checkpoint
+from nbtransfer.errors import CheckpointError, InputError
+
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a run needs to go on, beside tensors.
+
+    base          sha256 of the weights it started from
+    strategy      its phases as they were then; `changes` of all changes are in them
+    progress      numbers of `Progress`; `images` of its meter, None between epochs
+    best          for the best epochs, the names of the checkpoints that hold them
+    receipt       for each layer and stretch, whether it was left unchanged while frozen
+    watched       sha256 of the layers frozen in the present stretch, when it began; `stretch` is its name
+    scaler        state of the gradient scaler
+    """
+
+    base: str | None
+    strategy: Strategy
+    changes: int
+    progress: dict[str, Any]
+    images: int | None
+    best: dict[str, str]
+    stretches: tuple[str, ...]
+    receipt: dict[str, dict[str, bool]]
+    watched: dict[str, str]
+    stretch: str
+    scaler: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StoredCheckpoint:
+    """A whole checkpoint."""
+
+    name: str
+    facts: Facts
+    tensors: Tensors
+
+
+def newest(parent: Path, base: str | None) -> Generator[ev.Event, None, StoredCheckpoint | None]:
+    """The newest checkpoint that is whole, with the best ones it names; None when there is none.
+
+    Damaged ones are put aside, with a warning. Raises CheckpointError when the run started from other weights than `base`.
+    """
+    for name in checkpoint.newest_first(parent):
+        try:
+            found = _read(parent, name)
+            for other in set(found.facts.best.values()) - {name}:
+                _read(parent, other)
+        except CheckpointError as error:
+            checkpoint.set_aside(parent / name)
+            yield ev.Warned(f"{error}; it is put aside, and the one before is used")
+            continue
+        if found.facts.base != base:
+            raise CheckpointError(
+                f"the run started from other weights (sha256 {str(found.facts.base)[:8]}) than those now found "
+                f"({str(base)[:8]}); put the file it started from back"
+            )
+        return found
+    return None
+
+
+def _read(parent: Path, name: str) -> StoredCheckpoint:
+    if not checkpoint.is_name(name):  # it may come from a checkpoint that somebody else made: no paths
+        raise CheckpointError(f"{name!r} is no name of a checkpoint")
+    tensors, facts = checkpoint.load(parent / name)
+    try:
+        return StoredCheckpoint(name, from_plain(Facts, facts), tensors)
+    except InputError as error:
+        raise CheckpointError(f"{parent / name} was written by another nbtransfer ({error})") from error
+
+
+def differences(then: ev.Prepared, now: ev.Prepared) -> tuple[str, ...]:
+    """Why results may differ in their last bits: versions, device and the like, as they were and as they are."""
+    pairs = {
+        "device": (then.device_name, now.device_name), "precision": (then.precision, now.precision),
+        "threads": (str(then.threads), str(now.threads)),
+        **{name: (then.versions.get(name, "none"), now.versions.get(name, "none")) for name in _all(then, now)},
+    }  # fmt: skip
+    return tuple(f"{name} is {new}, was {old}" for name, (old, new) in pairs.items() if old != new)
+
+
+def _all(then: ev.Prepared, now: ev.Prepared) -> list[str]:
+    return sorted({*then.versions, *now.versions})
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> Tensors:
+    """The tensors of an optimiser's state, by number of the parameter and name."""
+    state: Mapping[int, Mapping[str, Any]] = optimiser.state_dict()["state"]
+    return {
+        f"optimiser.{number}.{key}": value
+        for number, entries in state.items()
+        for key, value in entries.items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
+def fill_optimiser(optimiser: torch.optim.Optimizer, tensors: Tensors) -> None:
+    """Put the state back that `optimiser_tensors` took out, laid out in memory as its parameters are."""
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    state: dict[int, Tensors] = {}
+    for name, value in tensors.items():
+        if not name.startswith("optimiser."):
+            continue
+        _, number, key = name.split(".", 2)
+        parameter = parameters[int(number)]
+        same = value.shape == parameter.shape and value.ndim > 0
+        state.setdefault(int(number), {})[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value) if same else value
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

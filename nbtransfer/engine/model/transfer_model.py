@@ -1,0 +1,114 @@
+"""The model that is trained: shared layers, a head, and the freeze plan in force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Self
+
+import torch
+from torch import nn
+
+from nbtransfer.core.backbone import BackboneCard, InputSpec
+from nbtransfer.core.freeze import FreezePlan, LayerPlan
+from nbtransfer.core.recipe import Recipe
+from nbtransfer.engine.model import freezing
+from nbtransfer.engine.model.custom_head import make_head
+from nbtransfer.errors import InputError
+from nbtransfer.pretrained import registry
+from nbtransfer.pretrained.backbone import Backbone
+
+HEAD = "head"
+
+
+class TransferModel(nn.Module):
+    """Shared layers and a head: one linear layer, or layers of the user's own.
+
+    The freeze plan in force holds whatever is called on the model: `train()` puts it into training mode *within* the
+    plan, so that a frozen layer never leaves evaluation mode.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        card: BackboneCard,
+        spec: InputSpec,
+        classes: tuple[str, ...],
+        head: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head: nn.Module = linear(card.width, len(classes)) if head is None else head
+        self.card, self.spec, self.classes = card, spec, classes
+        self._stored = frozenset(self.state_dict())
+        self._active = freezing.training_modules(backbone, FreezePlan.none().resolve(card))
+
+    @property
+    def linear_head(self) -> nn.Linear:
+        """The head, where it is one linear layer; raises InputError where it is not."""
+        if not isinstance(self.head, nn.Linear):
+            raise InputError(
+                f"the head of this model is a {type(self.head).__name__} of the user's own, and only what reaches one linear "
+                "layer can be split into the parts of shared layers and head; explain a run without head="
+            )
+        return self.head
+
+    def forward(self, x: torch.Tensor, start: int = 0) -> torch.Tensor:
+        """Logits (N, classes) of normalised images (N, 3, size, size), or of what enters stage number `start`.
+
+        What follows the last stage is features (N, width).
+        """
+        return self.head(self.features(x, start))  # type: ignore[no-any-return]
+
+    def features(self, x: torch.Tensor, start: int = 0, end: int | None = None) -> torch.Tensor:
+        """What leaves stage number `end` - 1, given what enters stage number `start`; pooled after the last stage."""
+        stages = len(self.backbone.stages)
+        end = stages if end is None else end
+        if start < stages:
+            x = self.backbone.run(x, start, end)
+            x = self.backbone.pool(x) if end == stages else x
+        return x
+
+    def follow(self, plan: Mapping[str, LayerPlan]) -> None:
+        """Put a freeze plan in force: gradients now, modes now and after every `train()`."""
+        self._active = freezing.training_modules(self.backbone, plan)
+        for name, entry in plan.items():
+            for parameter in self.backbone.get_submodule(name).parameters(recurse=False):
+                parameter.requires_grad_(entry.learns)
+                parameter.grad = None
+        self.train(self.training)
+
+    def tensors(self, layer: str) -> dict[str, torch.Tensor]:
+        """Parameters and buffers a layer owns itself, under their names in the model. `layer` may be "head"."""
+        prefix = HEAD if layer == HEAD else f"backbone.{layer}"
+        module = self.get_submodule(prefix)
+        deep = layer == HEAD  # a head is one layer, whatever it is made of
+        held = [*module.named_parameters(recurse=deep), *module.named_buffers(recurse=deep)]
+        named = {f"{prefix}.{name}": tensor.detach() for name, tensor in held}
+        # Buffers that the model itself does not store are constants of the architecture.
+        return {name: tensor for name, tensor in named.items() if name in self._stored}
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode, as far as the freeze plan in force allows."""
+        super().train(mode)
+        if mode:
+            for name, module in self.backbone.named_modules():
+                module.training = name in self._active
+        return self
+
+
+def linear(features: int, classes: int) -> nn.Linear:
+    """A head of zeros: it asks nothing of the shared layers in the first step (Kolesnikov et al. 2020, arXiv 1912.11370)."""
+    layer = nn.Linear(features, classes)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def build(recipe: Recipe, card: BackboneCard) -> tuple[TransferModel, str | None]:
+    """The untrained model of a recipe, and the digest of the weights it starts from (None when they are random)."""
+    spec = recipe.input_for(card)
+    built = registry.build(card, recipe.weights, own_file=recipe.weights_file is not None, seed=recipe.seed, size=spec.size)
+    classes, head = recipe.task.classes, None
+    if recipe.head is not None:
+        head = make_head(recipe.head, recipe.code, card.width, len(classes), recipe.seed)
+    return TransferModel(built.module, card, spec, classes, head), built.digest
