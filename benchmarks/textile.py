@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import nbtransfer as nt
-from nbtransfer.core.text import scaled, text_table
+from nbtransfer.core.text.counts import short_number
+from nbtransfer.core.text.tables import text_table
 from nbtransfer.demo import BACKBONE, COMMON, RECIPES, TASK
 
 FT = {**COMMON, "strategy": "ft", "epochs": 8, "augment": ("flip", "flip_vertical")}
@@ -48,7 +49,7 @@ def measure(words: str = "") -> Iterator[tuple[str, ...]]:
             raise SystemExit(f"{name}: {state.status}, {state.message}")
         scores = [f"{e.accuracy:.3f} ({e.interval.low:.3f}–{e.interval.high:.3f})" for e in state.evaluations]
         val, test = scores if len(scores) == 2 else (*scores, "")
-        yield name, val, test, f"{state.seconds:.0f}", scaled(max(p.trainable for p in state.prepared.phases))
+        yield name, val, test, f"{state.seconds:.0f}", short_number(max(p.trainable for p in state.prepared.phases))
         print(name, val, test, file=sys.stderr, flush=True)
 
 

@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as F
 
 from nbtransfer.attribution.findings import InputMap
 from nbtransfer.core.backbone import InputSpec
-from nbtransfer.core.text import nearest
+from nbtransfer.core.text.names import suggest
 from nbtransfer.engine.model.transfer_model import TransferModel
 from nbtransfer.errors import InputError
 
@@ -27,7 +27,7 @@ BLUR = 1 / 16
 def check_baseline(name: str) -> None:
     """Raise InputError unless `name` is a baseline."""
     if name not in typing.get_args(Baseline):
-        raise InputError(f"there is no baseline {name!r}; {nearest(name, typing.get_args(Baseline))}")
+        raise InputError(f"there is no baseline {name!r}; {suggest(name, typing.get_args(Baseline))}")
 
 
 def baseline(name: str, images: torch.Tensor, spec: InputSpec) -> torch.Tensor:

@@ -7,7 +7,8 @@ import argparse
 from nbtransfer.commands.finding import named_run, run_facts
 from nbtransfer.commands.parsing import CommandContext, Outcome, UsageError
 from nbtransfer.core.state import RunState
-from nbtransfer.core.text import counted, listed
+from nbtransfer.core.text.counts import quantity
+from nbtransfer.core.text.names import short_list
 from nbtransfer.jobs.launcher import repeat
 from nbtransfer.jobs.run import Run
 from nbtransfer.ui.progress import ending
@@ -66,7 +67,7 @@ def change(args: argparse.Namespace, context: CommandContext) -> Outcome:
         run.set_epochs(args.epochs)
     state = run.state
     how = f"; {state.plan.summary}, {state.plan.how}" if state.plan else ""
-    return Outcome(run, f"{run.id}: {counted(len(wanted), 'change')} from the next step on{how}", run_facts(run))
+    return Outcome(run, f"{run.id}: {quantity(len(wanted), 'change')} from the next step on{how}", run_facts(run))
 
 
 def repeat_run(args: argparse.Namespace, context: CommandContext) -> Outcome:
@@ -84,7 +85,7 @@ def trust(args: argparse.Namespace, context: CommandContext) -> Outcome:
         return Outcome(run, f"{run.id} has no code of its own", plain)
     if args.yes:
         run.trust_code()
-        return Outcome(run, f"{listed([c.name for c in codes])} of {run.id} may run here from now on", plain)
+        return Outcome(run, f"{short_list([c.name for c in codes])} of {run.id} may run here from now on", plain)
     texts = "\n\n".join(f"# {c.name}.py, sha256 {c.sha256}\n{c.source.rstrip()}" for c in codes)
     return Outcome(run, f"{texts}\n\nIf you trust this: `{context.prog} trust {run.id} --yes`", plain)
 

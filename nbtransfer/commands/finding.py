@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbtransfer.commands.parsing import CommandContext
-from nbtransfer.core.text import shown
+from nbtransfer.core.text.paths import short_path
 from nbtransfer.errors import InputError
 from nbtransfer.jobs.run import Run, attach
 from nbtransfer.store import runs
@@ -19,7 +19,7 @@ def named_run(name: str | None, context: CommandContext) -> Run:
         return variable if isinstance(variable, Run) else attach(name)
     known = runs.list_ids()
     if not known:
-        raise InputError(f"there are no runs in {shown(home())}; start one with `{context.prog} start`")
+        raise InputError(f"there are no runs in {short_path(home())}; start one with `{context.prog} start`")
     return attach(known[0])
 
 

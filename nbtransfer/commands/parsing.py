@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
 from nbtransfer.core.state import RunState
-from nbtransfer.core.text import nearest
+from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import InputError
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.jobs.run import Run
@@ -128,7 +128,7 @@ def parse(root: Parser, words: list[str]) -> argparse.Namespace:
         return args
     branch = root.branch(args.command)
     if unknown[0].startswith("-"):
-        known = nearest(unknown[0].lstrip("-"), [o[2:] for o in branch.options() if o.startswith("--")])
+        known = suggest(unknown[0].lstrip("-"), [o[2:] for o in branch.options() if o.startswith("--")])
         raise UsageError(f"{branch.prog} has no option {unknown[0]!r}; {known}")
     raise UsageError(
         f"{branch.prog} does not know what to do with {unknown[0]!r}; "

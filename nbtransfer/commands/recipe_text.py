@@ -21,7 +21,7 @@ from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.strategy import Strategy
 from nbtransfer.core.task import TaskCard
-from nbtransfer.core.text import nearest
+from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import InputError, RecipeError
 from nbtransfer.pretrained.listing import backbone
 from nbtransfer.tasks.check import OnProblem
@@ -76,7 +76,7 @@ def read(text: str, backbone_name: str) -> dict[str, Any]:
 def _check_keys(given: Mapping[str, Any], known: Sequence[str]) -> None:
     for key in given:
         if key not in known:
-            raise RecipeError(f"{plain_yaml.line_of(given, key)}there is no setting {key!r}; {nearest(key, known)}")
+            raise RecipeError(f"{plain_yaml.line_of(given, key)}there is no setting {key!r}; {suggest(key, known)}")
 
 
 def _at(given: Mapping[str, Any], key: str, shared: Any) -> Any:

@@ -18,7 +18,9 @@ from nbtransfer.commands.parsing import CommandContext, CommandSpec, HelpShown, 
 from nbtransfer.commands.parsing import parser as parser_of
 from nbtransfer.core.codec import dumps
 from nbtransfer.core.recipe import Recipe
-from nbtransfer.core.text import counted, in_bytes, nearest, shown
+from nbtransfer.core.text.counts import byte_size, quantity
+from nbtransfer.core.text.names import suggest
+from nbtransfer.core.text.paths import short_path
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.jobs.launcher import start as start_run
 from nbtransfer.jobs.listing import list_runs
@@ -60,7 +62,7 @@ def _check_name(name: str, context: CommandContext) -> None:
         return
     if any(command.name == name for command in TREE):
         raise UsageError(f"{name!r} belongs in a notebook, as %transfer {name}: only there is a next run kept in mind")
-    raise UsageError(f"there is no command {name!r}; {nearest(name, known)} ({context.prog} help lists them all)")
+    raise UsageError(f"there is no command {name!r}; {suggest(name, known)} ({context.prog} help lists them all)")
 
 
 def start_task(args: argparse.Namespace, context: CommandContext) -> Outcome:
@@ -79,7 +81,7 @@ def launch(recipe: Recipe, context: CommandContext, *, stay: bool) -> Outcome:
     run = start_run(recipe)
     card = backbone(recipe.backbone)
     phases = recipe.resolved(card)
-    context.say(f"{phases.name} on {card.name}, {counted(phases.epochs, 'epoch')}; {phases.phases[-1].plan.summary(card)}")
+    context.say(f"{phases.name} on {card.name}, {quantity(phases.epochs, 'epoch')}; {phases.phases[-1].plan.summary(card)}")
     if stay:
         return _waited(run, None, context)
     return Outcome(run, f"{run.id} started; see `{context.prog} status {run.id}`", run_facts(run))
@@ -98,9 +100,9 @@ def show_caches(args: argparse.Namespace, context: CommandContext) -> Outcome:
         for word in args.clear:
             if not any(cache.key.startswith(word) for cache in found):
                 keys = [cache.key[:8] for cache in found]
-                raise UsageError(f"no key begins with {word!r}; {nearest(word, keys) if keys else 'nothing is kept'}")
+                raise UsageError(f"no key begins with {word!r}; {suggest(word, keys) if keys else 'nothing is kept'}")
         freed = clear(*args.clear)
-        return Outcome(freed, f"{in_bytes(freed)} freed", {"bytes": freed})
+        return Outcome(freed, f"{byte_size(freed)} freed", {"bytes": freed})
     plain = [{"key": c.key, **{k: c.facts[k] for k in ("task", "backbone", "layer")}, "bytes": c.bytes} for c in found]
     return Outcome(found, repr(found), plain)
 
@@ -112,7 +114,7 @@ def status(args: argparse.Namespace, context: CommandContext) -> Outcome:
     parts = [f"{run.id}: {ending(state)}", f"{run.recipe!r}"]
     if state.prepared:
         p = state.prepared
-        parts.append(f"{p.device} ({p.device_name}), {p.precision}, {counted(p.threads, 'thread')}, {state.fraction:.0%} done")
+        parts.append(f"{p.device} ({p.device_name}), {p.precision}, {quantity(p.threads, 'thread')}, {state.fraction:.0%} done")
     parts += [repr(run.history()), *map(repr, state.evaluations)]
     parts += [f"{d.subject}: {d.choice} ({d.reason})" for d in state.decisions]
     parts += [f"warning: {message}" for message in state.warnings]
@@ -160,7 +162,7 @@ def log(args: argparse.Namespace, context: CommandContext) -> Outcome:
 def export(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Write the best model of a run to a folder that others can use."""
     path = named_run(args.run, context).export(args.folder)
-    return Outcome(path, f"exported to {shown(path)}", {"folder": str(path)})
+    return Outcome(path, f"exported to {short_path(path)}", {"folder": str(path)})
 
 
 def list_backbones(args: argparse.Namespace, context: CommandContext) -> Outcome:
@@ -191,7 +193,7 @@ def demo(args: argparse.Namespace, context: CommandContext) -> Outcome:
     report = Path(args.report).expanduser()
     told, ok = tell(report, say=lambda text: sys.stderr.write(f"{text}\n"))
     rows = [dict(zip(told.HEADER, row, strict=True)) for row in told.rows()]
-    text = f"{told.table()}\n\nreport: {shown(report)}" if rows else "no run finished, so there is nothing to report"
+    text = f"{told.table()}\n\nreport: {short_path(report)}" if rows else "no run finished, so there is nothing to report"
     return Outcome(told, text, rows, ok)
 
 

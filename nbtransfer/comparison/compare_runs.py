@@ -13,7 +13,9 @@ import numpy as np
 from nbtransfer.comparison import snapshots
 from nbtransfer.comparison.example import HEADER, Example
 from nbtransfer.core.task import Sample
-from nbtransfer.core.text import counted, html_table, listed, nearest, text_table
+from nbtransfer.core.text.counts import quantity
+from nbtransfer.core.text.names import short_list, suggest
+from nbtransfer.core.text.tables import html_table, text_table
 from nbtransfer.errors import InputError
 from nbtransfer.jobs.run import Run
 from nbtransfer.tasks.decode import UndecodableError
@@ -47,7 +49,9 @@ class Comparison:
     def __getitem__(self, number: int) -> Example:
         """One image; raises InputError when there is no such number."""
         if not -len(self) <= number < len(self):
-            raise InputError(f"there is no image {number}; this comparison holds {counted(len(self), 'image')}, counted from 0")
+            raise InputError(
+                f"there is no image {number}; this comparison holds {quantity(len(self), 'image')}, counted from 0"
+            )
         return self.examples[number]
 
     def figure(self, number: int = 0, ink: str = "black") -> Figure:
@@ -79,8 +83,8 @@ class Comparison:
         return {"before": self.before, "after": self.after, "backbone": self.backbone, "examples": examples}
 
     def __repr__(self) -> str:
-        targets = listed(list(dict.fromkeys(example.target for example in self.examples)))
-        images = counted(len(self), "image")
+        targets = short_list(list(dict.fromkeys(example.target for example in self.examples)))
+        images = quantity(len(self), "image")
         return f"Comparison({images}, evidence for {targets}, before: {self.before}, after: {self.after})"
 
     def _repr_html_(self) -> str:
@@ -174,7 +178,7 @@ def _targets(target: Any, count: int, classes: tuple[str, ...]) -> list[int | No
     many = isinstance(target, (Sequence, np.ndarray)) and not isinstance(target, str)
     wanted = list(target) if many else [target] * count
     if len(wanted) != count:
-        raise InputError(f"there are {len(wanted)} targets for {counted(count, 'image')}; give one, or one for each image")
+        raise InputError(f"there are {len(wanted)} targets for {quantity(count, 'image')}; give one, or one for each image")
     return [_target(value, classes) for value in wanted]
 
 
@@ -185,5 +189,5 @@ def _target(value: Any, classes: tuple[str, ...]) -> int | None:
         return classes.index(value)
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and 0 <= value < len(classes):
         return int(value)
-    hint = nearest(value, classes) if isinstance(value, str) else f"give a name or a number from 0 to {len(classes) - 1}"
-    raise InputError(f"there is no class {value!r}; {hint} (classes: {listed(classes, most=20)})")
+    hint = suggest(value, classes) if isinstance(value, str) else f"give a name or a number from 0 to {len(classes) - 1}"
+    raise InputError(f"there is no class {value!r}; {hint} (classes: {short_list(classes, most=20)})")

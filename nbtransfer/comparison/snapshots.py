@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nbtransfer.core.backbone import BackboneCard
-from nbtransfer.core.text import nearest
+from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import InputError, NbTransferError, RunError
 from nbtransfer.jobs.listing import list_runs
 from nbtransfer.jobs.run import Run, attach
@@ -72,7 +72,7 @@ def snapshot(run: Run, name: str) -> Snapshot:
             f"run {run.id} is {run.state.status} and has no model yet; wait for its first epoch to end, or see its log"
         )
     if name not in names(run):
-        raise InputError(f"run {run.id} has no snapshot {name!r}; {nearest(name, names(run))}")
+        raise InputError(f"run {run.id} has no snapshot {name!r}; {suggest(name, names(run))}")
     return Snapshot(run, name)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
-from nbtransfer.core.text import html_table, scaled, text_table
+from nbtransfer.core.text.counts import short_number
+from nbtransfer.core.text.tables import html_table, text_table
 from nbtransfer.errors import BackboneError
 
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
@@ -131,8 +132,8 @@ class BackboneCard:
 
     def __repr__(self) -> str:
         return (
-            f"BackboneCard({self.name!r}, {len(self.stages)} stages, {scaled(self.params)} parameters, "
-            f"{scaled(self.multiply_adds)} multiply-adds, {self.input.size} px, width {self.width})"
+            f"BackboneCard({self.name!r}, {len(self.stages)} stages, {short_number(self.params)} parameters, "
+            f"{short_number(self.multiply_adds)} multiply-adds, {self.input.size} px, width {self.width})"
         )
 
 
@@ -143,7 +144,10 @@ class BackboneList(tuple[BackboneCard, ...]):
     _HEADER = ("backbone", "parameters", "multiply-adds", "input", "top-1 %", "licence of the weights")
 
     def _rows(self) -> list[tuple[object, ...]]:
-        return [(c.name, scaled(c.params), scaled(c.multiply_adds), f"{c.input.size} px", _top1(c), c.licence) for c in self]
+        return [
+            (c.name, short_number(c.params), short_number(c.multiply_adds), f"{c.input.size} px", _top1(c), c.licence)
+            for c in self
+        ]
 
     def __repr__(self) -> str:
         return text_table(self._HEADER, self._rows())

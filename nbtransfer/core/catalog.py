@@ -12,7 +12,7 @@ from importlib import resources
 
 from nbtransfer.core.backbone import BackboneCard, LayerCard
 from nbtransfer.core.codec import from_plain, to_plain
-from nbtransfer.core.text import nearest
+from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import BackboneError
 
 FILE = "catalog.jsonl"
@@ -38,7 +38,7 @@ def card(name: str) -> BackboneCard:
         pass
     if name.startswith("timm/"):
         raise BackboneError(f"models of timm are not in the catalogue; pass nbtransfer.backbone({name!r}) instead of its name")
-    raise BackboneError(f"there is no backbone {name!r}; {nearest(name, names())} (models of timm are called 'timm/NAME')")
+    raise BackboneError(f"there is no backbone {name!r}; {suggest(name, names())} (models of timm are called 'timm/NAME')")
 
 
 def encode(entry: BackboneCard) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from nbtransfer.core.text import nearest
+from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import CodeError
 
 MOST_BYTES = 2**20
@@ -91,7 +91,7 @@ def find(module: str, codes: Iterable[Code]) -> Code:
     known = {code.name: code for code in codes}
     if module in known:
         return known[module]
-    hint = f"{nearest(module, known)} or " if known else ""
+    hint = f"{suggest(module, known)} or " if known else ""
     raise CodeError(f"there is no code {module!r} here; {hint}write it in a cell that begins with `%%transfer_code {module}`")
 
 
@@ -99,5 +99,5 @@ def check_defined(reference: str, code: Code) -> None:
     """Raise CodeError when the module has no function or class of that name at its top level."""
     _, attribute = parts(reference)
     if attribute not in code.defines:
-        hint = nearest(attribute, code.defines) if code.defines else "it defines nothing"
+        hint = suggest(attribute, code.defines) if code.defines else "it defines nothing"
         raise CodeError(f"the code {code.name!r} has no function or class {attribute!r}; {hint}")

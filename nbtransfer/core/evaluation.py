@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from nbtransfer.core.text import html_table, text_table
+from nbtransfer.core.text.tables import html_table, text_table
 
 
 class Interval(NamedTuple):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbtransfer.core.evaluation import Evaluation
-from nbtransfer.core.text import counted
+from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.training_plan import CHANGES, Change
 
 
@@ -40,7 +40,7 @@ class PhasePlan:
         """How the phase learns, in words."""
         if self.solver:
             return f"solved by {self.solver} regression"
-        return f"{counted(self.epochs, 'epoch')} at learning rate {self.lr:g}"
+        return f"{quantity(self.epochs, 'epoch')} at learning rate {self.lr:g}"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import Literal
 
 from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard, LayerCard
-from nbtransfer.core.text import nearest, scaled
+from nbtransfer.core.text.counts import short_number
+from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import PlanError
 
 NormMode = Literal["training", "frozen", "affine_only"]
@@ -107,7 +108,7 @@ class FreezePlan:
         for rule in self.rules:
             if not any(rule.matches(layer) for layer in card.layers):
                 known = [*card.stages, *(layer.name for layer in card.layers)]
-                raise PlanError(f"no layer of {card.name} is called {rule.layers!r}; {nearest(rule.layers, known)}")
+                raise PlanError(f"no layer of {card.name} is called {rule.layers!r}; {suggest(rule.layers, known)}")
         return {layer.name: self._for_layer(layer) for layer in card.layers}
 
     def _for_layer(self, layer: LayerCard) -> LayerPlan:
@@ -125,12 +126,14 @@ class FreezePlan:
         """One line: what learns, in stages where whole stages do, and how many parameters that is."""
         plans = self.resolve(card)
         learning = [layer for layer in card.layers if plans[layer.name].learns]
-        params = f"{scaled(sum(layer.params for layer in learning))} of {scaled(card.params)} shared parameters learn"
+        params = (
+            f"{short_number(sum(layer.params for layer in learning))} of {short_number(card.params)} shared parameters learn"
+        )
         states = {s: {plans[x.name].learns for x in card.layers if x.stage == s} for s in card.stages}
         if len(learning) == len(card.layers):
-            return f"all {scaled(card.params)} shared parameters learn"
+            return f"all {short_number(card.params)} shared parameters learn"
         named = [stage if states[stage] == {True} else f"part of {stage}" for stage in card.stages if True in states[stage]]
-        return f"{params}: {', '.join(named)}" if named else f"no shared layer learns (0 of {scaled(card.params)})"
+        return f"{params}: {', '.join(named)}" if named else f"no shared layer learns (0 of {short_number(card.params)})"
 
     def boundary(self, card: BackboneCard) -> int:
         """How many stages, counted from the input, are frozen altogether."""

@@ -15,7 +15,7 @@ from nbtransfer.core.code import Code, reference
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.strategy import Phase, Schedule, Strategy
 from nbtransfer.core.task import TaskCard
-from nbtransfer.core.text import nearest
+from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import RecipeError
 
 Optimiser = Literal["adamw", "adam", "sgd"]
@@ -201,7 +201,7 @@ class Recipe:
                 raise RecipeError(f"{name} is {value!r}; use one of {', '.join(map(repr, choices))}")
         for name in self.augment:
             if name not in AUGMENTATIONS:
-                raise RecipeError(f"there is no augmentation {name!r}; {nearest(str(name), AUGMENTATIONS)}")
+                raise RecipeError(f"there is no augmentation {name!r}; {suggest(str(name), AUGMENTATIONS)}")
         if len(set(self.augment)) < len(self.augment):
             raise RecipeError(f"augment is {list(self.augment)}; name each augmentation once")
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):

@@ -9,7 +9,7 @@ from typing import Literal
 
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.freeze import FreezePlan
-from nbtransfer.core.text import nearest
+from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import PlanError
 
 Schedule = Literal["one_cycle", "cosine", "constant"]
@@ -98,7 +98,7 @@ ft          fine-tuning: everything learns from the first step
 def check_name(name: str) -> None:
     """Raise PlanError unless `name` is a known strategy."""
     if name not in STRATEGIES:
-        raise PlanError(f"there is no strategy {name!r}; {nearest(name, STRATEGIES)}")
+        raise PlanError(f"there is no strategy {name!r}; {suggest(name, STRATEGIES)}")
 
 
 def build(name: str, card: BackboneCard, epochs: int, *, solved: bool = False) -> Strategy:

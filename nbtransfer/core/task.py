@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import Literal
 
 from nbtransfer.core.code import Code
-from nbtransfer.core.text import counted, listed
+from nbtransfer.core.text.counts import quantity
+from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import TaskError
 
 Split = Literal["train", "val", "test"]
@@ -52,9 +53,9 @@ class TaskCard:
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2:
-            raise TaskError(f"a task needs at least two classes; {self.name!r} has {listed(self.classes) or 'none'}")
+            raise TaskError(f"a task needs at least two classes; {self.name!r} has {short_list(self.classes) or 'none'}")
         if len(set(self.classes)) < len(self.classes):
-            raise TaskError(f"class names must differ; {self.name!r} has {listed(self.classes)}")
+            raise TaskError(f"class names must differ; {self.name!r} has {short_list(self.classes)}")
 
     @cached_property
     def digest(self) -> str:
@@ -85,5 +86,5 @@ class TaskCard:
 
     def __repr__(self) -> str:
         sizes = " + ".join(f"{self.sizes[name]:,} {name}" for name in SPLITS if self.sizes[name])
-        noted = f", {counted(len(self.notes), 'note')}" if self.notes else ""
+        noted = f", {quantity(len(self.notes), 'note')}" if self.notes else ""
         return f"Task({self.name!r}, {len(self.classes)} classes, {sizes}{noted})"

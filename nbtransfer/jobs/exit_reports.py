@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from nbtransfer.core.text import duration, in_bytes
+from nbtransfer.core.text.counts import byte_size
+from nbtransfer.core.text.durations import duration
 from nbtransfer.store.paths import RunPaths
 
 
@@ -27,7 +28,7 @@ def how_it_was_lost(paths: RunPaths, pid: int | None) -> str:
     if attempt.get("asked"):
         return "the worker was killed because somebody asked for that; resume() goes on"
     if attempt["signal"]:
-        peak = in_bytes(attempt.get("peak_bytes", 0))
+        peak = byte_size(attempt.get("peak_bytes", 0))
         hint = f" (often: out of memory; it had taken {peak})" if attempt["signal"] == "SIGKILL" else ""
         return f"the worker was ended by {attempt['signal']}{hint}; see the log, resume() goes on"
     return f"the worker ended with status {attempt['exit']} without a word; see the log"

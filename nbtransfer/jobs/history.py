@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from nbtransfer.core.state import HistoryRow
-from nbtransfer.core.text import duration, html_table, text_table
+from nbtransfer.core.text.durations import duration
+from nbtransfer.core.text.tables import html_table, text_table
 
 
 class History(tuple[HistoryRow, ...]):

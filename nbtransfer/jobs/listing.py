@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nbtransfer.core.text import counted, html_table, text_table
+from nbtransfer.core.text.counts import quantity
+from nbtransfer.core.text.tables import html_table, text_table
 from nbtransfer.errors import NbTransferError
 from nbtransfer.jobs.run import Run
 from nbtransfer.store import runs
@@ -30,7 +31,7 @@ class RunList(tuple[Run, ...]):
     @property
     def _rest(self) -> str:
         more = len(self) - MOST_SHOWN
-        return f"and {counted(more, 'older run')}; nt.attach(id) finds any of them" if more > 0 else ""
+        return f"and {quantity(more, 'older run')}; nt.attach(id) finds any of them" if more > 0 else ""
 
     def __repr__(self) -> str:
         return "\n".join(filter(None, (text_table(self._HEADER, self._rows()), self._rest))) if self else "no runs yet"

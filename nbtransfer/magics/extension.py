@@ -16,7 +16,7 @@ from nbtransfer.commands import choosing, recipe_text
 from nbtransfer.commands import tree as commands
 from nbtransfer.commands.parsing import CommandContext, HelpShown, Outcome, Parser
 from nbtransfer.core.code import Code
-from nbtransfer.core.text import listed
+from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import NbTransferError
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.magics import completion
@@ -80,7 +80,7 @@ class Magics:
             raise UsageError(str(error)) from error
         self.shell.user_ns[words[0]] = module
         names = [f"{words[0]}.{name}" for name in Code(words[0], cell).defines]
-        print(f"recipes can use {listed(names)}" if names else f"{words[0]} defines no function or class")
+        print(f"recipes can use {short_list(names)}" if names else f"{words[0]} defines no function or class")
 
     def _line(self, words: list[str]) -> Any:
         args, outcome = commands.execute(words or ["dashboard"], self.context)

@@ -7,7 +7,8 @@ import importlib.util
 
 from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard, BackboneList
-from nbtransfer.core.text import counted, listed
+from nbtransfer.core.text.counts import quantity
+from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import BackboneError, InputError
 from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
@@ -55,6 +56,6 @@ def _timm(text: str) -> BackboneList:
     names = timm_models.search(text)
     if len(names) > MOST_TIMM:
         raise BackboneError(
-            f"{counted(len(names), 'model')} of timm match {text!r}; write more of the name: {listed(names, most=8)}"
+            f"{quantity(len(names), 'model')} of timm match {text!r}; write more of the name: {short_list(names, most=8)}"
         )
     return BackboneList(map(_timm_card, names))

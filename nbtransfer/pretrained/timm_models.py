@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from nbtransfer.core.backbone import InputSpec, Interpolation, WeightsCard
-from nbtransfer.core.text import nearest
+from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import BackboneError, MissingExtraError, WeightsError
 from nbtransfer.pretrained.weights import file_digest
 
@@ -59,7 +59,7 @@ def build(name: str) -> Any:
     library, own = timm(), architecture(name)
     base = own.split(".", 1)[0]
     if not library.is_model(base):
-        raise BackboneError(f"timm has no model {own!r}; {nearest(base, library.list_models())}")
+        raise BackboneError(f"timm has no model {own!r}; {suggest(base, library.list_models())}")
     return library.create_model(own, pretrained=False)
 
 

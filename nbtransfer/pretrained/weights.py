@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from nbtransfer.core.backbone import WeightsCard
-from nbtransfer.core.text import listed
+from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import WeightsError
 
 StateDict = Mapping[str, torch.Tensor]
@@ -96,7 +96,7 @@ def fill(net: nn.Module, state: StateDict, path: Path, unused: Collection[str]) 
         if name in given and given[name].shape != tensor.shape
     ]
     problems = [("missing", missing), ("unexpected", extra), ("of another shape", shapes)]
-    found = "; ".join(f"{len(names)} {what}: {listed(names, most=3)}" for what, names in problems if names)
+    found = "; ".join(f"{len(names)} {what}: {short_list(names, most=3)}" for what, names in problems if names)
     if found:
         raise WeightsError(f"{path} does not fit this backbone ({found}); check that it was saved from the same architecture")
     net.load_state_dict(given, strict=False)

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from nbtransfer.core.codec import dumps
-from nbtransfer.core.text import html_table, in_bytes, text_table
+from nbtransfer.core.text.counts import byte_size
+from nbtransfer.core.text.tables import html_table, text_table
 from nbtransfer.errors import RunError
 from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
@@ -53,7 +54,7 @@ class CacheList(tuple[Cache, ...]):
             facts = cache.facts
             images = sum(split["images"] for split in facts["splits"].values())
             used = time.strftime("%Y-%m-%d %H:%M", time.localtime(cache.used))
-            yield cache.key[:8], facts["task"], facts["backbone"], facts["layer"], images, in_bytes(cache.bytes), used
+            yield cache.key[:8], facts["task"], facts["backbone"], facts["layer"], images, byte_size(cache.bytes), used
 
     def __repr__(self) -> str:
         return text_table(self._HEADER, self._rows()) if self else "nothing is kept"
@@ -120,7 +121,7 @@ def make_room(wanted: int, budget: int | None) -> None:
         shutil.rmtree(path, ignore_errors=True)
     most, kept = room(budget), list(caches())
     if wanted > most:
-        raise RunError(f"there is room for {in_bytes(most)} on the disk, not for {in_bytes(wanted)}")
+        raise RunError(f"there is room for {byte_size(most)} on the disk, not for {byte_size(wanted)}")
     while kept and wanted + sum(cache.bytes for cache in kept) > most:
         clear(kept.pop().key)
 

@@ -17,7 +17,8 @@ from nbtransfer.core.codec import dumps, from_plain, to_plain
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.repeat import Repeat
 from nbtransfer.core.task import Sample, TaskCard
-from nbtransfer.core.text import nearest, shown
+from nbtransfer.core.text.names import suggest
+from nbtransfer.core.text.paths import short_path
 from nbtransfer.errors import InputError, RunError
 from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
@@ -62,7 +63,7 @@ def open_run(run_id: str) -> RunPaths:
         return RunPaths(home() / "runs" / found[0])
     if len(found) > 1:
         raise RunError(f"{run_id!r} fits {len(found)} runs; write more of it: {', '.join(found[:4])}")
-    hint = nearest(run_id, known) if known else f"there are no runs in {shown(home())}"
+    hint = suggest(run_id, known) if known else f"there are no runs in {short_path(home())}"
     raise RunError(f"there is no run {run_id!r}; {hint}")
 
 

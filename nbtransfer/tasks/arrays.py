@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nbtransfer.core.text import listed
+from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import TaskError
 from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
@@ -47,7 +47,7 @@ def checked_labels(y: Any, count: int, classes: Sequence[str] | None) -> tuple[l
         found, numbers = np.unique(labels, return_inverse=True)
         names = tuple(map(str, found))
         if classes is not None and tuple(classes) != names:
-            raise TaskError(f"the labels name the classes {listed(names)}, but classes= says {listed(list(classes))}")
+            raise TaskError(f"the labels name the classes {short_list(names)}, but classes= says {short_list(list(classes))}")
         return numbers.tolist(), names
     if labels.min() < 0 or labels.max() >= len(classes):
         raise TaskError(f"labels run from {labels.min()} to {labels.max()}, but there are {len(classes)} classes")
@@ -58,7 +58,7 @@ def check_counts(labels: Sequence[int], classes: Sequence[str]) -> None:
     """Every class needs an example to learn from and one to validate on."""
     few = [name for number, name in enumerate(classes) if labels.count(number) < 2]
     if few:
-        raise TaskError(f"too few images of class {listed(few)}; each class needs at least 2")
+        raise TaskError(f"too few images of class {short_list(few)}; each class needs at least 2")
 
 
 def check_copies(labels: Sequence[int], classes: Sequence[str], copies: Sequence[bytes]) -> None:

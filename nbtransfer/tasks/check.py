@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from nbtransfer.core.task import Split
-from nbtransfer.core.text import counted, listed
+from nbtransfer.core.text.counts import quantity
+from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import TaskError
 from nbtransfer.tasks.folders import FolderContents
 from nbtransfer.tasks.scan import Scan
@@ -48,8 +49,8 @@ def usable_images(
     facts = {fact.path: fact for fact in result.files}
     broken = [fact for fact in result.files if fact.problem]
     if broken:
-        names = listed([f"{_short(Path(fact.path))}: {fact.problem}" for fact in broken])
-        text = f"{counted(len(broken), 'unreadable image')}: {names}"
+        names = short_list([f"{_short(Path(fact.path))}: {fact.problem}" for fact in broken])
+        text = f"{quantity(len(broken), 'unreadable image')}: {names}"
         _report(text, unreadable, "remove them, or leave them out with unreadable='skip'", findings)
     dropped = {fact.path for fact in broken}
     dropped |= _conflicting(found, result, duplicates, findings)
@@ -64,15 +65,15 @@ def _conflicting(found: FolderContents, result: Scan, duplicates: OnProblem, fin
     two_labels = [group for group in result.duplicates if len({place[p][0] for p in group}) > 1]
     two_sides = [g for g in result.duplicates if g not in two_labels and len({place[p][1] for p in g}) > 1]
     if two_labels:
-        text = f"{counted(len(two_labels), 'image')} with more than one label: {_groups(two_labels)}"
+        text = f"{quantity(len(two_labels), 'image')} with more than one label: {_groups(two_labels)}"
         _report(text, duplicates, "keep the right copy, or leave all copies out with duplicates='skip'", findings)
     if two_sides:
-        text = f"{counted(len(two_sides), 'image')} in more than one split, so scores would be too good: {_groups(two_sides)}"
+        text = f"{quantity(len(two_sides), 'image')} in more than one split, so scores would be too good: {_groups(two_sides)}"
         _report(text, duplicates, "keep one copy, or let duplicates='skip' keep only the training copy", findings)
     copies = sum(len(g) - 1 for g in result.duplicates if g not in two_labels and g not in two_sides)
     if copies:
         findings.notes.append(
-            f"{counted(copies, 'exact copy', 'exact copies')} within one class; copies stay on one side of a split"
+            f"{quantity(copies, 'exact copy', 'exact copies')} within one class; copies stay on one side of a split"
         )
     extra = {path for group in two_sides for path in sorted(group, key=lambda p: place[p][1] != "train")[1:]}
     return {path for group in two_labels for path in group} | extra
@@ -81,11 +82,13 @@ def _conflicting(found: FolderContents, result: Scan, duplicates: OnProblem, fin
 def _check_classes(found: FolderContents, images: Sequence[tuple[Path, str, Split | None]], findings: Findings) -> None:
     names = set().union(*found.classes.values())
     if len(names) < 2:
-        findings.problems.append(f"only one class ({listed(sorted(names))}); a task needs at least two class folders")
+        findings.problems.append(f"only one class ({short_list(sorted(names))}); a task needs at least two class folders")
     for split, present in found.classes.items():
         missing = sorted(names - set(present))
         if missing:
-            findings.problems.append(f"the {split} folder has no class {listed(missing)}; give every split the same classes")
+            findings.problems.append(
+                f"the {split} folder has no class {short_list(missing)}; give every split the same classes"
+            )
     counts = Counter((label, split) for _, label, split in images)
     for split, present in found.classes.items():
         least = 1 if split in ("val", "test") else 2
@@ -93,7 +96,7 @@ def _check_classes(found: FolderContents, images: Sequence[tuple[Path, str, Spli
         if few:
             where = f" in {split}" if split else ""
             findings.problems.append(
-                f"too few images{where}: {listed(few)}; give each class at least {least} or remove its folder"
+                f"too few images{where}: {short_list(few)}; give each class at least {least} or remove its folder"
             )
     if "train" in found.classes and not ({"val", "test"} & set(found.classes)):
         findings.notes.append("there is no val folder; validation images were held out from train")
@@ -107,7 +110,7 @@ def _report(text: str, policy: OnProblem, advice: str, findings: Findings) -> No
 
 
 def _groups(groups: Sequence[Sequence[str]]) -> str:
-    return listed([" = ".join(_short(Path(path)) for path in group) for group in groups], most=3)
+    return short_list([" = ".join(_short(Path(path)) for path in group) for group in groups], most=3)
 
 
 def _short(path: Path) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nbtransfer.core.task import Split
-from nbtransfer.core.text import counted, listed
+from nbtransfer.core.text.counts import quantity
+from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import TaskError
 from nbtransfer.tasks.decode import SUFFIXES
 
@@ -38,12 +39,12 @@ def find_images(root: Path) -> FolderContents:
     if "train" in splits:
         strangers = [f.name for f in folders if f not in splits.values()]
         if strangers:
-            found.notes.append(f"left out, since there is a train folder: {listed(strangers)}")
+            found.notes.append(f"left out, since there is a train folder: {short_list(strangers)}")
         for split, folder in splits.items():
             _collect(found, folder, split)
     elif splits:
         raise TaskError(
-            f"{root} has {listed(sorted(f.name for f in splits.values()))} but no train folder; add one, or rename them"
+            f"{root} has {short_list(sorted(f.name for f in splits.values()))} but no train folder; add one, or rename them"
         )
     else:
         _collect(found, root, None)
@@ -65,7 +66,7 @@ def _collect(found: FolderContents, folder: Path, split: Split | None) -> None:
             else:
                 strangers.append(str(path.relative_to(folder)))
     if strangers:
-        found.notes.append(f"{counted(len(strangers), 'file')} left out for not being images: {listed(strangers, most=3)}")
+        found.notes.append(f"{quantity(len(strangers), 'file')} left out for not being images: {short_list(strangers, most=3)}")
 
 
 def _class_folders(folder: Path) -> list[Path]:
@@ -78,7 +79,7 @@ def _files(folder: Path, notes: list[str]) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder):
         linked = [name for name in folders if Path(parent, name).is_symlink()]
         if linked:
-            notes.append(f"linked folders not entered: {listed(sorted(linked))}")
+            notes.append(f"linked folders not entered: {short_list(sorted(linked))}")
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in JUNK_FOLDERS and f not in linked)
         for name in sorted(files):
             if not name.startswith(".") and name not in JUNK_FILES:

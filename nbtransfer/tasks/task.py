@@ -17,7 +17,8 @@ from PIL import Image
 
 from nbtransfer.core import code
 from nbtransfer.core.task import SPLITS, Sample, TaskCard
-from nbtransfer.core.text import html_table, nearest
+from nbtransfer.core.text.names import suggest
+from nbtransfer.core.text.tables import html_table
 from nbtransfer.errors import TaskError
 from nbtransfer.tasks import arrays, datasets, demo, folders, split
 from nbtransfer.tasks.check import Findings, OnProblem, Usable, usable_images
@@ -146,7 +147,7 @@ class Task(TaskCard):
             return cls.from_folder(demo.textile_folder(), **{"name": "textile", **options})
         if name == "digits":
             return cls.from_arrays(*demo.digits(), **{"name": "digits", **options})
-        raise TaskError(f"there is no demo task {name!r}; {nearest(name, demo.NAMES)}")
+        raise TaskError(f"there is no demo task {name!r}; {suggest(name, demo.NAMES)}")
 
     @classmethod
     def named(cls, source: str, **options: Any) -> Task:

@@ -13,7 +13,7 @@ from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.recipe import AUGMENTATIONS, Recipe
 from nbtransfer.core.strategy import STRATEGIES
 from nbtransfer.core.task import SPLITS
-from nbtransfer.core.text import scaled
+from nbtransfer.core.text.counts import short_number
 from nbtransfer.core.tree import frozen_in
 from nbtransfer.errors import InputError, NbTransferError, RunError
 from nbtransfer.jobs import warm
@@ -218,8 +218,8 @@ def _row(card: BackboneCard) -> list[Any]:
     top1 = card.weights[0].top1 if card.weights else None
     return [
         card.name,
-        scaled(card.params),
-        scaled(card.multiply_adds),
+        short_number(card.params),
+        short_number(card.multiply_adds),
         card.input.size,
         None if top1 is None else round(top1, 1),
     ]

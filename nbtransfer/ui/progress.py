@@ -8,7 +8,7 @@ from typing import TextIO
 from tqdm import tqdm
 
 from nbtransfer.core.state import HistoryRow, RunState
-from nbtransfer.core.text import duration
+from nbtransfer.core.text.durations import duration
 from nbtransfer.jobs.run import Run
 
 

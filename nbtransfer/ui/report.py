@@ -13,7 +13,9 @@ from nbtransfer.comparison.compare_runs import Comparison
 from nbtransfer.comparison.figures import svg
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.task import SPLITS, Sample
-from nbtransfer.core.text import counted, duration, html_table, scaled, text_table
+from nbtransfer.core.text.counts import quantity, short_number
+from nbtransfer.core.text.durations import duration
+from nbtransfer.core.text.tables import html_table, text_table
 from nbtransfer.jobs.run import Run
 from nbtransfer.store import atomic
 from nbtransfer.tasks.task import Task
@@ -39,7 +41,7 @@ class Report:
             state = run.state
             trainable = max(phase.trainable for phase in state.prepared.phases) if state.prepared else 0
             scores = (_score(state.evaluation("val")), _score(state.evaluation("test")))
-            yield name, *scores, f"{state.seconds:.0f}", scaled(trainable)
+            yield name, *scores, f"{state.seconds:.0f}", short_number(trainable)
 
     def table(self) -> str:
         """What came out, as text."""
@@ -90,9 +92,9 @@ class Report:
         split = run.evaluate().split
         answers = list(worst_first(run, split))
         wrong = [judged for judged in answers if not judged.right]
-        images = counted(len(answers), f"{split} image")
+        images = quantity(len(answers), f"{split} image")
         intro = (
-            f"{counted(len(wrong), 'wrong answer')} on {images}, the worst first."
+            f"{quantity(len(wrong), 'wrong answer')} on {images}, the worst first."
             if wrong
             else f"No wrong answer on {images}; these were the least certain."
         )
@@ -145,7 +147,7 @@ def _fineprint(runs: Mapping[str, Run]) -> str:
         if p:
             phases = "; ".join(f"{x.name}: {x.how}, {x.summary}" for x in p.phases)
             parts.append(
-                f"{name}: {run.recipe.backbone} on {p.device} in {p.precision}, {counted(p.threads, 'thread')}; {phases}."
+                f"{name}: {run.recipe.backbone} on {p.device} in {p.precision}, {quantity(p.threads, 'thread')}; {phases}."
             )
     return "".join(f"<p class=note>{escape(part)}</p>" for part in parts)
 
@@ -168,7 +170,7 @@ def _receipt(run: Run) -> str:
     lines, issued = run.receipt(), run.state.receipt
     if not lines or issued is None:
         return "<p class=note>No shared layer was frozen in this run.</p>"
-    total = counted(issued.frozen, "frozen layer")
+    total = quantity(issued.frozen, "frozen layer")
     verdict = f"{issued.unchanged} of {total} did not change while frozen: parameters and buffers, compared bit for bit."
     table = html_table(("layer", "receipt"), lines.items())
     details = f"<details><summary>Layer by layer</summary>{table}</details>"

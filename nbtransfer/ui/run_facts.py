@@ -10,7 +10,8 @@ from typing import Any
 from nbtransfer.core.codec import to_plain
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.state import HistoryRow, RunState
-from nbtransfer.core.text import counted, listed
+from nbtransfer.core.text.counts import quantity
+from nbtransfer.core.text.names import short_list
 from nbtransfer.jobs.run import Run
 from nbtransfer.ui.pictures import data_url, worst_first
 from nbtransfer.ui.series import figures
@@ -34,7 +35,7 @@ def described(run: Run, state: RunState) -> dict[str, Any]:
         "phase": state.phase,
         "phases": [asdict(phase) for phase in p.phases] if p else [],
         "total": p.total if p else 0,
-        "device": f"{p.device} ({p.device_name}), {p.precision}, {counted(p.threads, 'thread')}" if p else "",
+        "device": f"{p.device} ({p.device_name}), {p.precision}, {quantity(p.threads, 'thread')}" if p else "",
         "epochs": state.epochs,
         "seconds": state.seconds if state.ended else None,
         "best": state.best is not None,
@@ -72,7 +73,7 @@ def _asked(op: str, arguments: Mapping[str, Any]) -> str:
     """`freeze stem, layer1`, `set_lr 0.001`; a command that was refused may have held anything."""
     if op == "replan":
         op, arguments = "freeze just", {"frozen": arguments.get("frozen") or ["nothing"]}
-    words = (listed([*map(str, value)]) if isinstance(value, list) else str(value) for value in arguments.values())
+    words = (short_list([*map(str, value)]) if isinstance(value, list) else str(value) for value in arguments.values())
     return " ".join([op or "junk", *words])
 
 
@@ -120,5 +121,5 @@ def _score(evaluation: Evaluation) -> dict[str, Any]:
 def _receipt(state: RunState) -> str:
     if state.receipt is None or not state.receipt.frozen:
         return "no shared layer was frozen in this run"
-    checked = f"{state.receipt.unchanged} of {counted(state.receipt.frozen, 'frozen layer')}"
+    checked = f"{state.receipt.unchanged} of {quantity(state.receipt.frozen, 'frozen layer')}"
     return f"{checked} did not change while frozen: parameters and buffers, compared bit for bit"

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nbtransfer.core.code import Code
-from nbtransfer.core.text import shown
+from nbtransfer.core.text.paths import short_path
 from nbtransfer.errors import CodeError
 
 
@@ -68,5 +68,5 @@ def _add(sha256: str) -> None:
             os.close(descriptor)
     except OSError as error:
         raise CodeError(
-            f"which code is trusted cannot be kept in {shown(path)} ({error.strerror}); set XDG_STATE_HOME to a folder of yours"
+            f"which code is trusted cannot be kept in {short_path(path)} ({error.strerror}); set XDG_STATE_HOME to a folder of yours"
         ) from error

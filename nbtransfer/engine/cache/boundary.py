@@ -16,7 +16,7 @@ from nbtransfer.core import events as ev
 from nbtransfer.core.codec import dumps, from_plain, to_plain
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.task import Split
-from nbtransfer.core.text import in_bytes
+from nbtransfer.core.text.counts import byte_size
 from nbtransfer.engine.cache import cost_model
 from nbtransfer.engine.cache.activations import Activations, CachedBatches, Layout, read_rows
 from nbtransfer.engine.cache.build import ActivationBuild
@@ -142,7 +142,7 @@ class Boundary:
         """Read from the disk, else computed; in memory where the disk takes nothing, or should not, and there is plenty."""
         if not self.shared:
             if self.bytes > self._memory:
-                raise RunError(f"there is room for {in_bytes(self._memory)} in memory, not for {in_bytes(self.bytes)}")
+                raise RunError(f"there is room for {byte_size(self._memory)} in memory, not for {byte_size(self.bytes)}")
             return (yield from self._computed(None))[0]
         both = yield from self._found()
         if both is not None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from nbtransfer.core import events as ev
 from nbtransfer.core.recipe import NEW_VIEWS, Recipe, Solver
 from nbtransfer.core.strategy import Phase
-from nbtransfer.core.text import counted, duration, in_bytes
+from nbtransfer.core.text.counts import byte_size, quantity
+from nbtransfer.core.text.durations import duration
 from nbtransfer.engine.cache.boundary import SPLITS, Boundary, Resumable
 from nbtransfer.engine.data.batches import Batches, TaskData
 from nbtransfer.engine.device import Device
@@ -54,7 +55,7 @@ class BoundaryCache:
         except (OSError, RunError) as error:
             if solver:
                 raise RunError(
-                    f"the features need {in_bytes(boundary.bytes)} ({error}); free space, or use probe='sgd'"
+                    f"the features need {byte_size(boundary.bytes)} ({error}); free space, or use probe='sgd'"
                 ) from error
             yield ev.Decided("cache", "no", f"what leaves {boundary.layer} cannot be kept ({error})", moment=moment)
             return self.data
@@ -87,9 +88,9 @@ class BoundaryCache:
         if measured is None:
             return ev.Decided("cache", "no", "no image to measure on could be decoded")
         kept, wanted, room = boundary.kept, boundary.bytes, boundary.room
-        amount = f"what leaves {boundary.layer} is {in_bytes(wanted)} for {counted(boundary.views, 'view')} of each image"
+        amount = f"what leaves {boundary.layer} is {byte_size(wanted)} for {quantity(boundary.views, 'view')} of each image"
         if wanted > room and not solver:  # features that are solved on are needed once, and in memory anyway
-            return ev.Decided("cache", "no", f"{amount}, and there is room for {in_bytes(room)}")
+            return ev.Decided("cache", "no", f"{amount}, and there is room for {byte_size(room)}")
         train, val = (len(boundary.split(split).images) for split in SPLITS)
         plain = measured.plain(epochs, train, val)
         build = 0.0 if kept else measured.build(train, val, boundary.views)

@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional as F
 
 from nbtransfer.core import events as ev
-from nbtransfer.core.text import in_bytes
+from nbtransfer.core.text.counts import byte_size
 from nbtransfer.core.training_plan import TrainingPlan
 from nbtransfer.engine.data.batches import Batch, TaskData
 from nbtransfer.engine.data.preprocess import Normalise
@@ -201,4 +201,6 @@ def _in_parts(batch: Batch, parts: int) -> Iterator[tuple[torch.Tensor, torch.Te
 def _peak(device: Device) -> str:
     if device.torch.type != "cuda":
         return "no figures"
-    return f"{in_bytes(torch.cuda.max_memory_allocated(device.torch))} of {in_bytes(torch.cuda.mem_get_info(device.torch)[1])}"
+    return (
+        f"{byte_size(torch.cuda.max_memory_allocated(device.torch))} of {byte_size(torch.cuda.mem_get_info(device.torch)[1])}"
+    )

@@ -1,0 +1,1 @@
+"""How numbers, names, tables and paths are written."""
