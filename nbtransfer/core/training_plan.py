@@ -127,8 +127,26 @@ class TrainingPlan:
         return replace(phase, plan=plan, lr=phase.lr if self.solver(index) else self.lr(index))
 
 
-def merged(*histories: Iterable[Change]) -> list[Change]:
-    """The changes of several histories in the order of their moments; those of one moment as they are given."""
+def freeze_plan_at(
+    recipe: Recipe, card: BackboneCard, phase: str, step: int, *, made: Iterable[Change], repeated: Iterable[Change] = ()
+) -> FreezePlan:
+    """The freeze plan in force in a phase, or in the first one if there is none of this name.
+
+    made      the changes of the run so far
+    repeated  the changes of the run it repeats; those due after `step` are ignored
+    """
+    plan = TrainingPlan(recipe, card)
+    names = [each.name for each in plan.phases]
+    index = names.index(phase) if phase in names else 0
+    due = (change for change in repeated if (change.phase, change.step) <= (index, step))
+    for change in merge(due, made):
+        if change.op != "stop":
+            plan.apply(change)
+    return plan.phases[index].plan
+
+
+def merge(*histories: Iterable[Change]) -> list[Change]:
+    """The changes of several histories by position; those at one position stay in the order given."""
     return sorted(itertools.chain(*histories), key=lambda change: (change.phase, change.step))
 
 

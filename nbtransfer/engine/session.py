@@ -11,7 +11,7 @@ from nbtransfer.core import events as ev
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.repeat import Repeat
 from nbtransfer.core.state import RunState
-from nbtransfer.core.training_plan import PLANNING, Change, TrainingPlan, merged
+from nbtransfer.core.training_plan import PLANNING, Change, TrainingPlan, merge
 from nbtransfer.engine import device, precision, summary
 from nbtransfer.engine.cache.activations import CachedBatches
 from nbtransfer.engine.cache.policy import BoundaryCache
@@ -58,7 +58,7 @@ class Session:
             self.model.compile()
         # What was stopped goes on: that is why there is a next attempt.
         own = [change for change in past.changes if change.op != "stop"]
-        self.training_plan = TrainingPlan(recipe, card, merged(repeat.changes, own))
+        self.training_plan = TrainingPlan(recipe, card, merge(repeat.changes, own))
         self.acknowledged = max(((change.phase, change.step) for change in own), default=(0, 0))
         self.originals: resume.Tensors = {}
         self.progress, self.receipt, self.saved = Progress(), Receipt(), dict[int, str]()

@@ -1,75 +1,101 @@
-"""Ask something of a run, and wait for the answer.
+"""Send a command to a run, and wait for the answer.
 
-A folder that another format of runs was written in is refused before anything is written to it.
+A folder written in another format of runs is refused before anything is written to it.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.state import RunState
+from nbtransfer.core.training_plan import check
+from nbtransfer.core.tree import cover, frozen_in
 from nbtransfer.errors import RunError
 from nbtransfer.jobs import process
+from nbtransfer.jobs.run_reader import START_SECONDS, RunReader
 from nbtransfer.store import inbox, runs
 from nbtransfer.store.lock import is_held
 from nbtransfer.usercode import trusted
 
-if TYPE_CHECKING:
-    from nbtransfer.jobs.run import Run
-
 POLL_SECONDS = 0.02
 ANSWER_SECONDS = 5.0
-START_SECONDS = 20.0
 
 
-def ask(run: Run, op: str, *, timeout: float = ANSWER_SECONDS, heed: bool = False, **arguments: Any) -> RunState:
-    """Send a command and wait for its answer, for `timeout` seconds at most: it is carried out all the same.
+def ask(
+    run: RunReader, op: str, *, timeout: float = ANSWER_SECONDS, unless_changed: bool = False, **arguments: Any
+) -> RunState:
+    """Send a command and wait up to `timeout` seconds for its answer; it is carried out even if the answer comes later.
 
-    With `heed` it is refused when somebody else has changed the run since its holder looked last. Raises RunError when
-    it is refused, when nobody is there to carry it out, or when the worker ends before it has answered.
+    With `unless_changed` it is refused if someone else has changed the run since this reader last looked. Raises RunError
+    if it is refused, if the run has ended, or if the worker ends before it answers.
     """
     runs.read_spec(run.paths)
     seen, state = run.seen, run.state
     if state.over or (state.waits and state.waits.left):
         raise RunError(f"run {run.id} is {state.status}, so there is nothing to {op}; resume it first, or start another")
-    command = inbox.send(run.paths.control, op, seen=seen if heed else None, **arguments)
-    state = _answered(run, command.id, timeout)
+    command = inbox.send(run.paths.control, op, seen=seen if unless_changed else None, **arguments)
+    state = _wait_for_answer(run, command.id, timeout)
     if state.status == "lost" and all(answer.id != command.id for answer in state.commands):
-        raise RunError(f"run {run.id} was lost before it could {op}; that waits, and is done after resume()")
+        raise RunError(f"run {run.id} was lost before it could {op}; the command is carried out after resume()")
     return state
 
 
-def stop(run: Run, timeout: float = ANSWER_SECONDS) -> RunState:
-    """Ask a run to stop. One that has ended is left alone; for one whose worker has left, another one keeps the best model."""
+def change(run: RunReader, op: str, **arguments: Any) -> RunState:
+    """Change the training plan of a run from its next step on; raises an InputError, or RunError like `ask`."""
+    check(op, arguments)
+    return ask(run, op, unless_changed=True, **arguments)
+
+
+def change_layers(run: RunReader, card: BackboneCard, op: str, layers: tuple[str, ...], **arguments: Any) -> RunState:
+    """Freeze or thaw layers; raises PlanError if there is no such layer, else like `change`."""
+    FreezePlan().freeze(*layers).resolve(card)
+    return change(run, op, layers=list(layers), **arguments)
+
+
+def replan(run: RunReader, card: BackboneCard, plan: FreezePlan) -> RunState:
+    """Freeze exactly the layers that are frozen under `plan`; raises like `change`."""
+    return change(run, "replan", frozen=list(cover(card, frozen_in(card, plan))))
+
+
+def stop(run: RunReader, timeout: float = ANSWER_SECONDS) -> RunState:
+    """Ask a run to stop; one that has ended is left alone. If its worker has exited, a new one keeps the best model."""
     runs.read_spec(run.paths)
     state = run.state
     if state.over:
         return state
     command = inbox.send(run.paths.control, "stop")
     if state.waits and state.waits.left:
-        return _begun(run, state.attempt)
-    return _answered(run, command.id, timeout)
+        return _start_worker(run, state.attempt)
+    return _wait_for_answer(run, command.id, timeout)
 
 
-def resume(run: Run, timeout: float = ANSWER_SECONDS) -> RunState:
-    """Let a run go on: a paused one where it is, any other that has not finished from its newest checkpoint."""
+def resume(run: RunReader, timeout: float = ANSWER_SECONDS) -> RunState:
+    """Continue a run: a paused one where it is, any other unfinished one from its newest checkpoint."""
     runs.read_spec(run.paths)
     state = run.state
-    at_work = is_held(run.paths.lock)
-    asked = inbox.has_any(run.paths.control)  # a pause that was not taken yet, say
-    if state.status == "finished" or (at_work and not asked and state.status not in ("paused", "stopping")):
+    working = is_held(run.paths.lock)
+    pending = inbox.has_any(run.paths.control)  # such as a pause not yet acknowledged
+    if state.status == "finished" or (working and not pending and state.status not in ("paused", "stopping")):
         return state
     command = inbox.send(run.paths.control, "resume")
-    if at_work:
-        answered = _answered(run, command.id, timeout, unless=lambda: not is_held(run.paths.lock))
+    if working:
+        answered = _wait_for_answer(run, command.id, timeout, unless=lambda: not is_held(run.paths.lock))
         if is_held(run.paths.lock) or answered.seq > state.seq:
             return answered
-    return _begun(run, state.attempt)
+    return _start_worker(run, state.attempt)
 
 
-def _answered(run: Run, command: str, timeout: float, unless: Callable[[], bool] = lambda: False) -> RunState:
+def kill(run: RunReader) -> None:
+    """Ask the runner to kill its worker; without a worker, do nothing."""
+    if is_held(run.paths.lock):
+        run.paths.kill.touch(mode=0o600)
+
+
+def _wait_for_answer(run: RunReader, command: str, timeout: float, unless: Callable[[], bool] = lambda: False) -> RunState:
     deadline = time.monotonic() + timeout
     while True:
         over = unless()
@@ -82,15 +108,15 @@ def _answered(run: Run, command: str, timeout: float, unless: Callable[[], bool]
         time.sleep(POLL_SECONDS)
 
 
-def _begun(run: Run, attempt: int) -> RunState:
-    """Start another worker, and wait until it says that it is there."""
-    trusted.require(run.recipe.code)
+def _start_worker(run: RunReader, attempt: int) -> RunState:
+    """Start another worker, and wait for its first event."""
+    trusted.require(runs.read_recipe(run.paths).code)
     deadline = time.monotonic() + START_SECONDS
     while is_held(run.paths.lock) and time.monotonic() < deadline:  # the last one is about to end
         time.sleep(POLL_SECONDS)
     process.launch(run.paths)
     while run.state.attempt <= attempt:
         if time.monotonic() >= deadline:
-            raise RunError(f"no worker has begun to go on with run {run.id}; see its log")
+            raise RunError(f"no worker started for run {run.id} within {START_SECONDS:.0f} s; see its log")
         time.sleep(POLL_SECONDS)
     return run.state

@@ -12,7 +12,7 @@ from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.record import Record
 from nbtransfer.core.state import fold
 from nbtransfer.core.task import Sample, TaskCard
-from nbtransfer.core.training_plan import Change, TrainingPlan, merged
+from nbtransfer.core.training_plan import Change, TrainingPlan, merge
 from nbtransfer.errors import InputError
 
 CARD = catalog.card("shufflenet_v2_x0_5")
@@ -83,7 +83,7 @@ class Machine(RuleBasedStateMachine):
     def crash(self):
         """Another worker, with the journal and the newest checkpoint."""
         strategy, done, self.moment = self.saved
-        self.training_plan = TrainingPlan(self.recipe, CARD, merged(fold(self.records).changes))
+        self.training_plan = TrainingPlan(self.recipe, CARD, merge(fold(self.records).changes))
         self.training_plan.go_on_with(strategy, done)
         self.due()
 
@@ -92,7 +92,7 @@ class Machine(RuleBasedStateMachine):
         if not hasattr(self, "course"):
             return
         changes = fold(self.records).changes
-        assert list(changes) == merged(changes)
+        assert list(changes) == merge(changes)
         made = [change for change in changes if (change.phase, change.step) <= self.moment]
         anew = TrainingPlan(self.recipe, CARD)
         for change in made:

@@ -173,7 +173,7 @@ def test_one_that_hangs_is_noticed_and_can_be_killed(images, monkeypatch):
     state = until(run, lambda s: len(s.history) >= 1)
     os.kill(state.pid, signal.SIGSTOP)
     state = until(run, lambda s: s.status == "stalled")
-    assert "nothing has happened for" in state.message
+    assert "no progress for" in state.message
     os.kill(state.pid, signal.SIGCONT)
     until(run, lambda s: s.status == "running")
     assert "most recent call first" in run.log(500)  # the stacks of its threads

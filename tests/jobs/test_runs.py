@@ -124,7 +124,7 @@ def test_a_killed_worker_is_lost_within_a_second(images):
     while "SIGKILL" not in run.state.message:  # the runner writes down how it ended a moment later
         assert time.monotonic() - killed < 10
         time.sleep(0.01)
-    assert run.state.message.startswith("the worker was ended by SIGKILL (often: out of memory; it had taken ")
+    assert run.state.message.startswith("the worker was killed by SIGKILL (often out of memory; peak use was ")
     assert run.wait(5).status == "lost"
     with pytest.raises(RunError, match="is lost and has no scores"):
         run.evaluate()
@@ -187,7 +187,7 @@ def test_a_worker_that_never_says_a_word_is_lost(images):
     assert run.state.status == "created"
     (paths.attempts / "1.json").write_text(json.dumps({"exit": 3, "signal": None}))
     assert run.state.status == "lost"
-    assert "ended with status 3 without a word" in run.state.message
+    assert "exited with status 3 without reporting" in run.state.message
 
 
 def test_a_run_that_cannot_be_read_does_not_hide_the_others(images):
