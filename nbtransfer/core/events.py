@@ -228,7 +228,7 @@ class CommandDone(Event):
 
     @property
     def change(self) -> Change | None:
-        """What it changed in the course of the run; None if it did not."""
+        """What it changed in the training plan of the run; None if it did not."""
         changes = self.accepted and self.op in (*CHANGES, "stop")
         return Change(self.phase, self.step, self.op, self.arguments) if changes else None
 

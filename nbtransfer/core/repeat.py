@@ -10,7 +10,7 @@ from nbtransfer.core.training_plan import Change
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The history of a run: what was changed in its course and what its worker chose by measurement.
+    """The history of a run: what was changed in its training plan and what its worker chose by measurement.
 
     With the recipe, that is all that its result depends on.
     """

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch.nn import functional as F
 
 from nbtransfer.core import events as ev
 from nbtransfer.core.freeze import LayerPlan
 from nbtransfer.core.recipe import Recipe
-from nbtransfer.engine.cache.cost_model import sample, timed, tried
 from nbtransfer.engine.data.batches import Images
 from nbtransfer.engine.data.preprocess import Normalise
+from nbtransfer.engine.data.sample import sample_pixels
 from nbtransfer.engine.device import Device, why_not_bf16
+from nbtransfer.engine.model.step import on_trial, trial_step
 from nbtransfer.engine.model.transfer_model import TransferModel
+from nbtransfer.engine.timing import timed
 
 WORTH_IT = 0.9
 LARGEST_DEVIATION = 0.1
@@ -42,14 +43,14 @@ def fastest(model: TransferModel, images: Images, device: Device, plan: Mapping[
     lacking = why_not_bf16(device.torch)
     if lacking:
         return device, ev.Decided("precision", "fp32", lacking)
-    pixels = sample(images)
+    pixels = sample_pixels(images)
     if not len(pixels):
         return device, ev.Decided("precision", "fp32", "no image to measure on could be decoded")
     x = Normalise(model.spec, device.torch)(pixels)
     mixed = Device(device.torch, "bf16")
     model.follow(plan)
     learns = any(entry.learns for entry in plan.values())
-    with tried(model):
+    with on_trial(model):
         (exact, slow), (close, fast) = (_timed(model, x, one, learns) for one in (device, mixed))
     deviation = ((close - exact).norm() / exact.norm().clamp_min(1e-30)).item()
     work = f"{'a step of training' if learns else 'a forward pass'} on {len(x)} images"
@@ -59,18 +60,11 @@ def fastest(model: TransferModel, images: Images, device: Device, plan: Mapping[
 
 
 def _timed(model: TransferModel, x: torch.Tensor, device: Device, learns: bool) -> tuple[torch.Tensor, float]:
-    labels = torch.zeros(len(x), dtype=torch.long, device=x.device)
-
-    def step() -> None:
-        model.zero_grad()
-        with device.autocast():
-            loss = F.cross_entropy(model(x).float(), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
 
     def forward() -> torch.Tensor:
         with torch.no_grad(), device.autocast():
             return model.features(x).float()
 
     if learns:
-        return forward(), timed(step, device, times=1)[1]
+        return forward(), timed(lambda: trial_step(model, x, device), device, times=1)[1]
     return timed(forward, device, times=1)

@@ -1,50 +1,57 @@
-"""What is said about a run before it begins: its phases, what will probably not go well, and with what it is made."""
+"""What is said about a run before it begins: its phases, what will probably not go well, and with what it is computed."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from collections.abc import Iterator
 
 from nbtransfer.core import events as ev
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.training_plan import TrainingPlan
+from nbtransfer.engine.context import RunContext
 from nbtransfer.engine.model.transfer_model import TransferModel
+from nbtransfer.engine.versions import installed_versions
 
 SMALLEST_BATCH_FOR_STATISTICS = 16
 
 
-def phase_plans(course: TrainingPlan, model: TransferModel) -> tuple[ev.PhasePlan, ...]:
+def prepared(context: RunContext) -> ev.Prepared:
+    """What is going to happen, and with what."""
+    sizes = context.recipe.task.sizes
+    return ev.Prepared(
+        device=str(context.device.torch),
+        device_name=context.device.name,
+        precision=context.device.precision,
+        threads=context.threads,
+        train=sizes["train"],
+        val=sizes["val"],
+        test=sizes["test"],
+        total=sum(p.numel() for p in context.model.parameters()),
+        weights=context.weights or f"random, seed {context.recipe.seed}",
+        phases=phase_plans(context.training_plan, context.model),
+        versions=installed_versions(),
+    )
+
+
+def phase_plans(training_plan: TrainingPlan, model: TransferModel) -> tuple[ev.PhasePlan, ...]:
     """The phases as they are now, in figures."""
-    return tuple(_phase_plan(index, course, model) for index in range(len(course.phases)))
+    return tuple(_phase_plan(index, training_plan, model) for index in range(len(training_plan.phases)))
 
 
-def _phase_plan(index: int, course: TrainingPlan, model: TransferModel) -> ev.PhasePlan:
-    phase, solver = course.phases[index], course.solver(index)
+def _phase_plan(index: int, training_plan: TrainingPlan, model: TransferModel) -> ev.PhasePlan:
+    phase, solver = training_plan.phases[index], training_plan.solver(index)
     plan = phase.plan.resolve(model.card)
     head = sum(p.numel() for p in model.head.parameters())
     shared = sum(layer.params for layer in model.card.layers if plan[layer.name].learns)
-    lr = 0.0 if solver else course.lr(index)
+    lr = 0.0 if solver else training_plan.lr(index)
     return ev.PhasePlan(phase.name, phase.epochs, lr, head + shared, phase.plan.summary(model.card), solver)
 
 
-def warnings(recipe: Recipe, course: TrainingPlan) -> Iterator[ev.Warned]:
+def warnings(recipe: Recipe, training_plan: TrainingPlan) -> Iterator[ev.Warned]:
     """What will work, but probably not well."""
-    plans = (phase.plan.resolve(course.card) for phase in course.phases)
+    plans = (phase.plan.resolve(training_plan.card) for phase in training_plan.phases)
     updates = any(entry.updates for plan in plans for entry in plan.values())
     if updates and recipe.batch_size < SMALLEST_BATCH_FOR_STATISTICS:
         yield ev.Warned(
             f"normalisation statistics of {recipe.batch_size} images are noisy; use batch_size="
             f"{SMALLEST_BATCH_FOR_STATISTICS} or more, or keep the stored ones with FreezePlan.norm('frozen')"
         )
-
-
-def versions() -> dict[str, str]:
-    """What else decides the numbers, for the record."""
-    found = {"python": platform.python_version()}
-    for name in ("nbtransfer", "torch", "torchvision", "timm", "pillow", "numpy"):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

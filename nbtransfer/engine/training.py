@@ -1,4 +1,4 @@
-"""Carry out a recipe: build, train phase by phase, judge, keep the result. Yields events."""
+"""The story of a run: set up, go back to where it was, carry out phase by phase, judge. Yields events."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.repeat import Repeat
 from nbtransfer.core.state import RunState
 from nbtransfer.engine import summary
-from nbtransfer.engine.control import Control
+from nbtransfer.engine.control import Control, Unattended
 from nbtransfer.engine.session import Session
+from nbtransfer.engine.setup import set_up
 from nbtransfer.store.paths import RunPaths
 
 
@@ -24,28 +25,29 @@ def carry_out(
 ) -> Iterator[ev.Event]:
     """All events of a run after `Starting`, up to `Finished`, `Stopped`, or a `Paused` with which the worker has `left`.
 
-    It goes on from the newest checkpoint, if there is one. `past` is what earlier attempts said, `control` where people's
-    commands come from, `repeat` the history of another run that this one repeats.
+    It goes on from the newest checkpoint, if there is one. `past` is what earlier attempts said, `control` where commands come
+    from, `repeat` the history of another run that this one repeats.
     """
-    started = time.monotonic()
-    session = Session(recipe, paths, control, past, repeat)
-    yield from session.restored()
-    yield session.prepared()
-    yield from session.decisions
-    yield from summary.warnings(recipe, session.course)
-    for index in range(max(session.progress.phase, 0), len(session.course.phases)):
+    started, past = time.monotonic(), past or RunState()
+    setup = set_up(recipe, paths, control or Unattended(), past, repeat or Repeat())
+    context, session = setup.context, Session(setup, past)
+    yield from session.restore()
+    yield summary.prepared(context)
+    yield from setup.decisions
+    yield from summary.warnings(recipe, context.training_plan)
+    for index in range(context.position[0], len(context.training_plan.phases)):
         yield from session.phase(index)
         if session.over:
             break
     if session.handler.left:
         return
-    best = session.progress.best_epoch
+    best = context.progress.best_epoch
     if best:
         yield from session.judge()
     yield from session.handler.refuse_all("it came too late: the run has ended")
     kept = f"the model is that of epoch {best}" if best else "no epoch had ended, so there is no model"
-    why = session.progress.failure or session.handler.stopped
+    why = context.progress.failure or session.handler.stopped
     if why:
         yield ev.Stopped(f"{why} ({kept})")
     else:
-        yield ev.Finished(best, session.past.seconds + time.monotonic() - started)
+        yield ev.Finished(best, past.seconds + time.monotonic() - started)

@@ -1,4 +1,4 @@
-"""The course of a run under changes, crashes and returns to earlier moments: always what its history says."""
+"""The training_plan of a run under changes, crashes and returns to earlier moments: always what its history says."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CHANGES = st.one_of(
 
 
 class Machine(RuleBasedStateMachine):
-    """Steps, changes, checkpoints, crashes. What the course should be is found by making all changes anew."""
+    """Steps, changes, checkpoints, crashes. What the training_plan should be is found by making all changes anew."""
 
     def __init__(self):
         super().__init__()
@@ -89,7 +89,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def it_is_what_the_history_says(self):
-        if not hasattr(self, "course"):
+        if not hasattr(self, "training_plan"):
             return
         changes = fold(self.records).changes
         assert list(changes) == merge(changes)

@@ -16,11 +16,11 @@ from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.strategy import Phase, Strategy
 from nbtransfer.engine.checkpoints import checkpoint, result
 from nbtransfer.engine.model.freezing import digest
-from nbtransfer.engine.session import Session
 from nbtransfer.engine.training import carry_out
 from nbtransfer.errors import PlanError, RecipeError, RunError, TaskError
 from nbtransfer.store import runs
 from tests.support.commands import stop_after
+from tests.support.sessions import new_session
 
 
 def told(recipe, paths=None, control=None):
@@ -93,10 +93,10 @@ def test_frozen_layers_get_a_receipt(recipe, paths):
 
 def test_a_receipt_tells_when_a_frozen_layer_changed(recipe, paths):
     recipe = replace(recipe, strategy="lp_ft", epochs=2)
-    session = Session(recipe, paths)
+    session = new_session(recipe, paths)
     for event in session.phase(0):
         if isinstance(event, ev.EpochEnded):  # something meddles with one statistic of one frozen layer
-            session.model.backbone.get_submodule("stage2.0.branch1.1").running_mean[0] += 1e-7
+            session.context.model.backbone.get_submodule("stage2.0.branch1.1").running_mean[0] += 1e-7
     list(session.phase(1))
     assert of(list(session.judge()), ev.ReceiptIssued)[0].changed == ("stage2.0.branch1.1",)
     lines = json.loads((paths.result / "receipt.json").read_text())

@@ -202,19 +202,19 @@ class Machine(RuleBasedStateMachine):
         assert {answer.id for answer in self.state.commands} >= set(self.sent) - {
             command.id for command in inbox.waiting(self.paths.control)
         }
-        self.check_course()
+        self.check_training_plan()
         again = carried_out(self.recipe, Repeat("x", self.state.changes, self.state.decisions))
         assert outcome(again.paths, self.recipe, again.state) == outcome(self.paths, self.recipe, self.state)
 
-    def check_course(self):
+    def check_training_plan(self):
         """What was in force at the end is what was acknowledged."""
-        course = TrainingPlan(self.recipe, nt.backbone(self.recipe.backbone))
+        training_plan = TrainingPlan(self.recipe, nt.backbone(self.recipe.backbone))
         for change in self.state.changes:
-            course.apply(change)
+            training_plan.apply(change)
         if self.state.changes:
             _, facts = checkpoint.load(self.paths.checkpoints / checkpoint.newest_first(self.paths.checkpoints)[0])
-            assert from_plain(Strategy, facts["strategy"]) == course.strategy
-        assert sum(phase.epochs for phase in course.phases) == self.state.epochs == len(self.state.history)
+            assert from_plain(Strategy, facts["strategy"]) == training_plan.strategy
+        assert sum(phase.epochs for phase in training_plan.phases) == self.state.epochs == len(self.state.history)
 
 
 def outcome(paths, made, state):

@@ -86,13 +86,13 @@ def in_order(told, answers):
 def in_force(run, state, answers):
     """The history holds what was acknowledged, each once; what the worker had in force at its end follows from it."""
     assert list(state.changes) == [answer.change for answer in answers if answer.change]
-    course = TrainingPlan(run.recipe, nt.backbone(run.recipe.backbone))
+    training_plan = TrainingPlan(run.recipe, nt.backbone(run.recipe.backbone))
     for change in state.changes:
-        course.apply(change)
+        training_plan.apply(change)
     newest = checkpoint.newest_first(run.paths.checkpoints)[0]
     _, facts = checkpoint.load(run.paths.checkpoints / newest)
     assert facts["changes"] == len(state.changes)
-    assert from_plain(Strategy, facts["strategy"]) == course.strategy
+    assert from_plain(Strategy, facts["strategy"]) == training_plan.strategy
 
 
 def test_a_few_kills(images):

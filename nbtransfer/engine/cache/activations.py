@@ -1,4 +1,4 @@
-"""What leaves the frozen stages, image by image: how it is kept, and how it becomes batches again."""
+"""The activations of frozen stages, image by image: how they are kept, and how they become batches again."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import torch
 
+from nbtransfer.core.task import Split
 from nbtransfer.engine.data.batches import Batch, Images
 from nbtransfer.engine.data.order import Order, Sweep, ViewOfImage
 
@@ -103,6 +104,11 @@ class Activations:
         places = [view * self.images + number for view, number in drawn]
         index = torch.tensor(places, dtype=torch.long, device=self.rows.device)
         return self.layout.batch(self.rows[index])
+
+
+SPLITS: tuple[Split, ...] = ("train", "val")
+"""The splits whose activations are kept: test images are looked at once."""
+BothSplits = dict[Split, Activations]
 
 
 class Writer:

@@ -1,32 +1,104 @@
-"""Run all images of a split through the frozen stages once, and keep what comes out."""
+"""Run all images through the frozen stages once, and keep the activations."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from nbtransfer.core import events as ev
-from nbtransfer.engine.cache.activations import Activations, Layout, Writer, read_rows
-from nbtransfer.engine.cache.prefix import Prefix
-from nbtransfer.engine.data.batches import Batch
+from nbtransfer.core.task import Split
+from nbtransfer.engine.cache.activations import SPLITS, Activations, BothSplits, CachedBatches, Layout, Writer, read_rows
+from nbtransfer.engine.cache.prefix import Folding, Prefix
+from nbtransfer.engine.context import RunContext
+from nbtransfer.engine.data.batches import Batch, Batches, PixelBatches
 from nbtransfer.engine.data.order import Sweep, ViewOfImage
+from nbtransfer.engine.data.prefetch import prefetch
 from nbtransfer.engine.data.preprocess import Normalise
 from nbtransfer.engine.device import Device
+from nbtransfer.engine.resumable import SAFE_POINT, Resumable
 
 SECONDS_BETWEEN = 0.25
+BATCH_ON_A_GPU = 256
+
+
+def build_batch_size(context: RunContext) -> int:
+    """Images that are run through the frozen stages at once."""
+    gpu = context.device.torch.type == "cuda"
+    return max(context.recipe.batch_size, BATCH_ON_A_GPU if gpu else 0)
 
 
 @dataclass(frozen=True, slots=True)
-class ActivationBuild:
-    """All that is needed to compute the activations of one split.
+class BuildPlan:
+    """How the activations of the first `count` stages are computed: from those of the first `start`, else from the images."""
 
-    `batches` are those of the sweep over all images. A batch of fewer than `least` images is filled up: it might be computed in
-    another way, with other last bits. `device` says in which precision. `said(done, speed)` makes the event that tells how far
-    it is.
+    context: RunContext
+    count: int
+    layouts: Mapping[Split, Layout]
+    views: int
+    start: int
+    source: BothSplits | None
+    decision: str
+
+    def into(self, folder: Path | None) -> Resumable[tuple[BothSplits, Folding | None]]:
+        """Compute both splits, into files in a folder or with None into memory. Raises OSError when one cannot be written."""
+        model, device = self.context.model, self.context.device
+        size = build_batch_size(self.context)
+        prefix = Prefix(model, self.start, self.count, fold=self.context.recipe.fold)
+        normalise = Normalise(model.spec, device.torch)
+        both: BothSplits = {}
+        for split in SPLITS:
+            sweep = Sweep(len(self._split(split).images), self._views(split), size)
+            build = SplitBuild(
+                sweep=sweep,
+                batches=self._batches(split, sweep),
+                # Validation is computed in the same batches with a cache or without.
+                least=size if split == "train" else 0,
+                prefix=prefix,
+                # Scores are taken in fp32 in the end: validation that is kept like that is not computed once more for them.
+                device=device if split == "train" else device.exactly(),
+                layout=self.layouts[split],
+                normalise=normalise,
+                progress=self._progress(both),
+                is_interrupted=self.context.is_interrupted,
+            )
+            both[split] = yield from build.into(folder / f"{split}.bin" if folder else None)
+        if prefix.folding is not None:
+            yield prefix.folding.decided(self.decision)
+        return both, prefix.folding
+
+    def _split(self, split: Split) -> Batches:
+        return self.context.data.train if split == "train" else self.context.data.val
+
+    def _views(self, split: Split) -> int:
+        return self.views if split == "train" else 1
+
+    def _batches(self, split: Split, sweep: Sweep) -> Iterator[Batch]:
+        given = self._split(split)
+        if self.source is not None:
+            return CachedBatches(self.source[split], self.start, given.images, sweep).epoch(0)
+        swept = PixelBatches(given.images, sweep, given.workers, pin=self.context.device.torch.type == "cuda").epoch(0)
+        return swept if given.workers else prefetch(swept)
+
+    def _progress(self, both: BothSplits) -> Callable[[int, float], ev.Computing]:
+        layer = self.context.card.stages[self.count - 1]
+        before = sum(len(activations.rows) for activations in both.values())
+        of = sum(len(self._split(split).images) * self._views(split) for split in SPLITS)
+        return lambda done, speed: ev.Computing(layer, before + done, of, speed)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitBuild:
+    """Everything that is needed to compute the activations of one split.
+
+    batches         those of the sweep over all images
+    least           a batch of fewer images is filled up: it might be computed in another way, with other last bits
+    device          in which precision
+    progress        makes the event that says how far it is, from images done and images a second
+    is_interrupted  asked between batches
     """
 
     sweep: Sweep
@@ -36,17 +108,14 @@ class ActivationBuild:
     device: Device
     layout: Layout
     normalise: Normalise
-    said: Callable[[int, float], ev.Event]
-    waiting: Callable[[], bool]
+    progress: Callable[[int, float], ev.Event]
+    is_interrupted: Callable[[], bool]
 
-    def into(self, path: Path | None) -> Generator[ev.Event | None, None, Activations]:
-        """Compute them, into a file or with None into memory. Raises OSError when the file cannot be written.
-
-        Yields None between batches when `waiting()` says that somebody waits for that.
-        """
+    def into(self, path: Path | None) -> Resumable[Activations]:
+        """Compute them, into a file or with None into memory. Raises OSError when the file cannot be written."""
         writer = Writer(self.layout, self.sweep.count, path)
         failed: dict[int, str] = {}
-        started = said = time.monotonic()
+        started = reported = time.monotonic()
         done = 0
         try:
             for drawn, batch in zip(self.sweep, self.batches, strict=True):
@@ -54,11 +123,11 @@ class ActivationBuild:
                 writer.add(self._rows(batch, drawn))
                 done += len(drawn)
                 now = time.monotonic()
-                if now - said >= SECONDS_BETWEEN or done == self.sweep.count:
-                    said = now
-                    yield self.said(done, done / max(now - started, 1e-9))
-                if self.waiting():
-                    yield None
+                if now - reported >= SECONDS_BETWEEN or done == self.sweep.count:
+                    reported = now
+                    yield self.progress(done, done / max(now - started, 1e-9))
+                if self.is_interrupted():
+                    yield SAFE_POINT
         finally:
             kept = writer.close()
         rows = read_rows(path, self.layout, self.sweep.count) if path else kept

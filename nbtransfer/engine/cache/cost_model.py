@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
-from torch.nn import functional as F
 
 from nbtransfer.core.task import Split
 from nbtransfer.engine.cache.activations import Layout
 from nbtransfer.engine.data.batches import Images
 from nbtransfer.engine.data.preprocess import Normalise
+from nbtransfer.engine.data.sample import sample_pixels
 from nbtransfer.engine.device import Device
+from nbtransfer.engine.model.step import on_trial, trial_step
 from nbtransfer.engine.model.transfer_model import TransferModel
-
-IMAGES = 8
-T = TypeVar("T")
+from nbtransfer.engine.timing import seconds, timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +70,6 @@ class Costs:
         return epochs * (train * (self.read + self.learn) + val * (self.read + self.judge))
 
 
-def sample(images: Images, count: int = IMAGES) -> torch.Tensor:
-    """Pixels (N, 3, size, size) of up to `count` images that can be decoded, from all over the split.
-
-    Of images that are still to be decoded, as long as there are any.
-    """
-    numbers = images.undecoded or range(len(images))
-    step = max(1, len(numbers) // count)
-    found = (images[0, number][1] for number in numbers[::step][:count])
-    pixels = [item for item in found if isinstance(item, torch.Tensor)]
-    return torch.stack(pixels) if pixels else torch.empty(0, 3, 1, 1, dtype=torch.uint8)
-
-
 def measure(
     model: TransferModel,
     images: Images,
@@ -100,24 +85,12 @@ def measure(
     meanwhile, and left as it was.
     """
     started, undecoded = time.perf_counter(), len(images.undecoded) / max(len(images), 1)
-    pixels = sample(images)
+    pixels = sample_pixels(images)
     if not len(pixels):
         return None
     decode = undecoded * (time.perf_counter() - started) / len(pixels)
-    with tried(model):
+    with on_trial(model):
         return _measured(model, pixels, nearer, boundary, device, stored, decode / max(workers, 1), images.kept)
-
-
-@contextmanager
-def tried(model: TransferModel) -> Iterator[None]:
-    """The model in evaluation mode, and afterwards in the mode it was in and without gradients."""
-    before = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.zero_grad()
-        model.train(before)
 
 
 def _measured(
@@ -131,18 +104,11 @@ def _measured(
     once: bool,
 ) -> Costs:
     x = Normalise(model.spec, device.torch)(pixels)
-    labels = torch.zeros(len(x), dtype=torch.long, device=device.torch)
     count = len(x)
 
     def forward(inputs: torch.Tensor, start: int, end: int | None = None, within: Device = device) -> torch.Tensor:
         with torch.no_grad(), within.autocast():
             return model.features(inputs, start, end)
-
-    def learn() -> None:
-        model.zero_grad()
-        with device.autocast():
-            loss = F.cross_entropy(model(middle, boundary).float(), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
 
     entering, before = timed(lambda: forward(x, 0, nearer), device) if nearer else (x, 0.0)
     middle, rest = timed(lambda: forward(entering, nearer, boundary), device)
@@ -161,31 +127,7 @@ def _measured(
         rest=rest / count,
         exact=exact / count,
         judge=seconds(lambda: forward(middle, boundary), device) / count,
-        learn=seconds(learn, device) / count,
+        learn=seconds(lambda: trial_step(model, middle, device, boundary), device) / count,
         read=seconds(lambda: rows[torch.randperm(count, generator=torch.Generator())].to(device.torch), device) / count,
         write=seconds(rows.clone, device) / count,
     )
-
-
-def timed(work: Callable[[], T], device: Device, times: int = 2) -> tuple[T, float]:
-    """What some work gives, and the least seconds that it took in so many `times`, after a first one that does not count."""
-    best, result = float("inf"), work()
-    for _ in range(times):
-        _wait_for(device)
-        started = time.perf_counter()
-        result = work()
-        _wait_for(device)
-        best = min(best, time.perf_counter() - started)
-    return result, best
-
-
-def seconds(work: Callable[[], object], device: Device) -> float:
-    """The seconds that some work takes."""
-    return timed(work, device)[1]
-
-
-def _wait_for(device: Device) -> None:
-    if device.torch.type == "cuda":
-        torch.cuda.synchronize(device.torch)
-    elif device.torch.type == "mps":
-        torch.mps.synchronize()

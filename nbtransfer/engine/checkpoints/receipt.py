@@ -51,10 +51,10 @@ class Receipt:
             self.checks[layer][self.stretch] = same
 
     @classmethod
-    def again(
+    def from_facts(
         cls, phases: Iterable[str], checks: Mapping[str, Mapping[str, bool]], stretch: str, watched: Mapping[str, str]
     ) -> Receipt:
-        """The receipt that these were taken from."""
+        """The receipt that these facts were taken from."""
         found = defaultdict(dict, {layer: dict(found) for layer, found in checks.items()})
         return cls(list(phases), found, stretch, Fingerprints(dict(watched)))
 

@@ -14,7 +14,7 @@ from nbtransfer.core.codec import dumps
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.engine.checkpoints import checkpoint
 from nbtransfer.engine.checkpoints.receipt import Receipt
-from nbtransfer.engine.fit.evaluate import Predictions
+from nbtransfer.engine.evaluate import Predictions
 from nbtransfer.engine.model.transfer_model import HEAD, TransferModel, build
 from nbtransfer.errors import CheckpointError, RunError
 from nbtransfer.pretrained import registry

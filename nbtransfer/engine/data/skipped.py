@@ -10,7 +10,7 @@ from nbtransfer.engine.data.batches import Batches
 from nbtransfer.errors import TaskError
 
 
-def failures(
+def report_skipped(
     failed: Sequence[tuple[int, str]], batches: Batches, split: str, recipe: Recipe, named: set[str]
 ) -> Iterator[ev.ImageSkipped]:
     """Name each image that cannot be decoded once, or give up, as the recipe says."""

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch.nn import functional as F
 
 from nbtransfer.core import events as ev
-from nbtransfer.core.recipe import Recipe, Solver
-from nbtransfer.core.strategy import Phase
+from nbtransfer.core.recipe import Solver
 from nbtransfer.engine.cache.activations import CachedBatches
-from nbtransfer.engine.data.skipped import failures
-from nbtransfer.engine.device import Device
+from nbtransfer.engine.checkpointer import Checkpointer
+from nbtransfer.engine.context import RunContext
+from nbtransfer.engine.data.skipped import report_skipped
+from nbtransfer.engine.evaluate import predict_all
 from nbtransfer.engine.fit import linear_solver
-from nbtransfer.engine.fit.evaluate import predict_all
 from nbtransfer.engine.fit.linear_solver import Head
-from nbtransfer.engine.fit.progress import Progress
-from nbtransfer.engine.model.transfer_model import TransferModel
 from nbtransfer.errors import RunError, TaskError
 
 PATIENCE = 3
@@ -28,23 +26,20 @@ PATIENCE = 3
 
 @dataclass
 class LinearProbe:
-    """What solving for a head needs. It counts as one epoch of one step, which began at `began` (monotonic seconds)."""
+    """Solves for the head of the present phase. It counts as one epoch of one step, which began at `began` (monotonic s)."""
 
-    model: TransferModel
+    context: RunContext
+    checkpointer: Checkpointer
     train: CachedBatches
     val: CachedBatches
-    recipe: Recipe
-    device: Device
-    phase: Phase
     solver: Solver
-    progress: Progress
     began: float
-    save: Callable[[], Iterator[ev.Event]]
 
     def events(self) -> Iterator[ev.Event]:
         """Solve, judge, save."""
-        yield from failures(self.train.unusable, self.train, "train", self.recipe, self.progress.named)
-        yield from failures(self.val.unusable, self.val, "val", self.recipe, self.progress.named)
+        context, p = self.context, self.context.progress
+        yield from report_skipped(self.train.unusable, self.train, "train", context.recipe, p.named)
+        yield from report_skipped(self.val.unusable, self.val, "val", context.recipe, p.named)
         features, labels = self.train.everything()
         others, truth = (tensor.to(features.device) for tensor in self.val.everything())
         for name, left in (("training", labels), ("validation", truth)):
@@ -56,16 +51,16 @@ class LinearProbe:
         solve = self._logistic if self.solver == "logistic" else self._ridge
         head, solved = solve(features.float(), labels.to(features.device), others[:, 0].float(), truth)
         with torch.no_grad():
-            self.model.linear_head.weight.copy_(head.weight)
-            self.model.linear_head.bias.copy_(head.bias)
+            context.model.linear_head.weight.copy_(head.weight)
+            context.model.linear_head.bias.copy_(head.bias)
         yield solved
         loss, accuracy = _scores(head, features.flatten(0, 1), labels.repeat_interleave(features.shape[1]))
-        val = predict_all(self.model, self.val, self.device.exactly())
-        self.progress.step += 1
-        self.progress.judge(val)
+        val = predict_all(context.model, self.val, context.device.exactly())
+        p.step += 1
+        p.judge(val)
         seconds = time.monotonic() - self.began
-        yield self.progress.epoch_ended(self.phase.name, loss, accuracy, val, 0.0, seconds)
-        yield from self.save()
+        yield p.epoch_ended(context.phase.name, loss, accuracy, val, 0.0, seconds)
+        yield from self.checkpointer.save()
 
     def _logistic(
         self, features: torch.Tensor, labels: torch.Tensor, others: torch.Tensor, truth: torch.Tensor
@@ -76,8 +71,8 @@ class LinearProbe:
         7.10): what a few images less right would have chosen, and a head that is no larger than it must be.
         """
         started, fits, found = time.monotonic(), list[linear_solver.Fit](), list[torch.Tensor]()
-        smoothing = self.recipe.label_smoothing
-        for fit in linear_solver.logistic_path(features, labels, len(self.model.classes), smoothing=smoothing):
+        smoothing = self.context.recipe.label_smoothing
+        for fit in linear_solver.logistic_path(features, labels, len(self.context.model.classes), smoothing=smoothing):
             fits.append(fit)
             found.append(F.cross_entropy(fit.head.logits(others), truth, reduction="none"))
             losses = [each.mean().item() for each in found]
@@ -94,7 +89,7 @@ class LinearProbe:
     ) -> tuple[Head, ev.Solved]:
         """Validation chooses nothing: the images left out one by one do."""
         started = time.monotonic()
-        path = linear_solver.ridge(features, labels, len(self.model.classes))
+        path = linear_solver.ridge(features, labels, len(self.context.model.classes))
         head = linear_solver.calibrated(path, labels)
         seconds = time.monotonic() - started
         return head, ev.Solved("ridge", path.strengths, path.errors, path.best, converged=True, seconds=seconds)

@@ -1,30 +1,26 @@
-"""The training loop of one phase. It yields events; whoever iterates decides what to do with them.
-
-It yields None where somebody waits for it to reach the end of a step. There it may be left for good: everything needed to go on
-from there is in `Progress`, in the model and in the optimiser.
-"""
+"""The training loop of one phase. It yields events and safe points; its caller decides what to do with them."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import torch
-from torch.nn import functional as F
 
 from nbtransfer.core import events as ev
 from nbtransfer.core.text.counts import byte_size
-from nbtransfer.core.training_plan import TrainingPlan
+from nbtransfer.engine.checkpointer import Checkpointer
+from nbtransfer.engine.context import RunContext
 from nbtransfer.engine.data.batches import Batch, TaskData
 from nbtransfer.engine.data.preprocess import Normalise
-from nbtransfer.engine.data.skipped import failures
+from nbtransfer.engine.data.skipped import report_skipped
 from nbtransfer.engine.device import Device
-from nbtransfer.engine.fit.evaluate import Predictions, predict
-from nbtransfer.engine.fit.progress import Meter, Progress
+from nbtransfer.engine.evaluate import Predictions, predict
 from nbtransfer.engine.model.optimiser import rate, set_rates
-from nbtransfer.engine.model.transfer_model import TransferModel
+from nbtransfer.engine.model.step import forward_loss
+from nbtransfer.engine.progress import Meter
+from nbtransfer.engine.resumable import SAFE_POINT, Resumable
 from nbtransfer.engine.seeding import begin_step
 from nbtransfer.errors import TaskError
 
@@ -32,33 +28,21 @@ SECONDS_BETWEEN_STEPS = 0.25
 PARTS = 4
 """A batch that does not fit into the memory of a GPU is computed in so many parts."""
 
-Events = Generator[ev.Event | None, None, None]
 
-
-@dataclass
 class Loop:
-    """What one phase needs. `waiting` is asked between steps, `due` says when to `save` inside an epoch."""
+    """Trains what learns in the present phase of a run on `data`, which may be pixels or cached activations."""
 
-    model: TransferModel
-    optimiser: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler
-    data: TaskData
-    course: TrainingPlan
-    device: Device
-    progress: Progress
-    waiting: Callable[[], bool]
-    due: Callable[[], bool]
-    save: Callable[[], Iterator[ev.Event]]
-
-    def __post_init__(self) -> None:
-        self.recipe = self.training_plan.recipe
+    def __init__(self, context: RunContext, checkpointer: Checkpointer, data: TaskData) -> None:
+        self.context, self.checkpointer, self.data = context, checkpointer, data
+        self.model, self.recipe, self.device = context.model, context.recipe, context.device
+        self.progress, self.training_plan = context.progress, context.training_plan
         self._normalise = Normalise(self.model.spec, self.device.torch)
-        self._plan = self.training_plan.phases[self.progress.phase].plan.resolve(self.model.card)
+        self._plan = context.plan
         # One image has no statistics; a batch shrinks to one when the others cannot be decoded.
         # Whether a head of the user's own takes statistics is not known.
         self._least = 2 if self.recipe.head or any(entry.updates for entry in self._plan.values()) else 1
 
-    def events(self) -> Events:
+    def events(self) -> Resumable[None]:
         """Carry out what is left of the phase, until its end, or until it no longer gets better."""
         while not self._over():
             yield from self._epoch()
@@ -72,10 +56,10 @@ class Loop:
         worse = self.recipe.patience is not None and p.epoch - p.phase_best_epoch >= self.recipe.patience
         return worse or p.failure is not None or not p.left(epochs)
 
-    def _epoch(self) -> Events:
+    def _epoch(self) -> Resumable[None]:
         """What is left of one epoch, and its validation."""
-        if self.waiting():
-            yield None
+        if self.context.is_interrupted():
+            yield SAFE_POINT
             if self._over():
                 return
         p = self.progress
@@ -94,17 +78,17 @@ class Loop:
         seconds = p.elapsed + time.monotonic() - clock
         p.judge(val)
         yield p.epoch_ended(self._phase, loss, accuracy, val, p.lr, seconds)
-        yield from self.save()
+        yield from self.checkpointer.save()
 
-    def _train(self, meter: Meter) -> Events:
+    def _train(self, meter: Meter) -> Resumable[None]:
         """The batches of an epoch that are left."""
         p, of = self.progress, len(self.data.train)
         clock = said = time.monotonic()
         said_images = meter.images
         for batch in self.data.train.epoch(p.epoch, p.batch):
-            yield from failures(batch.failed, self.data.train, "train", self.recipe, p.named)
+            yield from report_skipped(batch.failed, self.data.train, "train", self.recipe, p.named)
             p.lr, momentum = self._rate(p.batch)
-            set_rates(self.optimiser, p.lr, momentum, self._plan)
+            set_rates(self.context.optimiser, p.lr, momentum, self._plan)
             if len(batch) >= self._least:
                 begin_step(self.recipe.seed, p.epoch, p.batch)
                 yield from self._learn(batch, meter)
@@ -118,11 +102,11 @@ class Loop:
                 said, said_images = now, meter.images
                 if self._diverged(loss):
                     return
-            if p.batch < of and self.due() and meter.loss.isfinite():
-                yield from self.save()
-            if self.waiting():
+            if p.batch < of and self.checkpointer.is_due() and meter.loss.isfinite():
+                yield from self.checkpointer.save()
+            if self.context.is_interrupted():
                 asked = time.monotonic()
-                yield None
+                yield SAFE_POINT
                 rest = time.monotonic() - asked
                 clock, said = clock + rest, said + rest
 
@@ -140,26 +124,26 @@ class Loop:
             )
         else:
             return
-        self.optimiser.zero_grad()
+        self.context.optimiser.zero_grad()
         torch.cuda.empty_cache()
         self._step(batch, meter)
 
     def _step(self, batch: Batch, meter: Meter) -> None:
-        self.optimiser.zero_grad()
+        self.context.optimiser.zero_grad()
         found = []
         for inputs, given in _in_parts(batch, self.progress.parts):
             labels = given.to(self.device.torch, non_blocking=True)
-            with self.device.autocast():
-                logits = self.model(self._normalise(inputs), self.data.train.start).float()
-                loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+            logits, loss = forward_loss(
+                self.model, self._normalise(inputs), labels, self.device, self.data.train.start, self.recipe.label_smoothing
+            )
             share = loss if len(labels) == len(batch) else loss * (len(labels) / len(batch))
-            self.scaler.scale(share).backward()  # type: ignore[no-untyped-call]
+            self.context.scaler.scale(share).backward()  # type: ignore[no-untyped-call]
             found.append((logits, labels, loss))
         if self.recipe.clip_grad is not None:
-            self.scaler.unscale_(self.optimiser)
+            self.context.scaler.unscale_(self.context.optimiser)
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_grad)
-        self.scaler.step(self.optimiser)
-        self.scaler.update()
+        self.context.scaler.step(self.context.optimiser)
+        self.context.scaler.update()
         for logits, labels, loss in found:
             meter.add(logits, labels, loss)
 
@@ -170,14 +154,14 @@ class Loop:
         share, momentum = rate(phase.schedule, done)
         return self.training_plan.lr(p.phase) * share, momentum
 
-    def _validate(self) -> Generator[ev.Event | None, None, Predictions]:
+    def _validate(self) -> Resumable[Predictions]:
         val, only_head = Predictions(), self.data.val.start == len(self.model.backbone.stages)
         # A head alone costs next to nothing in fp32, and its scores are then those of the model that is handed on.
         device = self.device.exactly() if only_head else self.device
         for val in predict(self.model, self.data.val, device):  # noqa: B007 - the last one counts
-            if self.waiting():
-                yield None
-        yield from failures(val.failed, self.data.val, "val", self.recipe, self.progress.named)
+            if self.context.is_interrupted():
+                yield SAFE_POINT
+        yield from report_skipped(val.failed, self.data.val, "val", self.recipe, self.progress.named)
         if not val.labels:
             raise TaskError("none of the validation images can be decoded; restore the files")
         return val

@@ -29,7 +29,7 @@ from nbtransfer.core.recipe import Recipe
 from nbtransfer.engine.data.preprocess import Normalise, shape
 from nbtransfer.engine.model.custom_head import make_head
 from nbtransfer.engine.model.transfer_model import TransferModel
-from nbtransfer.engine.summary import versions
+from nbtransfer.engine.versions import installed_versions
 from nbtransfer.errors import CheckpointError, CodeError, InputError
 from nbtransfer.pretrained import registry
 from nbtransfer.pretrained.weights import file_digest
@@ -157,7 +157,7 @@ def _facts(model: TransferModel, recipe: Recipe, scores: tuple[Evaluation, ...],
         "strategy": recipe.strategy_name,
         "seed": recipe.seed,
         "evaluations": to_plain(scores),
-        "versions": versions(),
+        "versions": installed_versions(),
     }
 
 

@@ -16,19 +16,22 @@ from nbtransfer.core.code import Code
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.strategy import Phase, Strategy
 from nbtransfer.engine import device, precision
-from nbtransfer.engine.cache import activations, boundary, cost_model, policy, prefix
+from nbtransfer.engine.cache import activations, boundary, cost_model, key, policy, prefix
+from nbtransfer.engine.cache.boundary import Boundary
 from nbtransfer.engine.cache.cost_model import Costs
+from nbtransfer.engine.cache.lookup import Lookup
 from nbtransfer.engine.data import batches
 from nbtransfer.engine.data.prefetch import prefetch
 from nbtransfer.engine.device import Device, choose, why_not_bf16
-from nbtransfer.engine.fit.evaluate import predict_all
+from nbtransfer.engine.evaluate import predict_all
 from nbtransfer.engine.model.freezing import digest
 from nbtransfer.engine.model.transfer_model import build
-from nbtransfer.engine.session import Session
+from nbtransfer.engine.versions import computing_versions
 from nbtransfer.errors import RunError
 from nbtransfer.store import caches, runs
 from tests.engine.test_training import of, told, weights
 from tests.support.commands import stop_after
+from tests.support.sessions import new_session
 
 STAGES = nt.backbone("shufflenet_v2_x0_5").stages
 
@@ -107,7 +110,7 @@ class TestSameResults:
 class TestSharing:
     def test_the_next_run_computes_nothing(self, frozen, monkeypatch):
         first = carried_out(frozen)
-        monkeypatch.setattr(boundary, "Computing", None)
+        monkeypatch.setattr(boundary, "BuildPlan", None)
         second = carried_out(replace(frozen, epochs=3))
         assert "computed before" in decided(second[2])[0].reason
         assert of(second[2], ev.Computing) == []
@@ -147,32 +150,32 @@ class TestSharing:
         code = Code("own", "def once(image):\n    return image\n\ndef twice(image):\n    return image\n")
         nt.code(code.name, code.source)
         frozen = replace(frozen, transform="own.once", views=2, code=(code,))
-        monkeypatch.setattr(boundary.Boundary, "_digests", ["the same"] * len(STAGES))
+        monkeypatch.setattr(key.CacheKeys, "_digests", ["the same"] * len(STAGES))
 
-        def key(recipe):
-            return Session(recipe, runs.create(recipe)).cache._boundary(4, "").key
+        def key_of(recipe):
+            return Boundary(new_session(recipe).context, 4, "").key
 
-        before = key(frozen)
-        assert key(frozen) == before
+        before = key_of(frozen)
+        assert key_of(frozen) == before
         if isinstance(change, dict):
-            assert key(replace(frozen, **change)) != before
+            assert key_of(replace(frozen, **change)) != before
         elif change == "root":
-            assert key(replace(frozen, task=replace(frozen.task, root="/elsewhere"))) != before
+            assert key_of(replace(frozen, task=replace(frozen.task, root="/elsewhere"))) != before
         elif change == "manifest":
             first, *rest = frozen.task.samples
             later = replace(first, mtime_ns=first.mtime_ns + 1)
-            assert key(replace(frozen, task=replace(frozen.task, samples=(later, *rest)))) != before
+            assert key_of(replace(frozen, task=replace(frozen.task, samples=(later, *rest)))) != before
         elif change == "versions":
-            monkeypatch.setattr(boundary, "versions", lambda _: ["another"])
-            assert key(frozen) != before
+            monkeypatch.setattr(key, "computing_versions", lambda _: ["another"])
+            assert key_of(frozen) != before
         else:
-            session = Session(frozen, runs.create(frozen))
-            session.cache.device = Device(torch.device("meta"), "fp32")
-            assert session.cache._boundary(4, "").key != before
+            session = new_session(frozen)
+            session.context.device = Device(torch.device("meta"), "fp32")
+            assert Boundary(session.context, 4, "").key != before
 
     def test_the_library_that_computes_is_in_the_key(self):
-        assert boundary.versions("timm")[-1] == importlib.metadata.version("timm")
-        assert len(boundary.versions("timm")) == len(boundary.versions("torchvision")) + 1
+        assert computing_versions("timm")[-1] == importlib.metadata.version("timm")
+        assert len(computing_versions("timm")) == len(computing_versions("torchvision")) + 1
 
     def test_one_that_is_removed_while_it_is_looked_for_is_computed_again(self, frozen, monkeypatch):
         first, finds, original = carried_out(frozen), [], caches.find
@@ -202,9 +205,9 @@ class TestSharing:
         early, late = (Phase(name, FreezePlan.up_to("shufflenet_v2_x0_5", name), 1) for name in ("stage3", "stage4"))
         both = replace(frozen, strategy=Strategy("both", (early, late)), freeze=None, batch_size=9)
         seen = []
-        original = boundary.Boundary._source
+        original = Lookup.nearest_before
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(boundary.Boundary, "_source", lambda it: seen.append(original(it)) or seen[-1])
+            patch.setattr(Lookup, "nearest_before", lambda it, count: seen.append(original(it, count)) or seen[-1])
             kept = carried_out(both)
         # In its first phase stage 4 learned, so its activations are new; those of stage 3 are where they start from.
         assert [start for start, _ in seen] == 2 * [0] + 2 * [STAGES.index("stage3") + 1]  # to expect, and to compute
@@ -362,7 +365,7 @@ class TestDisk:
             told(replace(recipe, strategy="lp"))
 
     def test_what_was_left_half_written_is_never_read(self, frozen, home):
-        session = Session(frozen, runs.create(frozen))
+        session = new_session(frozen)
         work = session.phase(0)
         while not isinstance(next(work), ev.Computing):
             pass
@@ -401,10 +404,10 @@ def exhausted(generator):
 class TestPhases:
     def test_what_is_held_in_memory_is_used_again(self, frozen, home):
         """The plan may change without the boundary."""
-        session = Session(frozen, runs.create(frozen))
+        session = new_session(frozen)
         (home / "caches").write_text("in the way")
-        phase = session.course.phases[0]
-        session.model.follow(phase.plan.resolve(session.card))
+        phase = session.context.training_plan.phases[0]
+        session.context.model.follow(phase.plan.resolve(session.context.card))
         first, data = exhausted(session.cache.inputs(phase, 2, None, "0.0"))
         again, same = exhausted(session.cache.inputs(phase, 1, None, "0.1"))
         assert of(first, ev.Computing)
@@ -415,8 +418,8 @@ class TestPhases:
         layout = activations.Layout((1,), (1,), "float32", "float32")
         layouts = {"train": layout, "val": layout}
         monkeypatch.setattr(cost_model, "measure", lambda *_: Costs(layouts, 0, 0, True, 0, 3, 3, 1, 1, 0, 0))
-        session = Session(frozen, runs.create(frozen))
-        phase = replace(session.course.phases[0], epochs=100)
+        session = new_session(frozen)
+        phase = replace(session.context.training_plan.phases[0], epochs=100)
         said = next(session.cache.inputs(phase, 2, None, "0.0"))
         assert (said.seconds, said.otherwise) == (63 * 3 + 2 * 36, 2 * 36 * 4)
 
@@ -428,25 +431,28 @@ class TestPhases:
         assert best.val_loss == pytest.approx(of(events, ev.Evaluated)[0].evaluation.loss, rel=1e-6)
 
     def test_judging_takes_validation_from_the_cache_only_where_it_holds(self, frozen, paths):
-        session = Session(frozen, paths)
+        session = new_session(frozen, paths)
         list(session.phase(0))
         assert isinstance(session.cache.exact_val(), activations.CachedBatches)
         with torch.no_grad():
-            session.model.backbone.stem.conv1[0].weight += 1e-6
-        assert session.cache.exact_val() is session.data.val
+            session.context.model.backbone.stem.conv1[0].weight += 1e-6
+        assert session.cache.exact_val() is session.context.data.val
 
     @pytest.mark.parametrize("stage", STAGES[-2:])
     def test_validation_is_kept_in_fp32_and_scored_from_there(self, frozen, monkeypatch, stage):
         """Whatever the precision of the run: the last scores are those of whoever loads the model, and cost no second pass."""
         recipe = replace(frozen, freeze=FreezePlan.up_to("shufflenet_v2_x0_5", stage), precision="bf16", probe="sgd")
-        session = Session(recipe, runs.create(recipe))
+        session = new_session(recipe)
         list(session.phase(0))
         kept = session.cache.exact_val()
         assert isinstance(kept, activations.CachedBatches)
         assert kept.activations.layout.computed == "float32"
-        found = [predict_all(session.model, batches, session.device.exactly()) for batches in (kept, session.data.val)]
+        found = [
+            predict_all(session.context.model, batches, session.context.device.exactly())
+            for batches in (kept, session.context.data.val)
+        ]
         assert found[0].probabilities == found[1].probabilities
-        monkeypatch.setattr(session.data.val, "epoch", None)  # the images are not looked at again
+        monkeypatch.setattr(session.context.data.val, "epoch", None)  # the images are not looked at again
         assert of(session.judge(), ev.Evaluated)[0].evaluation.loss == pytest.approx(found[1].loss)
 
 
@@ -494,28 +500,34 @@ class TestCosts:
     @pytest.mark.parametrize("nearer", [0, 2])
     @pytest.mark.parametrize("precision", ["fp32", "bf16"])
     def test_measuring_leaves_no_trace(self, frozen, nearer, precision):
-        session = Session(frozen, runs.create(frozen))
-        session.model.follow(frozen.freeze.resolve(session.card))
-        session.model.train()
-        before = digest(session.model.state_dict().values()), torch.random.get_rng_state()
+        run = new_session(frozen).context
+        run.model.follow(frozen.freeze.resolve(run.card))
+        run.model.train()
+        before = digest(run.model.state_dict().values()), torch.random.get_rng_state()
         found = cost_model.measure(
-            session.model, session.data.train.images, 0, nearer, 4, Device(session.device.torch, precision), None
+            run.model,
+            run.data.train.images,
+            0,
+            nearer,
+            4,
+            Device(run.device.torch, precision),
+            None,
         )
         assert (found.nearer, found.before > 0) == (nearer, nearer > 0)
         assert min(found.decode, found.rest, found.exact, found.judge, found.learn, found.read, found.write) > 0
-        assert digest(session.model.state_dict().values()) == before[0]
+        assert digest(run.model.state_dict().values()) == before[0]
         assert torch.equal(torch.random.get_rng_state(), before[1])
-        assert session.model.training
-        assert all(p.grad is None for p in session.model.parameters())
+        assert run.model.training
+        assert all(p.grad is None for p in run.model.parameters())
 
     def test_only_images_that_are_to_be_decoded_cost_decoding(self, frozen):
-        session = Session(frozen, runs.create(frozen))
-        images = session.data.train.images
+        session = new_session(frozen)
+        images = session.context.data.train.images
         assert list(images.undecoded) == list(range(27))
         for number in range(27):
             assert isinstance(images[0, number][1], torch.Tensor)
         assert images.undecoded == []
-        assert cost_model.measure(session.model, images, 0, 0, 4, session.device, None).decode == 0
+        assert cost_model.measure(session.context.model, images, 0, 0, 4, session.context.device, None).decode == 0
 
     def test_arithmetic(self):
         made = Costs({}, 0, 1.0, True, 0.0, 10.0, 20.0, 2.0, 6.0, 0.5, 0.25)
@@ -575,10 +587,10 @@ class TestPrecision:
         assert "2.11 and newer can" in why_not_bf16(torch.device("cpu"))
 
     def test_what_was_measured_before_is_not_measured_again(self, recipe):
-        session = Session(recipe, runs.create(recipe))
-        auto, plan = replace(recipe, precision="auto"), FreezePlan.none().resolve(session.card)
-        images = session.data.val.images
-        device, said = precision.decided(auto, session.model, images, session.device, plan, "bf16")
+        session = new_session(recipe)
+        auto, plan = replace(recipe, precision="auto"), FreezePlan.none().resolve(session.context.card)
+        images = session.context.data.val.images
+        device, said = precision.decided(auto, session.context.model, images, session.context.device, plan, "bf16")
         assert (device.precision, said) == ("bf16", [])
 
     def test_asked_for(self):

@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import torch
 
+from nbtransfer.core import codec
 from nbtransfer.core import events as ev
-from nbtransfer.core.codec import from_plain
-from nbtransfer.engine.fit.evaluate import Predictions
+from nbtransfer.engine.evaluate import Predictions
 
 Score = tuple[int, float]
 """Orders epochs: correct validation images first, then the smaller loss."""
@@ -49,7 +49,7 @@ class Meter:
         return {"meter.loss": self.loss, "meter.correct": self.correct}
 
     @classmethod
-    def again(cls, tensors: dict[str, torch.Tensor], images: int, device: torch.device) -> Self:
+    def from_tensors(cls, tensors: dict[str, torch.Tensor], images: int, device: torch.device) -> Self:
         """The meter whose `tensors` these were."""
         loss, correct = (tensors[name].to(device) for name in ("meter.loss", "meter.correct"))
         return cls(loss, correct, images, loss.item(), images)
@@ -87,9 +87,9 @@ class Progress:
         return {name: value for name, value in vars(self).items() if name not in ("meter", "named", "failure")}
 
     @classmethod
-    def again(cls, plain: Any) -> Progress:
+    def from_plain(cls, plain: Any) -> Progress:
         """The progress whose numbers these were; raises InputError when they are not."""
-        return from_plain(Progress, {name: value for name, value in dict(plain).items() if name in Progress().plain()})
+        return codec.from_plain(Progress, {name: value for name, value in dict(plain).items() if name in Progress().plain()})
 
     def begin_phase(self, index: int) -> None:
         self.phase, self.phase_first = index, self.epoch

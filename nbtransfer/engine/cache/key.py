@@ -1,0 +1,40 @@
+"""What the activations of a boundary depend on, as the key they are kept under."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+
+from nbtransfer.core.codec import dumps
+from nbtransfer.engine.context import RunContext
+from nbtransfer.engine.model.freezing import digest
+from nbtransfer.engine.versions import computing_versions
+
+FORMAT = 2
+
+
+class CacheKeys:
+    """Keys of the boundaries of one run, by the weights as they are when the first key is asked for."""
+
+    def __init__(self, context: RunContext, views: int, batch_size: int) -> None:
+        self._context, self._views, self._batch_size = context, views, batch_size
+
+    def behind(self, count: int) -> str:
+        """The digest of everything that the activations of the first `count` stages depend on."""
+        context, r = self._context, self._context.recipe
+        facts = {
+            "format": FORMAT, "root": r.task.root, "task": r.task.digest, "input": context.model.spec, "augment": r.augment,
+            "transform": (r.transform, [c.sha256 for c in r.code]) if r.transform else None,
+            "views": self._views, "seed": r.seed if r.transform or set(r.augment) - {"flip", "flip_vertical"} else None,
+            "backbone": context.card.name, "stages": self._digests[:count], "dtype": r.cache_dtype, "fold": r.fold,
+            "precision": context.device.precision, "device": context.device.torch.type, "batch": self._batch_size,
+            "versions": computing_versions(context.card.origin),
+        }  # fmt: skip
+        return hashlib.sha256(dumps(facts).encode()).hexdigest()[:32]
+
+    @functools.cached_property
+    def _digests(self) -> list[str]:
+        """For each stage, the sha256 of its parameters and buffers."""
+        model, card = self._context.model, self._context.card
+        layers = {stage: [x.name for x in card.layers if x.stage == stage] for stage in card.stages}
+        return [digest(t for name in layers[stage] for t in model.tensors(name).values()) for stage in card.stages]

@@ -1,0 +1,59 @@
+"""Build everything a run needs, and measure what is decided by measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from nbtransfer.core import events as ev
+from nbtransfer.core.recipe import Recipe
+from nbtransfer.core.repeat import Repeat
+from nbtransfer.core.state import RunState
+from nbtransfer.core.training_plan import TrainingPlan, merge
+from nbtransfer.engine import device, precision
+from nbtransfer.engine.context import RunContext
+from nbtransfer.engine.control import Control
+from nbtransfer.engine.data.batches import prepare
+from nbtransfer.engine.model.optimiser import build_optimiser
+from nbtransfer.engine.model.transfer_model import build
+from nbtransfer.pretrained import registry
+from nbtransfer.store.paths import RunPaths
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A context before its first step, what was decided on the way, and what earlier attempts or runs have decided."""
+
+    context: RunContext
+    decisions: list[ev.Decided]
+    decided_before: Mapping[tuple[str, str], str]
+
+
+def set_up(recipe: Recipe, paths: RunPaths, control: Control, past: RunState, repeat: Repeat) -> Setup:
+    """Raises an InputError when the recipe cannot work here, WeightsError when its weights cannot be had."""
+    card = registry.card(recipe.backbone)
+    recipe.check_against(card)
+    threads = device.use_threads(recipe.threads or (past.prepared.threads if past.prepared else None))
+    chosen = device.choose(recipe.device, recipe.precision)
+    torch.manual_seed(recipe.seed)
+    built, weights = build(recipe, card)
+    model = built.to(chosen.torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if recipe.compile:
+        model.compile()
+    # A run that was stopped goes on: that is why there is another attempt.
+    own = [change for change in past.changes if change.op != "stop"]
+    training_plan = TrainingPlan(recipe, card, merge(repeat.changes, own))
+    optimiser = build_optimiser(model, recipe)
+    scaler = torch.amp.GradScaler(chosen.torch.type, enabled=chosen.precision == "fp16")
+    data = prepare(recipe, model.spec, chosen.torch)
+    before = {(d.subject, d.moment): d.choice for d in (*repeat.decisions, *past.decisions)}
+    plan = training_plan.phases[-1].plan.resolve(card)
+    chosen, decisions = precision.decided(recipe, model, data.val.images, chosen, plan, before.get(("precision", "")))
+    context = RunContext(
+        recipe=recipe, card=card, paths=paths, control=control, model=model, weights=weights, device=chosen, threads=threads,
+        training_plan=training_plan, optimiser=optimiser, scaler=scaler, data=data,
+    )  # fmt: skip
+    context.progress.named = {skipped.source for skipped in past.skipped}
+    return Setup(context, decisions, before)
