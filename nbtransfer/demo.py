@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nbtransfer.comparison.compare_runs import Comparison, explain
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.errors import InputError
 from nbtransfer.jobs.launcher import start
 from nbtransfer.jobs.run import Run
 from nbtransfer.tasks.task import Task
-from nbtransfer.ui.comparison import Comparison, explain
 from nbtransfer.ui.progress import ending, watch
 from nbtransfer.ui.report import Report
 
@@ -20,7 +20,7 @@ BACKBONE = "efficientnet_lite0"
 TASK: dict[str, Any] = {"per_class": 400, "holdout": 0.125, "test": 0.375}
 """Of each class 200 images to learn from, 50 to validate on, 150 to test with."""
 # The defect is a spot of a few pixels and may lie at the border: keep the whole image. Cloth has no up or left.
-# Figures that led to these settings are in docs/textile.md.
+# Figures that led to these settings are in docs/explanation/textile.md.
 COMMON: dict[str, Any] = {"backbone": BACKBONE, "crop": 1.0, "seed": 0}
 RECIPES: dict[str, dict[str, Any]] = {
     "lp": {"strategy": "lp", "augment": ()},

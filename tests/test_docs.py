@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,12 @@ from tests.conftest import picture
 from tests.magics.test_extension import new_shell
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TOP = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")]
+DOCUMENTS = [*TOP, *sorted((ROOT / "docs").rglob("*.md"))]
+GROUPS = {"tutorials", "how-to", "reference", "explanation"}
 
 
-@pytest.fixture(params=DOCUMENTS, ids=lambda path: path.name)
+@pytest.fixture(params=DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def document(request):
     return request.param, request.param.read_text(encoding="utf-8")
 
@@ -53,16 +56,22 @@ def test_notebook_blocks_run(document, images, tmp_path, monkeypatch):
 
 
 def test_shell_blocks_run(document):
-    """They are calls of make; what each would do is worked out without doing it."""
+    """They call make, and what each target would do is worked out without doing it; or they install extras that exist."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     for block in re.findall(r"```bash\n(.*?)```", document[1], re.DOTALL):
         for line in block.splitlines():
             words = line.split("#")[0].split()
-            assert words[0] == "make"
-            subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, check=True, capture_output=True)
+            if words[:2] == ["pip", "install"]:
+                extra = re.fullmatch(r"'?(?:nbtransfer|\.)(?:\[(\w+)\])?'?", words[2])
+                assert extra, f"{document[0].name}: {line}"
+                assert extra[1] is None or extra[1] in extras, f"{document[0].name}: {line}"
+            else:
+                assert words[0] == "make"
+                subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, check=True, capture_output=True)
 
 
 def test_public_names_exist(document):
-    for name in re.findall(r"\bnt\.(\w+)", document[1]):
+    for name in re.findall(r"\bnt\.([A-Za-z]\w+)", document[1]):
         assert name in nt.__all__, f"{document[0].name}: nt.{name}"
 
 
@@ -78,21 +87,47 @@ def test_magics_exist(document):
 
 
 def test_every_magic_is_documented():
-    text = (ROOT / "docs" / "magics.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "how-to" / "magics.md").read_text(encoding="utf-8")
     for name in tree("notebook"):
-        assert re.search(rf"[` ]{name}[` ]", text), f"docs/magics.md: %transfer {name}"
+        assert re.search(rf"[` ]{name}[` ]", text), f"docs/how-to/magics.md: %transfer {name}"
 
 
 def test_targets_exist(document):
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for name in re.findall(r"\bmake (\w+)(?=[`\s]*(?:#|`|$))", document[1], re.MULTILINE):
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for name in re.findall(r"\bmake ([\w-]+)(?=[`\s]*(?:#|`|$))", document[1], re.MULTILINE):
         assert name in targets, f"{document[0].name}: make {name}"
+
+
+def anchors(text):
+    """The anchors that a renderer gives to the headings of a document."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower()) for heading in headings}
 
 
 def test_links_lead_somewhere(document):
     path, text = document
-    for link in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert (path.parent / link).exists(), f"{path.name}: {link}"
+    for link in re.findall(r"\]\(([^):]+)\)", text):
+        file, _, anchor = link.partition("#")
+        target = path.parent / file if file else path
+        assert target.exists(), f"{path.name}: {link}"
+        if anchor:
+            assert anchor in anchors(target.read_text(encoding="utf-8")), f"{path.name}: {link}"
+
+
+def test_every_page_is_in_one_of_four_groups_and_in_the_navigation():
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert {page.partition("/")[0] for page in pages} == GROUPS | {"index.md", "architecture.md"}
+    listed = re.findall(r"- ([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(pages)
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\]\(([\w/-]+\.md)\)", index)) == pages - {"index.md"}
+
+
+def test_the_glossary_holds_at_most_twenty_terms():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    glossary = text.partition("## Glossary")[2].partition("\n## ")[0]
+    rows = [line for line in glossary.splitlines() if line.startswith("| ")]
+    assert 10 < len(rows) - 1 <= 20
 
 
 def named_in(path):
@@ -110,7 +145,7 @@ def test_tests_named_in_the_documents_exist(document):
 
 
 def test_every_fault_has_a_test_or_a_reason():
-    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "reference" / "reliability.md").read_text(encoding="utf-8")
     rows = [line.strip("| ").split(" | ") for line in text.partition("## Faults")[2].splitlines() if line.startswith("| ")]
     assert len(rows) > 40
     for fault, happens, tested in rows[1:]:
@@ -118,5 +153,5 @@ def test_every_fault_has_a_test_or_a_reason():
 
 
 def test_files_named_in_the_documents_exist(document):
-    for name in re.findall(r"`((?:nbtransfer|tests|benchmarks|docs)/[\w/]+\.\w+)`", document[1]):
+    for name in re.findall(r"`((?:nbtransfer|tests|benchmarks|docs|notebooks)/[\w/-]+\.\w+)`", document[1]):
         assert (ROOT / name).exists(), f"{document[0].name}: {name}"

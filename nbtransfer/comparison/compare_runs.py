@@ -123,7 +123,8 @@ def explain(
     models     how to get the model of a snapshot; for those who keep models
 
     A few seconds for each image. Works on snapshots only: neither the run nor any model of yours is touched. Raises InputError
-    when the two models cannot be compared, RunError when the run has no model yet. Method and limits: docs/explaining.md.
+    when the two models cannot be compared, RunError when the run has no model yet. Method and limits are described in
+    docs/explanation/explaining.md.
     """
     last = snapshots.snapshot(run, after)
     first = snapshots.before(run, before, after)

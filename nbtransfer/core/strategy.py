@@ -108,7 +108,7 @@ def build(name: str, card: BackboneCard, epochs: int, *, solved: bool = False) -
 
 
 def default_lr(optimiser: str, plan: FreezePlan, card: BackboneCard) -> float:
-    """Peak learning rate when none is given: larger when only the head learns. Reasons in docs/strategies.md."""
+    """Peak learning rate when none is given: larger when only the head learns. Reasons in docs/explanation/strategies.md."""
     head_only = plan.boundary(card) == len(card.stages)
     if optimiser == "sgd":
         return 0.1 if head_only else 0.01

@@ -129,7 +129,7 @@ def _picture(png: bytes, ink: str = "black", words: str = "") -> str:
 def _comparison(comparison: Comparison) -> str:
     """Each image as a picture, and in words."""
     figures = (_picture(comparison.png(n), words=example.caption()) for n, example in enumerate(comparison.examples))
-    intro = f"{comparison!r}. How to read this, and what it cannot say: docs/explaining.md."
+    intro = f"{comparison!r}. How to read this, and what it cannot say: docs/explanation/explaining.md."
     return f"<p class=note>{escape(intro)}</p>{''.join(figures)}"
 
 
