@@ -4,12 +4,52 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
+
+import yaml
 
 import nbtransfer as nt
+
+ROOT = Path(__file__).parents[1]
 
 
 def fresh(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+
+
+PUBLIC = {
+    "BackboneCard",
+    "FreezePlan",
+    "LayerTree",
+    "NbTransferError",
+    "Phase",
+    "Recipe",
+    "Run",
+    "RunMonitor",
+    "Strategy",
+    "Task",
+    "__version__",
+    "attach",
+    "backbone",
+    "backbones",
+    "caches",
+    "clear_caches",
+    "code",
+    "dashboard",
+    "explain",
+    "load_model",
+    "predict",
+    "repeat",
+    "runs",
+    "start",
+}
+"""What others may rely on. A name that is added here stays: see docs/reference/releases.md."""
+
+
+def test_public_names_are_exactly_these():
+    assert set(nt.__all__) == PUBLIC
+    assert len(nt.__all__) == len(PUBLIC)
 
 
 def test_public_names_are_there():
@@ -38,6 +78,17 @@ def test_a_notebook_can_do_its_part_without_torch():
         "import nbtransfer.ui.report, nbtransfer.commands.tree; print('torch' in sys.modules)"
     )
     assert fresh(code) == "False"
+
+
+def test_every_supported_python_is_tested_by_the_workflow():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    prefix = "Programming Language :: Python :: "
+    named = [c.removeprefix(prefix) for c in project["classifiers"] if c.startswith(f"{prefix}3.")]
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))
+    job = workflow["jobs"]["test"]
+    assert job["strategy"]["matrix"]["python"] == named == ["3.11", "3.12", "3.13", "3.14"]
+    assert project["requires-python"] == f">={named[0]}"
+    assert [step["run"].split()[:2] for step in job["steps"] if "run" in step] == [["make", "test"]]
 
 
 def test_words_for_errors_are_one_tree():
