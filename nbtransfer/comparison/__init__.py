@@ -1,1 +1,1 @@
-"""Runs compared: snapshots, what changed between them, and figures of it."""
+"""Compare runs: their snapshots, what changed between them, and figures of that."""

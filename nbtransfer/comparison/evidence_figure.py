@@ -1,4 +1,4 @@
-"""One image of a comparison as a figure: what changed, where, and because of what. Never pyplot, see `figures`."""
+"""One image of a comparison as a figure: what changed, where, and due to what. No pyplot, see `figures`."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from nbtransfer.attribution.findings import Array, Drift, Evidence, InputMap, Inputs, Part
-from nbtransfer.comparison.example import Example, kind, said, signed, together
+from nbtransfer.comparison.example import Example, agreement_text, interaction_text, method_text, signed
 from nbtransfer.comparison.figures import COLOURS
 
 COLOURMAP = "RdBu_r"
 PERCENTILE = 99.5
 CELLS = 56
-"""Input attributions alternate from pixel to pixel; they are drawn as sums over squares, at most so many across."""
+"""Input attributions alternate from pixel to pixel; they are drawn as sums over squares, at most this many across."""
 DOUBTFUL = 0.05
 """Completeness errors above this are coloured."""
 SMALL, MANY_STAGES = 8, 12
 
 
 def draw(example: Example, before: str, after: str, ink: str) -> Figure:
-    """The figure of one example; `before` and `after` say which models, `ink` is the colour of text and lines."""
+    """The figure of one example; `before` and `after` name the models, `ink` is the colour of text and lines."""
     figure = Figure(figsize=(11, 5.8), layout="constrained", facecolor="none")
     f, c = example.finding, example.finding.change
     figure.suptitle(
         f"Evidence for “{example.target}”: {c.before:.2f} → {c.after:.2f} is {signed(c.total)} = {signed(c.shared)} shared "
-        f"features {signed(c.head)} head ({together(c)})",
+        f"features {signed(c.head)} head ({interaction_text(c)})",
         fontsize=11,
         color=ink,
     )
     figure.supxlabel(f"before: {before}   ·   after: {after}", fontsize=SMALL, color=ink)
-    # Rows of their own: the colour bar of one would open a gap in the other.
+    # Separate rows: the colour bar of one would open a gap in the other.
     upper, lower = figure.subfigures(2, 1, height_ratios=(1, 1.05))  # type: ignore[misc]
     for row in (upper, lower):
         row.patch.set_alpha(0)
     image, *places = upper.subplots(1, 5)
     _image(image, example, ink)
     if f.evidence is None:
-        _sentence(places, f.note, ink)
+        _note(places, f.note, ink)
     else:
         _evidence(upper, places, f.evidence, ink)
     numbers, first, second, drift = lower.subplots(1, 4, width_ratios=(1, 1, 1, 2))
@@ -59,40 +59,40 @@ def _image(axes: Axes, example: Example, ink: str) -> None:
 
 def _evidence(figure: SubFigure, places: list[Axes], evidence: Evidence, ink: str) -> None:
     titles = ("evidence before", "evidence after", "change: shared features", "change: head")
-    limit = _limit(*(part.map for part in evidence.parts.values()))
+    limit = _scale_limit(*(part.map for part in evidence.parts.values()))
     for axes, title, part in zip(places, titles, evidence.parts.values(), strict=True):
         drawn = _map(axes, part.map, limit)
-        _label(axes, title, _sums(part, evidence.exact), ink)
-    _bar(figure, drawn, places, f"logits per cell\n{kind(evidence)}", ink)
+        _label(axes, title, _sums_text(part, evidence.exact), ink)
+    _bar(figure, drawn, places, f"logits per cell\n{method_text(evidence)}", ink)
 
 
-def _sums(part: Part, exact: bool) -> str:
+def _sums_text(part: Part, exact: bool) -> str:
     tokens = f"  tokens {signed(part.tokens)}" if part.tokens else ""
     elsewhere = "bias" if exact else "in baseline"
     return f"sum {signed(float(part.map.sum()))}{tokens}\n{elsewhere} {signed(part.offset)}  left over {part.residual:.0e}"
 
 
 def _inputs(figure: SubFigure, places: list[Axes], inputs: Inputs, ink: str) -> None:
-    size = _square(inputs.before.map)
-    maps = [_summed(found.map, size) for found in (inputs.before, inputs.after)]
-    limit = _limit(*maps)
+    size = _block_size(inputs.before.map)
+    maps = [_block_sums(found.map, size) for found in (inputs.before, inputs.after)]
+    limit = _scale_limit(*maps)
     for axes, title, found, summed in zip(places, ("before", "after"), (inputs.before, inputs.after), maps, strict=True):
         drawn = _map(axes, summed, limit)
-        _label(axes, f"input attribution {title}", _completeness(found), ink, doubtful=found.error > DOUBTFUL)
+        _label(axes, f"input attribution {title}", _completeness_text(found), ink, doubtful=found.error > DOUBTFUL)
     note = f"logits per {size} × {size} px" if size > 1 else "logits per px"
     _bar(figure, drawn, places, f"{note}\nbaseline: {inputs.baseline}", ink)
 
 
-def _completeness(found: InputMap) -> str:
+def _completeness_text(found: InputMap) -> str:
     return f"sum {signed(float(found.map.sum()))} of {signed(found.difference)}\nerror {found.error:.1%} in {found.steps} steps"
 
 
-def _square(values: Array) -> int:
+def _block_size(values: Array) -> int:
     return max(1, math.ceil(len(values) / CELLS))
 
 
-def _summed(values: Array, size: int) -> Array:
-    """Sums over squares of `size` pixels; the last ones may be cut off by the border."""
+def _block_sums(values: Array, size: int) -> Array:
+    """Sums over squares of `size` pixels; the border may cut the last ones off."""
     starts = [np.arange(0, length, size) for length in values.shape]
     summed: Array = np.add.reduceat(np.add.reduceat(values, starts[0], axis=0), starts[1], axis=1)
     return summed
@@ -109,8 +109,8 @@ def _numbers(axes: Axes, example: Example, ink: str) -> None:
         f"only both together      {signed(c.interaction):>6}",
         "",
         "input maps agree",
-        f"before, after  {said(inputs.agreement)}",
-        f"random head    {said(inputs.floor)}",
+        f"before, after  {agreement_text(inputs.agreement)}",
+        f"random head    {agreement_text(inputs.floor)}",
     ]
     axes.axis("off")
     axes.text(0, 1, "\n".join(lines), va="top", fontsize=7, family="monospace", color=ink, linespacing=1.35)
@@ -133,8 +133,8 @@ def _drift(axes: Axes, drift: tuple[Drift, ...], ink: str) -> None:
     axes.tick_params(colors=ink, labelsize=SMALL)
 
 
-def _limit(*maps: Array) -> float:
-    """One symmetric scale for all: a few extreme places may lie beyond it."""
+def _scale_limit(*maps: Array) -> float:
+    """One symmetric scale for all maps; a few extreme values may lie beyond it."""
     return float(np.percentile(np.abs(np.concatenate([m.ravel() for m in maps])), PERCENTILE)) or 1.0
 
 
@@ -158,8 +158,8 @@ def _label(axes: Axes, title: str, below: str, ink: str, *, doubtful: bool = Fal
         spine.set_color(ink)
 
 
-def _sentence(places: list[Axes], text: str, ink: str) -> None:
+def _note(places: list[Axes], text: str, ink: str) -> None:
     for axes in places:
         axes.axis("off")
     written = places[0].text(0, 0.5, textwrap.fill(text, 70), va="center", fontsize=9, color=ink)
-    written.set_in_layout(False)  # it may run over the empty places beside it
+    written.set_in_layout(False)  # it may run over the empty axes beside it

@@ -14,18 +14,18 @@ from nbtransfer.attribution.findings import Agreement, Array, Evidence, Evidence
 
 HEADER = ("what", "before", "after", "change", "due to shared features", "due to head", "left over")
 ENTANGLED = (
-    "The two parts cannot be told apart here: this head and these features learned together, from another head than the one "
-    "before; strategy='lp_ft' goes on from its own probe."
+    "The two parts cannot be separated here: this head and these features learned together, from another head than the one "
+    "before; strategy='lp_ft' continues from its own probe."
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """An image as the model sees it, and what was found about it.
+    """An image as the model sees it, and the finding about it.
 
-    name      path, or where it stood in the list
+    name      path, or position in the list
     pixels    uint8 (size, size, 3)
-    truth     name of its class where it is known
+    truth     name of its class, if known
     classes   names of all classes
     """
 
@@ -43,11 +43,11 @@ class Example:
     @property
     def answers(self) -> tuple[str, str]:
         """The likeliest class and its probability, before and after."""
-        before, after = (_answer(row, self.classes) for row in self.finding.probabilities)
+        before, after = (_top_class(row, self.classes) for row in self.finding.probabilities)
         return before, after
 
     def rows(self) -> Iterator[tuple[str, ...]]:
-        """The numbers as cells of a table, see HEADER. Evidence is in logits."""
+        """The numbers as table cells, see HEADER. Evidence is in logits."""
         f, c = self.finding, self.finding.change
         rest = ("–", "–", "–")
         yield "answer", *self.answers, "–", *rest
@@ -64,9 +64,9 @@ class Example:
         title = f"input attribution, baseline {maps.baseline}"
         sums = (float(maps.before.map.sum()), float(maps.after.map.sum()))
         yield title, f"{sums[0]:.3f}", f"{sums[1]:.3f}", f"{sums[1] - sums[0]:+.3f}", *rest
-        yield "completeness error (steps)", _completeness(maps.before), _completeness(maps.after), "–", *rest
-        yield "agreement of input attributions", "–", "–", said(maps.agreement), *rest
-        yield "agreement with a random head", "–", said(maps.floor), "–", *rest
+        yield "completeness error (steps)", _completeness_text(maps.before), _completeness_text(maps.after), "–", *rest
+        yield "agreement of input attributions", "–", "–", agreement_text(maps.agreement), *rest
+        yield "agreement with a random head", "–", agreement_text(maps.floor), "–", *rest
         for stage in f.drift:
             yield (
                 f"drift of {stage.stage}",
@@ -77,17 +77,18 @@ class Example:
             )
 
     def caption(self) -> str:
-        """The most important numbers in sentences, for people who do not see the figure too."""
+        """The most important numbers in sentences, also as alternative text for the figure."""
         f, c = self.finding, self.finding.change
         is_a = f" (is {self.truth})" if self.truth else ""
         before, after = self.answers
         equal = [d.stage for d in f.drift if d.bitwise_equal]
         entangled = abs(c.interaction) > abs(c.total)
         kept = f"Bitwise equal: {', '.join(equal)}." if equal else "No stage is bitwise equal."
+        agreement, floor = agreement_text(f.inputs.agreement), agreement_text(f.inputs.floor)
         return (
             f"{self.name}{is_a}: before {before}, after {after}. Evidence for {self.target} {c.before:.2f} → {c.after:.2f}: "
-            f"{signed(c.shared)} due to shared features, {signed(c.head)} due to the head, {together(c)}. Input attributions "
-            f"agree to {said(f.inputs.agreement)} (random head: {said(f.inputs.floor)}). {kept}"
+            f"{signed(c.shared)} due to shared features, {signed(c.head)} due to the head, {interaction_text(c)}. "
+            f"Input attributions agree to {agreement} (random head: {floor}). {kept}"
             + (f" {ENTANGLED}" if entangled else "")
             + (f" No evidence map: {f.note}." if f.note else "")
         )
@@ -122,24 +123,24 @@ def signed(number: float, digits: int = 2) -> str:
     return f"{round(number, digits) + 0.0:+.{digits}f}"
 
 
-def together(change: EvidenceChange) -> str:
-    """How much of the change neither part would have made alone."""
+def interaction_text(change: EvidenceChange) -> str:
+    """How much of the change neither part makes alone."""
     return f"{signed(change.interaction)} of it only because both changed"
 
 
-def said(agreement: Agreement) -> str:
+def agreement_text(agreement: Agreement) -> str:
     """`ρ 0.12, top tenth 0.06`; a dash where a map is constant."""
     numbers = ["–" if math.isnan(n) else f"{round(n, 2) + 0.0:.2f}" for n in (agreement.spearman, agreement.overlap)]
     return f"ρ {numbers[0]}, top tenth {numbers[1]}"
 
 
-def kind(evidence: Evidence) -> str:
-    """How an evidence map came about, and how fine it is."""
+def method_text(evidence: Evidence) -> str:
+    """How an evidence map was computed, and its resolution."""
     rows, columns = evidence.grid
     return f"{'exact' if evidence.exact else 'path'}, {evidence.cut} {rows} × {columns}"
 
 
-def _answer(row: tuple[float, ...], classes: tuple[str, ...]) -> str:
+def _top_class(row: tuple[float, ...], classes: tuple[str, ...]) -> str:
     best = max(range(len(row)), key=row.__getitem__)
     return f"{classes[best]} {row[best]:.2f}"
 
@@ -151,13 +152,13 @@ def _evidence_rows(evidence: Evidence) -> Iterator[tuple[str, ...]]:
         v = [float(p.map.sum()) if field == "map" else getattr(p, field) for p in (b, a, s, h)]
         return (name, f"{v[0]:.3f}", f"{v[1]:.3f}", signed(v[1] - v[0], 3), signed(v[2], 3), signed(v[3], 3))
 
-    yield *cells(f"of it on the map ({kind(evidence)})", "map"), f"{max(abs(p.residual) for p in (b, a, s, h)):.0e}"
+    yield *cells(f"of it on the map ({method_text(evidence)})", "map"), f"{max(abs(p.residual) for p in (b, a, s, h)):.0e}"
     if any(p.tokens for p in (b, a, s, h)):
         yield *cells("of it in tokens without a place", "tokens"), "–"
     yield *cells("of it in the bias" if evidence.exact else "of it in the baseline image", "offset"), "–"
 
 
-def _completeness(found: InputMap) -> str:
+def _completeness_text(found: InputMap) -> str:
     return f"{found.error:.1%} ({found.steps})"
 
 
@@ -166,21 +167,21 @@ def _numbers(value: Any) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """JSON knows no way to write what is no number."""
+    """JSON has no NaN or infinity."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _rounded(values: Array) -> list[list[float]]:
+def _round_map(values: Array) -> list[list[float]]:
     return [[round(v, 6) for v in row] for row in values.tolist()]
 
 
 def _evidence_dict(evidence: Evidence) -> dict[str, Any]:
     parts = {
-        name: {"map": _rounded(p.map), "tokens": p.tokens, "offset": p.offset, "value": p.value, "residual": p.residual}
+        name: {"map": _round_map(p.map), "tokens": p.tokens, "offset": p.offset, "value": p.value, "residual": p.residual}
         for name, p in evidence.parts.items()
     }
     return {"cut": evidence.cut, "exact": evidence.exact, **parts}
 
 
 def _input_dict(found: InputMap) -> dict[str, Any]:
-    return {"map": _rounded(found.map), "difference": found.difference, "error": _finite(found.error), "steps": found.steps}
+    return {"map": _round_map(found.map), "difference": found.difference, "error": _finite(found.error), "steps": found.steps}

@@ -1,4 +1,4 @@
-"""Figures as matplotlib objects. Never pyplot: its global state belongs to the user's own cells."""
+"""Figures as matplotlib objects, without pyplot: its global state belongs to the user's cells."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def svg(figure: Figure) -> str:
     """The figure as an `<svg>` element, the same text for the same figure."""
     buffer = io.StringIO()
     figure.set_canvas(FigureCanvasSVG(figure))
-    with rc_context({"svg.hashsalt": "nbtransfer"}):  # ids inside the file would be random otherwise
+    with rc_context({"svg.hashsalt": "nbtransfer"}):  # otherwise ids inside the file are random
         figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
     text = buffer.getvalue()
     return text[text.index("<svg") :]

@@ -1,4 +1,4 @@
-"""The snapshots of a run, and which one a comparison begins with.
+"""The snapshots of a run, and which one a comparison starts from.
 
 start            pretrained shared layers, a head of zeros: every class has the same evidence
 <n>-<phase>      the best model of that phase
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbtransfer.core.backbone import BackboneCard
@@ -27,10 +28,23 @@ START, BEST = "start", "best"
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A named point of a run, whose model can be had."""
+    """A model at a named point of a run."""
 
     run: Run
     name: str
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its model lies; None for the start, which is built anew."""
+        if self.name == START:
+            return None
+        return self.run.paths.best_model if self.name == BEST else self.run.paths.snapshots / self.name
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Identifies the model: a run that goes on replaces its best one under the same name."""
+        written = self.folder.stat().st_mtime_ns if self.folder is not None and self.folder.exists() else 0
+        return str(self.run.paths.root), self.name, written
 
     def model(self) -> TransferModel:
         """The model at this point, in evaluation mode on the CPU. Raises RunError or CheckpointError."""
@@ -38,25 +52,25 @@ class Snapshot:
         from nbtransfer.engine.model import transfer_model
         from nbtransfer.pretrained import registry
 
-        recipe, paths = self.run.recipe, self.run.paths
-        if self.name == START:
-            built, _ = transfer_model.build(recipe, registry.card(recipe.backbone))
-            return built.eval().requires_grad_(False)
-        return result.load(paths, recipe, None if self.name == BEST else paths.snapshots / self.name)
+        recipe = self.run.recipe
+        if self.folder is not None:
+            return result.load(self.run.paths, recipe, self.folder)
+        built, _ = transfer_model.build(recipe, registry.card(recipe.backbone))
+        return built.eval().requires_grad_(False)
 
     def __str__(self) -> str:
         return f"{self.name} of run {self.run.id} ({self.run.recipe.strategy_name})"
 
 
 def names(run: Run) -> tuple[str, ...]:
-    """Names of the snapshots there are so far, in order."""
-    best = (BEST,) if (run.paths.result / "model").is_dir() else ()
-    return (START, *_snapshots(run), *best)
+    """Names of the snapshots so far, in order."""
+    best = (BEST,) if run.paths.best_model.is_dir() else ()
+    return (START, *_phase_names(run), *best)
 
 
 def names_before(run: Run, after: str = BEST) -> tuple[str, ...]:
-    """What a comparison that ends with `after` may begin with, the default first: snapshots, and ids of linear probes."""
-    choices = [*names(run), *(probe.id for probe in probes_like(run))]
+    """What a comparison that ends with `after` may start from, the default first: snapshots, and ids of linear probes."""
+    choices = [*names(run), *(probe.id for probe in find_probes(run))]
     try:
         default = default_before(run, after)
     except InputError:
@@ -65,8 +79,8 @@ def names_before(run: Run, after: str = BEST) -> tuple[str, ...]:
     return (first, *(choice for choice in choices if choice != first))
 
 
-def snapshot(run: Run, name: str) -> Snapshot:
-    """One snapshot of a run; raises InputError that lists what there is, RunError when it has no model yet."""
+def find_snapshot(run: Run, name: str) -> Snapshot:
+    """One snapshot of a run; raises InputError that lists the others, RunError if the run has no model yet."""
     if name == BEST and name not in names(run):
         raise RunError(
             f"run {run.id} is {run.state.status} and has no model yet; wait for its first epoch to end, or see its log"
@@ -76,63 +90,69 @@ def snapshot(run: Run, name: str) -> Snapshot:
     return Snapshot(run, name)
 
 
-def before(run: Run, wanted: Run | str | None, after: str = BEST) -> Snapshot:
-    """Where a comparison begins: a run (its best model), the id of one, a snapshot of this run, or None for the default."""
-    if wanted is None:
+def find_before(run: Run, choice: Run | str | None, after: str = BEST) -> Snapshot:
+    """Where a comparison starts: a run (its best model), the id of one, a snapshot of this run, or None for the default."""
+    if choice is None:
         return default_before(run, after)
-    if isinstance(wanted, str):
-        if wanted in names(run):
-            return Snapshot(run, wanted)
+    if isinstance(choice, str):
+        if choice in names(run):
+            return Snapshot(run, choice)
         try:
-            wanted = attach(wanted)
+            choice = attach(choice)
         except RunError as error:
             known = ", ".join(names(run))
             raise InputError(
-                f"{wanted!r} is neither a run nor a snapshot of run {run.id}; its snapshots are {known}"
+                f"{choice!r} is neither a run nor a snapshot of run {run.id}; its snapshots are {known}"
             ) from error
-    return snapshot(wanted, BEST)
+    return find_snapshot(choice, BEST)
 
 
 def default_before(run: Run, after: str = BEST) -> Snapshot:
-    """The linear probe that `after` should be compared with; raises InputError that says how to make one.
+    """The linear probe to compare `after` with; raises InputError that says how to make one.
 
-    That is this run's own last snapshot with all shared layers frozen, or the start if nothing has learned but the head,
-    else the newest finished linear probe on the same task, shared layers and input.
+    That is this run's own last snapshot with all shared layers frozen, or the start if only the head has learned, else the
+    newest finished linear probe on the same task, shared layers and input.
     """
     frozen = _frozen_phases(run)
     # Up to `after`, has any shared layer learned?
     last = len(frozen) - 1 if after == BEST else _index(after)
     if all(frozen[: last + 1]):
         return Snapshot(run, START)
-    own = [name for name in _snapshots(run) if _index(name) < last and frozen[_index(name)]]
+    own = [name for name in _phase_names(run) if _index(name) < last and frozen[_index(name)]]
     if own:
         return Snapshot(run, own[-1])
-    for probe in probes_like(run):
+    for probe in find_probes(run):
         return Snapshot(probe, BEST)
     raise InputError(
-        f"run {run.id} has no linear probe to be compared with; start the same recipe with strategy='lp', wait for it, then "
+        f"run {run.id} has no linear probe to compare with; start the same recipe with strategy='lp', wait for it, then "
         "pass before=that_run"
     )
 
 
-def probes_like(run: Run) -> Iterator[Run]:
+def find_probes(run: Run) -> Iterator[Run]:
     """Finished runs, newest first, that trained only a head on the same task, weights and input."""
-    wanted = _key(run)
+    conditions = _conditions(run)
     for other in list_runs():
         try:
-            if other.id != run.id and _may_fit(run, other) and _key(other) == wanted and all(_frozen_phases(other)):
+            if (
+                other.id != run.id
+                and _may_match(run, other)
+                and _conditions(other) == conditions
+                and all(_frozen_phases(other))
+            ):
                 yield other
         except NbTransferError:
-            continue  # a run that cannot be read is no candidate
+            continue  # an unreadable run is no candidate
 
 
-def _may_fit(run: Run, other: Run) -> bool:
-    """Cheap to answer: reading a manifest takes a while."""
+def _may_match(run: Run, other: Run) -> bool:
+    """A cheap first check: reading a manifest takes a while."""
     plain = runs.read_spec(other.paths)["recipe"]
     return plain["backbone"] == run.recipe.backbone and other.state.status == "finished"
 
 
-def _key(run: Run) -> tuple[object, ...]:
+def _conditions(run: Run) -> tuple[object, ...]:
+    """What two runs must share to be compared."""
     recipe, prepared = run.recipe, run.state.prepared
     if prepared is None:
         raise RunError(f"run {run.id} has not begun yet; wait for its first epoch to end")
@@ -150,7 +170,7 @@ def _card(run: Run) -> BackboneCard:
     return backbone(run.recipe.backbone)
 
 
-def _snapshots(run: Run) -> list[str]:
+def _phase_names(run: Run) -> list[str]:
     try:
         found = [path.name for path in run.paths.snapshots.iterdir() if path.name[0].isdigit()]
     except FileNotFoundError:
@@ -159,5 +179,5 @@ def _snapshots(run: Run) -> list[str]:
 
 
 def _index(name: str) -> int:
-    """The number of the phase a snapshot belongs to; the start comes before all."""
+    """The number of the phase a snapshot belongs to; the start precedes all."""
     return -1 if name == START else int(name.split("-", 1)[0])

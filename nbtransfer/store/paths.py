@@ -74,6 +74,10 @@ class RunPaths:
         return self.root / "result"
 
     @property
+    def best_model(self) -> Path:
+        return self.result / "model"
+
+    @property
     def heartbeat(self) -> Path:
         return self.root / "heartbeat"
 

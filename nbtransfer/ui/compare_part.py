@@ -10,7 +10,7 @@ from typing import Any
 
 import traitlets
 
-from nbtransfer.comparison import explainer, snapshots
+from nbtransfer.comparison import client, snapshots
 from nbtransfer.errors import InputError, RunError
 from nbtransfer.jobs.run import Run
 from nbtransfer.ui.pictures import worst_first
@@ -52,7 +52,7 @@ class ComparePart(traitlets.HasTraits):
         with self._answering:
             if mine != self._newest:
                 raise InputError("another picture was asked for meanwhile")
-            reply = explainer.shared().ask({"run": run.id, **asked})
+            reply = client.shared_explainer().ask({"run": run.id, **asked})
         if not reply["ok"]:
             raise InputError(reply["error"])
         if run is self._run:

@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 import nbtransfer as nt
-from nbtransfer.comparison.evidence_figure import _limit, _square, _summed
+from nbtransfer.comparison.evidence_figure import _block_size, _block_sums, _scale_limit
 from nbtransfer.comparison.example import ENTANGLED, signed
 from nbtransfer.core.codec import dumps
 from nbtransfer.errors import InputError
@@ -160,12 +160,12 @@ def test_maps_of_one_row_share_one_symmetric_scale(lp_ft, samples):
 
 def test_summing_over_squares_keeps_the_sum():
     values = np.random.default_rng(0).normal(size=(225, 225))
-    size = _square(values)
-    summed = _summed(values, size)
+    size = _block_size(values)
+    summed = _block_sums(values, size)
     assert summed.shape == (45, 45)
     assert summed.sum() == pytest.approx(values.sum())
     assert summed[0, 0] == pytest.approx(values[:5, :5].sum())
-    assert _limit(np.zeros((3, 3))) > 0
+    assert _scale_limit(np.zeros((3, 3))) > 0
     assert (signed(-0.001), signed(0.5), signed(-1.234, 1)) == ("+0.00", "+0.50", "-1.2")
 
 

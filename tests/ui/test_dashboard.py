@@ -270,7 +270,7 @@ def test_of_questions_that_wait_only_the_newest_is_answered(made, told, images, 
             return {"ok": True, "png": "", "caption": request["target"]}
 
     slow = Slow()
-    monkeypatch.setattr("nbtransfer.comparison.explainer.shared", lambda: slow)
+    monkeypatch.setattr("nbtransfer.comparison.client.shared_explainer", lambda: slow)
     made.watch_run(run_with_epochs(images, 1))
     for number in range(5):
         waiting = made._newest

@@ -1,4 +1,4 @@
-"""Finished runs for what only shows them."""
+"""A finished run to compare."""
 
 from __future__ import annotations
 
