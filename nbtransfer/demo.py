@@ -29,7 +29,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 DEFECT, EXPLAINED = "local", 3
 
 
-def changes(task: Task, lp: Run, lp_ft: Run) -> tuple[Comparison, ...]:
+def explain_changes(task: Task, lp: Run, lp_ft: Run) -> tuple[Comparison, ...]:
     """What fine-tuning changed for a few local defects: those it answers best among those a probe does not see."""
     samples, label = list(task.split("test")), task.classes.index(DEFECT)
     before = {number: row for number, _, row in lp.predictions("test")}
@@ -38,7 +38,7 @@ def changes(task: Task, lp: Run, lp_ft: Run) -> tuple[Comparison, ...]:
     return (explain(lp_ft, [samples[n] for n in found[:EXPLAINED]], DEFECT),) if found else ()
 
 
-def tell(report: Path, say: Callable[[str], object]) -> tuple[Report, bool]:
+def run_demo(report: Path, say: Callable[[str], object]) -> tuple[Report, bool]:
     """Carry out the story and write the report; returns it, and whether all of it went well."""
     if not os.access(report.absolute().parent, os.W_OK):
         raise InputError(
@@ -55,7 +55,7 @@ def tell(report: Path, say: Callable[[str], object]) -> tuple[Report, bool]:
             say(runs[name].log())
             break
     finished = {name: run for name, run in runs.items() if run.state.status == "finished"}
-    told = Report(task, finished, changes(task, **finished) if len(finished) == len(RECIPES) else ())
+    told = Report(task, finished, explain_changes(task, **finished) if len(finished) == len(RECIPES) else ())
     if finished:
         told.write(report.absolute())
     return told, len(finished) == len(RECIPES)

@@ -30,14 +30,14 @@ class Diagnosis:
 
 def examine() -> list[Diagnosis]:
     """Everything that runs depend on."""
-    return list(_findings())
+    return list(_diagnoses())
 
 
-def _findings() -> Iterator[Diagnosis]:
+def _diagnoses() -> Iterator[Diagnosis]:
     yield Diagnosis("Python", sys.version_info >= (3, 11), platform.python_version())
-    yield _tried("runs are kept in", _home)
-    yield _tried("locks", _locks)
-    yield _tried("worker", _worker)
+    yield _diagnose("runs are kept in", _home)
+    yield _diagnose("locks", _locks)
+    yield _diagnose("worker", _worker)
     for package, extra in EXTRAS.items():
         try:
             yield Diagnosis(package, True, importlib.metadata.version(package), optional=True)
@@ -45,7 +45,7 @@ def _findings() -> Iterator[Diagnosis]:
             yield Diagnosis(package, False, f"not there; pip install 'nbtransfer[{extra}]'", optional=True)
 
 
-def _tried(what: str, attempt: Callable[[], str]) -> Diagnosis:
+def _diagnose(what: str, attempt: Callable[[], str]) -> Diagnosis:
     try:
         return Diagnosis(what, True, attempt())
     except (NbTransferError, OSError, subprocess.SubprocessError) as error:

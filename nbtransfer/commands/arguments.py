@@ -41,15 +41,15 @@ RECIPE_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
 def task(p: argparse.ArgumentParser) -> None:
     """Which examples, and how they are split. What is not given is left to Task.from_folder."""
     p.add_argument("task", help=f"a folder with one folder per class, or {DEMO_PREFIX}textile, {DEMO_PREFIX}digits")
-    given(p, "--holdout", type=float, help="share of each class to validate on (default: 0.2)")
-    given(p, "--test", type=float, help="share of each class to keep untouched (default: 0)")
-    given(p, "--per-class", type=int, help="take at most so many images of each class")
+    add_optional(p, "--holdout", type=float, help="share of each class to validate on (default: 0.2)")
+    add_optional(p, "--test", type=float, help="share of each class to keep untouched (default: 0)")
+    add_optional(p, "--per-class", type=int, help="take at most so many images of each class")
     p.add_argument("--skip-bad", action="store_true", help="leave out unreadable images and conflicting copies")
 
 
 def split_seed(p: argparse.ArgumentParser) -> None:
     """The seed of a task alone; a run's seed is an option of its own."""
-    given(p, "--seed", type=int, help="of the split (default: 0)")
+    add_optional(p, "--seed", type=int, help="of the split (default: 0)")
 
 
 def backbone(p: argparse.ArgumentParser) -> None:
@@ -60,7 +60,7 @@ def backbone(p: argparse.ArgumentParser) -> None:
 
 def weights(p: argparse.ArgumentParser) -> None:
     """Which pretrained weights."""
-    given(p, "--weights", type=weights_named, help='"default", a name, "none" for random, or a file')
+    add_optional(p, "--weights", type=parse_weights, help='"default", a name, "none" for random, or a file')
 
 
 def layers(p: argparse.ArgumentParser) -> None:
@@ -75,23 +75,23 @@ def multiplier(p: argparse.ArgumentParser) -> None:
 
 def recipe(p: argparse.ArgumentParser) -> None:
     """Whatever a recipe may say beside the task. What is not given is not in the result at all."""
-    given(p, "--backbone", metavar="NAME", help="shared layers, see `backbones` (default: as chosen, else resnet18)")
+    add_optional(p, "--backbone", metavar="NAME", help="shared layers, see `backbones` (default: as chosen, else resnet18)")
     weights(p)
-    given(p, "--strategy", help=f"one of {', '.join(STRATEGIES)} (default: as chosen, else lp_ft)")
-    given(p, "--freeze", nargs="+", metavar="LAYER", help="layers that stay frozen in the last phase, as globs")
-    given(p, "--thaw", nargs="+", metavar="LAYER", help="layers that learn in the last phase, all others frozen")
+    add_optional(p, "--strategy", help=f"one of {', '.join(STRATEGIES)} (default: as chosen, else lp_ft)")
+    add_optional(p, "--freeze", nargs="+", metavar="LAYER", help="layers that stay frozen in the last phase, as globs")
+    add_optional(p, "--thaw", nargs="+", metavar="LAYER", help="layers that learn in the last phase, all others frozen")
     for option, kind, text in RECIPE_OPTIONS:
-        given(p, f"--{option}", type=kind, help=text)
-    given(p, "--code", nargs="+", metavar="FILE.py", help="code of your own; augment.py is the module augment")
-    given(p, "--augment", nargs="*", metavar="NAME", help=f"any of {', '.join(AUGMENTATIONS)}; nothing for none")
+        add_optional(p, f"--{option}", type=kind, help=text)
+    add_optional(p, "--code", nargs="+", metavar="FILE.py", help="code of your own; augment.py is the module augment")
+    add_optional(p, "--augment", nargs="*", metavar="NAME", help=f"any of {', '.join(AUGMENTATIONS)}; nothing for none")
 
 
 def changes(p: argparse.ArgumentParser) -> None:
     """What to change about a run while it goes on."""
-    given(p, "--freeze", nargs="+", metavar="LAYER", help="layers that learn no longer, as globs")
-    given(p, "--thaw", nargs="+", metavar="LAYER", help="layers that learn from now on, as globs")
-    given(p, "--lr", type=float, help="peak learning rate of the present phase")
-    given(p, "--epochs", type=int, help="length of the run, all phases together")
+    add_optional(p, "--freeze", nargs="+", metavar="LAYER", help="layers that learn no longer, as globs")
+    add_optional(p, "--thaw", nargs="+", metavar="LAYER", help="layers that learn from now on, as globs")
+    add_optional(p, "--lr", type=float, help="peak learning rate of the present phase")
+    add_optional(p, "--epochs", type=int, help="length of the run, all phases together")
 
 
 def watching(p: argparse.ArgumentParser) -> None:
@@ -133,7 +133,7 @@ def explain(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--before", metavar="RUN_OR_SNAPSHOT", help="another run or a snapshot of this one (default: its linear probe)"
     )
-    given(p, "--baseline", help="what an image is compared with: mean, blur or black (default: mean)")
+    add_optional(p, "--baseline", help="what an image is compared with: mean, blur or black (default: mean)")
 
 
 def text(p: argparse.ArgumentParser) -> None:
@@ -158,11 +158,11 @@ def topic(p: argparse.ArgumentParser) -> None:
     p.add_argument("topic", nargs="?", metavar="COMMAND", help="one command (default: all of them)")
 
 
-def given(p: argparse.ArgumentParser, option: str, **how: Any) -> None:
+def add_optional(p: argparse.ArgumentParser, option: str, **how: Any) -> None:
     """An option without a default of its own: functions have theirs, and a draft may know better."""
     p.add_argument(option, default=argparse.SUPPRESS, **how)
 
 
-def weights_named(text: str) -> str | None:
+def parse_weights(text: str) -> str | None:
     """Weights as written in text, where no weights at all are "none"."""
     return None if text == "none" else text

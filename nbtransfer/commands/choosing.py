@@ -31,7 +31,7 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
     """The fields of a recipe that the words of a command set."""
     options = {name: value for name, value in vars(args).items() if name in _FIELDS}
     for file in options.pop("code", ()):
-        write_code(Path(file).stem, text_of(Path(file)))
+        write_code(Path(file).stem, read_text(Path(file)))
     if "freeze" in args and "thaw" in args:
         raise UsageError("give either --freeze or --thaw: the first starts from all layers learning, the second from none")
     if "freeze" in args:
@@ -41,7 +41,7 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
     return options
 
 
-def text_of(file: Path) -> str:
+def read_text(file: Path) -> str:
     """What is in a file; raises UsageError."""
     try:
         return file.expanduser().read_text(encoding="utf-8")
@@ -69,21 +69,21 @@ def backbone(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Choose the shared layers."""
     weights = {"weights": args.weights} if "weights" in args else {}
     context.draft.choose(backbone=args.backbone, **weights)
-    return _chosen(context)
+    return _draft_outcome(context)
 
 
 def freeze(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Freeze layers, beside those that are frozen now."""
     context.draft.choose(freeze=context.draft.plan.freeze(*args.layers))
-    return _chosen(context)
+    return _draft_outcome(context)
 
 
 def thaw(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Let layers learn, beside those that learn now."""
     context.draft.choose(freeze=context.draft.plan.thaw(*args.layers, lr=args.lr))
-    return _chosen(context)
+    return _draft_outcome(context)
 
 
-def _chosen(context: CommandContext) -> Outcome:
+def _draft_outcome(context: CommandContext) -> Outcome:
     warm.keep()
     return Outcome(context.draft, repr(context.draft), context.draft.plan)

@@ -30,12 +30,12 @@ def on_line(text: str, context: CommandContext) -> list[str]:
     """Everything that could stand in place of the last word of a line, which may still be empty."""
     cell = _CELL.fullmatch(text)
     if cell:
-        return _fitting(["-o", "--wait", "--help"], cell["word"])
+        return _with_prefix(["-o", "--wait", "--help"], cell["word"])
     match = _LINE.fullmatch(text)
     if match is None:
         return []
     *before, word = re.split(r"\s+", match["typed"])
-    return _fitting(_next(before, word, context), word)
+    return _with_prefix(_next(before, word, context), word)
 
 
 def in_recipe(text: str, context: CommandContext) -> list[str]:
@@ -43,12 +43,12 @@ def in_recipe(text: str, context: CommandContext) -> list[str]:
     line = text.rpartition("\n")[2]
     keys = re.findall(r"(\w+):\s", line)
     if not keys:
-        return _fitting([f"{name}: " for name in recipe_text.KEYS], line)
+        return _with_prefix([f"{name}: " for name in recipe_text.KEYS], line)
     word = re.split(r"[\s\[{,]", line)[-1]
-    return _fitting(_values(keys[-1], word, context), word)
+    return _with_prefix(_values(keys[-1], word, context), word)
 
 
-def _fitting(candidates: Iterable[str], word: str) -> list[str]:
+def _with_prefix(candidates: Iterable[str], word: str) -> list[str]:
     return [candidate for candidate in candidates if candidate.startswith(word)]
 
 
@@ -61,11 +61,11 @@ def _next(before: list[str], word: str, context: CommandContext) -> Iterable[str
     actions = commands.parser(context.prog, context.place).branch(before[0])._actions  # noqa: SLF001 - argparse has no other door
     if word.startswith("-"):
         return [text for action in actions for text in action.option_strings]
-    action = _expected(actions, before[1:])
+    action = _next_argument(actions, before[1:])
     return _values(action.dest, word, context) if action else ()
 
 
-def _expected(actions: list[argparse.Action], before: list[str]) -> argparse.Action | None:
+def _next_argument(actions: list[argparse.Action], before: list[str]) -> argparse.Action | None:
     """The option or place that the next word belongs to."""
     options = {text: action for action in actions for text in action.option_strings}
     places = [action for action in actions if not action.option_strings]
@@ -108,7 +108,7 @@ def _paths(word: str, context: CommandContext, *, files: bool = True) -> Iterabl
             yield f"{path}/" if folder else path
 
 
-def _always(*names: str) -> Callable[[str, CommandContext], Iterable[str]]:
+def _constant(*names: str) -> Callable[[str, CommandContext], Iterable[str]]:
     return lambda _word, _here: names
 
 
@@ -116,23 +116,23 @@ _SOURCES: dict[str, Callable[[str, CommandContext], Iterable[str]]] = {
     "backbone": lambda _word, _here: catalog.names(),
     "text": lambda _word, _here: catalog.names(),
     "weights": lambda _word, context: ["default", "none", *(card.name for card in context.draft.card.weights)],
-    "strategy": _always(*STRATEGIES),
+    "strategy": _constant(*STRATEGIES),
     "freeze": _layers,
     "thaw": _layers,
     "up_to": lambda _word, context: context.draft.card.stages,
     "layers": _layers,
-    "augment": _always(*AUGMENTATIONS),
-    "optimiser": _always(*typing.get_args(Optimiser)),
-    "schedule": _always(*typing.get_args(Schedule)),
-    "precision": _always(*typing.get_args(Precision)),
-    "probe": _always(*typing.get_args(Probe)),
-    "cache": _always(*typing.get_args(Cache)),
+    "augment": _constant(*AUGMENTATIONS),
+    "optimiser": _constant(*typing.get_args(Optimiser)),
+    "schedule": _constant(*typing.get_args(Schedule)),
+    "precision": _constant(*typing.get_args(Precision)),
+    "probe": _constant(*typing.get_args(Probe)),
+    "cache": _constant(*typing.get_args(Cache)),
     "clear": lambda _word, _here: [cache.key[:8] for cache in caches()],
-    "device": _always("auto", "cpu", "cuda", "mps"),
+    "device": _constant("auto", "cpu", "cuda", "mps"),
     "task": _tasks,
     "run": _runs,
     "before": _runs,
-    "baseline": _always("blur", "mean", "black"),
+    "baseline": _constant("blur", "mean", "black"),
     "words": lambda word, context: [*_runs(word, context), *_paths(word, context)],
     "folder": lambda word, context: _paths(word, context, files=False),
     "topic": lambda _word, context: commands.tree(context.place),

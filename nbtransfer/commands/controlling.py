@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from nbtransfer.commands.finding import named_run, run_facts
+from nbtransfer.commands.finding import find_run, run_facts
 from nbtransfer.commands.parsing import CommandContext, Outcome, UsageError
 from nbtransfer.core.state import RunState
 from nbtransfer.core.text.counts import quantity
@@ -17,13 +17,13 @@ from nbtransfer.usercode.trusted import is_trusted
 
 def pause(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Let a run rest after its present step."""
-    run = named_run(args.run, context)
-    return _said(run, run.pause())
+    run = find_run(args.run, context)
+    return _status_outcome(run, run.pause())
 
 
 def resume(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Let a run go on from where it was."""
-    run = named_run(args.run, context)
+    run = find_run(args.run, context)
     state = run.resume()
     begun = f", from step {state.resumed.step}" if state.resumed and state.status == "running" else ""
     return Outcome(run, f"{run.id} is {state.status}{begun}", run_facts(run))
@@ -31,7 +31,7 @@ def resume(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 def stop(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Stop a run after its present step and keep the best model so far."""
-    run = named_run(args.run, context)
+    run = find_run(args.run, context)
     over = run.state.over
     state = run.stop()
     said = f"has ended already: {ending(state)}" if over else "will stop after this step"
@@ -40,20 +40,20 @@ def stop(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 def kill(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """End the worker of a run at once."""
-    run = named_run(args.run, context)
+    run = find_run(args.run, context)
     run.kill()
     return Outcome(run, f"the worker of {run.id} will be killed; resume goes on from its newest checkpoint", run_facts(run))
 
 
 def checkpoint(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Put everything onto the disk after the present step."""
-    run = named_run(args.run, context)
-    return _said(run, run.checkpoint())
+    run = find_run(args.run, context)
+    return _status_outcome(run, run.checkpoint())
 
 
 def change(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Change a run from its next step on; the changes are made in the order freeze, thaw, lr, epochs."""
-    run = named_run(args.run, context)
+    run = find_run(args.run, context)
     wanted = [name for name in ("freeze", "thaw", "lr", "epochs") if name in args]
     if not wanted:
         raise UsageError("say what to change: --freeze LAYER, --thaw LAYER, --lr NUMBER or --epochs NUMBER")
@@ -72,13 +72,13 @@ def change(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 def repeat_run(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Start a run that does what another one did."""
-    run = repeat(named_run(args.run, context))
+    run = repeat(find_run(args.run, context))
     return Outcome(run, f"{run.id} started; see `{context.prog} status {run.id}`", run_facts(run))
 
 
 def trust(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Show code that came with a run, and let it run here once it has been read."""
-    run = named_run(args.run, context)
+    run = find_run(args.run, context)
     codes = run.recipe.code
     plain = {"id": run.id, "code": [{"name": c.name, "sha256": c.sha256, "trusted": is_trusted(c)} for c in codes]}
     if not codes:
@@ -90,5 +90,5 @@ def trust(args: argparse.Namespace, context: CommandContext) -> Outcome:
     return Outcome(run, f"{texts}\n\nIf you trust this: `{context.prog} trust {run.id} --yes`", plain)
 
 
-def _said(run: Run, state: RunState) -> Outcome:
+def _status_outcome(run: Run, state: RunState) -> Outcome:
     return Outcome(run, f"{run.id} is {state.status}; {state.message or 'everything is on the disk'}", run_facts(run))

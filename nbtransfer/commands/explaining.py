@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from nbtransfer.commands.finding import named_run
+from nbtransfer.commands.finding import find_run
 from nbtransfer.commands.parsing import CommandContext, Outcome
 from nbtransfer.core.task import Sample, Split
 from nbtransfer.jobs.run import Run
@@ -22,7 +22,7 @@ def explain(args: argparse.Namespace, context: CommandContext) -> Outcome:
     from nbtransfer.comparison.compare_runs import explain as compare  # loads NumPy and Pillow
 
     named, images = _words(args.words)
-    run = named_run(named, context)
+    run = find_run(named, context)
     options: dict[str, Any] = {} if "baseline" not in args else {"baseline": args.baseline}
     if args.before is not None:
         variable = context.names.get(args.before)

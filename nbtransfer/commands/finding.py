@@ -12,7 +12,7 @@ from nbtransfer.store import runs
 from nbtransfer.store.home import home
 
 
-def named_run(name: str | None, context: CommandContext) -> Run:
+def find_run(name: str | None, context: CommandContext) -> Run:
     """The run of this id or part of an id, in a notebook also that of a variable; without a name the newest."""
     if name is not None:
         variable = context.names.get(name)

@@ -36,7 +36,7 @@ def read(text: str) -> Any:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        raise _unreadable(error, text) from error
+        raise _syntax_error(error, text) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise RecipeError(f"the text is no YAML: {' '.join(str(error).split())}") from error
     return None if node is None else _Reader().value(node, 0)
@@ -87,7 +87,7 @@ def _scalar(node: yaml.ScalarNode) -> Any:
     return float(text) if _NUMBER.fullmatch(text) else text
 
 
-def _unreadable(error: yaml.MarkedYAMLError, text: str) -> RecipeError:
+def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> RecipeError:
     mark = error.problem_mark or error.context_mark
     number = mark.line if mark else 0
     where = f"line {number + 1}: " if mark else ""

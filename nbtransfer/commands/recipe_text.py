@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
 from nbtransfer.commands import plain_yaml
-from nbtransfer.commands.arguments import weights_named
+from nbtransfer.commands.arguments import parse_weights
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.codec import from_plain
 from nbtransfer.core.freeze import FreezePlan
@@ -96,7 +96,7 @@ def _value(key: str, value: Any, shared: Any) -> Any:
         plan.resolve(_card(shared))
         return plan
     if key == "weights" and isinstance(value, str):
-        return weights_named(value)
+        return parse_weights(value)
     if key == "strategy" and isinstance(value, Mapping):
         return _strategy(value, shared)
     return getattr(_fit(Recipe, {**_ANY, key: value}), key)

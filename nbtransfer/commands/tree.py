@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nbtransfer.commands import arguments, choosing, controlling, explaining
-from nbtransfer.commands.finding import named_run, run_facts
+from nbtransfer.commands.finding import find_run, run_facts
 from nbtransfer.commands.parsing import CommandContext, CommandSpec, HelpShown, Outcome, Parser, Place, UsageError, parse
 from nbtransfer.commands.parsing import parser as parser_of
 from nbtransfer.core.codec import dumps
@@ -42,14 +42,14 @@ def parser(prog: str = "nbtransfer", place: Place = "shell") -> Parser:
     return parser_of(tree(place), prog, place)
 
 
-def shell() -> CommandContext:
+def shell_context() -> CommandContext:
     """A command line: whatever is chosen lasts for one command."""
     return CommandContext("nbtransfer", "shell", Draft(), lambda run, timeout: watch(run, timeout=timeout), lambda _line: None)
 
 
 def execute(words: Sequence[str], context: CommandContext | None = None) -> tuple[argparse.Namespace, Outcome]:
     """Parse and carry out one command. Raises an NbTransferError with one sentence when it cannot be done."""
-    context = context or shell()
+    context = context or shell_context()
     if words and not words[0].startswith("-"):
         _check_name(words[0], context)
     args = parse(parser(context.prog, context.place), list(words))
@@ -83,7 +83,7 @@ def launch(recipe: Recipe, context: CommandContext, *, stay: bool) -> Outcome:
     phases = recipe.resolved(card)
     context.say(f"{phases.name} on {card.name}, {quantity(phases.epochs, 'epoch')}; {phases.phases[-1].plan.summary(card)}")
     if stay:
-        return _waited(run, None, context)
+        return _wait_outcome(run, None, context)
     return Outcome(run, f"{run.id} started; see `{context.prog} status {run.id}`", run_facts(run))
 
 
@@ -109,7 +109,7 @@ def show_caches(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 def status(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """One run: where it is, its epochs, its scores."""
-    run = named_run(args.run, context)
+    run = find_run(args.run, context)
     state = run.state
     parts = [f"{run.id}: {ending(state)}", f"{run.recipe!r}"]
     if state.prepared:
@@ -121,22 +121,22 @@ def status(args: argparse.Namespace, context: CommandContext) -> Outcome:
     parts += [f"left out {s.source} ({s.split}): {s.reason}" for s in state.skipped]
     if state.receipt and state.receipt.frozen:
         parts.append(f"frozen layers unchanged, checked: {state.receipt.unchanged} of {state.receipt.frozen}")
-    return Outcome(run, "\n".join(parts), {**run_facts(run), "history": run.history().to_dicts()}, ok=_is_well(run))
+    return Outcome(run, "\n".join(parts), {**run_facts(run), "history": run.history().to_dicts()}, ok=_is_healthy(run))
 
 
 def wait(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Show a run's progress until it ends."""
-    return _waited(named_run(args.run, context), args.timeout, context)
+    return _wait_outcome(find_run(args.run, context), args.timeout, context)
 
 
-def _waited(run: Run, timeout: float | None, context: CommandContext) -> Outcome:
+def _wait_outcome(run: Run, timeout: float | None, context: CommandContext) -> Outcome:
     state = context.watch(run, timeout)
-    return Outcome(run, f"{run.id} {ending(state)}", run_facts(run), ok=_is_well(run))
+    return Outcome(run, f"{run.id} {ending(state)}", run_facts(run), ok=_is_healthy(run))
 
 
 def attach_run(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """A run started anywhere, with the dashboard on it."""
-    run = named_run(args.run, context)
+    run = find_run(args.run, context)
     return Outcome(run, repr(run), run_facts(run), view=_dashboard(context, run))
 
 
@@ -154,14 +154,14 @@ def _dashboard(context: CommandContext, run: Run | None) -> Any:
 
 def log(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """The last lines of a run's log."""
-    run = named_run(args.run, context)
+    run = find_run(args.run, context)
     text = run.log(args.lines)
     return Outcome(text, text or "the log is empty", {"id": run.id, "log": text})
 
 
 def export(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Write the best model of a run to a folder that others can use."""
-    path = named_run(args.run, context).export(args.folder)
+    path = find_run(args.run, context).export(args.folder)
     return Outcome(path, f"exported to {short_path(path)}", {"folder": str(path)})
 
 
@@ -188,10 +188,10 @@ def show_help(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 def demo(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """A linear probe, then fine-tuning, on real images of textile defects; writes a report."""
-    from nbtransfer.demo import tell  # the story has a file of its own
+    from nbtransfer.demo import run_demo  # the story has a file of its own
 
     report = Path(args.report).expanduser()
-    told, ok = tell(report, say=lambda text: sys.stderr.write(f"{text}\n"))
+    told, ok = run_demo(report, say=lambda text: sys.stderr.write(f"{text}\n"))
     rows = [dict(zip(told.HEADER, row, strict=True)) for row in told.rows()]
     text = f"{told.table()}\n\nreport: {short_path(report)}" if rows else "no run finished, so there is nothing to report"
     return Outcome(told, text, rows, ok)
@@ -206,7 +206,7 @@ def doctor(args: argparse.Namespace, context: CommandContext) -> Outcome:
     return Outcome(findings, text, findings, ok=all(f.ok or f.optional for f in findings))
 
 
-def _is_well(run: Run) -> bool:
+def _is_healthy(run: Run) -> bool:
     return run.state.status not in ("failed", "lost")
 
 

@@ -155,7 +155,7 @@ def _changes(state: RunState, record: Record) -> dict[str, Any]:  # noqa: C901, 
         case ev.Starting(pid=pid):
             return {"status": "starting", "pid": pid, "message": "", "waits": None}
         case ev.Resumed() as resumed:
-            return {"resumed": resumed, **_back_at(state, resumed)}
+            return {"resumed": resumed, **_rewind(state, resumed)}
         case ev.Planned(phases=phases):
             return {"prepared": replace(state.prepared, phases=phases) if state.prepared else None}
         case ev.Paused(reason=reason) as paused:
@@ -176,13 +176,13 @@ def _changes(state: RunState, record: Record) -> dict[str, Any]:  # noqa: C901, 
         case ev.Step() as step:
             return {"progress": step, "computing": None}
         case ev.EpochEnded() as epoch:
-            return {"computing": None, "history": (*_kept(state.history, epoch), _row(epoch))}
+            return {"computing": None, "history": (*_rows_before(state.history, epoch), _row(epoch))}
         case ev.ImageSkipped() as skipped:
             return {"skipped": (*state.skipped, skipped)}
         case ev.Warned(message=message):
             return {} if message in state.warnings else {"warnings": (*state.warnings, message)}
         case ev.CommandDone() as command:
-            return {"commands": (*state.commands, command), **_commanded(state, command)}
+            return {"commands": (*state.commands, command), **_after_command(state, command)}
         case ev.ReceiptIssued() as receipt:
             return {"receipt": receipt}
         case ev.Evaluated(evaluation=evaluation):
@@ -196,27 +196,27 @@ def _changes(state: RunState, record: Record) -> dict[str, Any]:  # noqa: C901, 
     return {}
 
 
-def _commanded(state: RunState, command: ev.CommandDone) -> dict[str, Any]:
+def _after_command(state: RunState, command: ev.CommandDone) -> dict[str, Any]:
     if command.accepted and command.op == "stop":
         return {"status": "stopping", "changes": (*state.changes, command.change)}
     if command.accepted and command.op == "resume":
-        return {"changes": _going_on(state.changes), "status": "running" if state.status == "stopping" else state.status}
+        return {"changes": _without_stops(state.changes), "status": "running" if state.status == "stopping" else state.status}
     return {"changes": (*state.changes, command.change)} if command.change else {}
 
 
-def _going_on(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+def _without_stops(changes: tuple[Change, ...]) -> tuple[Change, ...]:
     """A stop that did not last is no part of the history."""
     return tuple(change for change in changes if change.op != "stop")
 
 
-def _back_at(state: RunState, resumed: ev.Resumed) -> dict[str, Any]:
+def _rewind(state: RunState, resumed: ev.Resumed) -> dict[str, Any]:
     """What holds of all that was said, at an earlier step."""
     rows = tuple(row for row in state.history if row.step <= resumed.step and row.epoch <= resumed.epoch)
-    said = {"history": rows, "progress": None, "computing": None, "changes": _going_on(state.changes)}
+    said = {"history": rows, "progress": None, "computing": None, "changes": _without_stops(state.changes)}
     return {**said, "evaluations": (), "receipt": None, "best_epoch": None}
 
 
-def _kept(history: tuple[HistoryRow, ...], epoch: ev.EpochEnded) -> tuple[HistoryRow, ...]:
+def _rows_before(history: tuple[HistoryRow, ...], epoch: ev.EpochEnded) -> tuple[HistoryRow, ...]:
     """Rows before this epoch: a chart must not show one twice."""
     if not history or history[-1].epoch < epoch.epoch:
         return history

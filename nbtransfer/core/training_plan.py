@@ -54,7 +54,7 @@ class TrainingPlan:
         self.planned = self.recipe.resolved(self.card)
         self._follow(self.planned)
 
-    def go_on_with(self, strategy: Strategy, done: int) -> None:
+    def restore_changes(self, strategy: Strategy, done: int) -> None:
         """The phases as they were after so many of the changes to come."""
         self.made, self.coming = self.coming[:done], self.coming[done:]
         self._follow(strategy)
@@ -65,7 +65,7 @@ class TrainingPlan:
         self._lrs = [p.lr or strategies.default_lr(self.recipe.optimiser, p.plan, self.card) for p in self.phases]
 
     @property
-    def replanned(self) -> int:
+    def replan_count(self) -> int:
         """How often what learns was changed."""
         return sum(change.op in PLANNING for change in self.made)
 
@@ -98,14 +98,14 @@ class TrainingPlan:
         if change.op == "set_lr":
             phases[now] = replace(phases[now], lr=change.arguments["lr"])
         elif change.op == "set_epochs":
-            phases[-1] = self._lengthened(change.arguments["epochs"], begun if now == len(phases) - 1 else 0)
+            phases[-1] = self._with_epochs(change.arguments["epochs"], begun if now == len(phases) - 1 else 0)
         else:
             for index in range(now, len(phases)):
-                phases[index] = self._replanned(index, change)
+                phases[index] = self._with_layers(index, change)
         self._follow(replace(self.strategy, phases=tuple(phases)))
         self.made.append(change)
 
-    def _lengthened(self, epochs: int, begun: int) -> Phase:
+    def _with_epochs(self, epochs: int, begun: int) -> Phase:
         last, others = self.phases[-1], sum(phase.epochs for phase in self.phases[:-1])
         if self.solver(len(self.phases) - 1):
             raise PlanError(f"the head of phase {last.name!r} is solved for, which takes no epochs")
@@ -114,7 +114,7 @@ class TrainingPlan:
             raise PlanError(f"{epochs} epochs are fewer than have begun or are planned before; use {least} or more, or stop")
         return replace(last, epochs=epochs - others)
 
-    def _replanned(self, index: int, change: Change) -> Phase:
+    def _with_layers(self, index: int, change: Change) -> Phase:
         """A phase with layers frozen or thawed. Its learning rate stays, unless there was none because it was solved."""
         phase, given = self.phases[index], change.arguments
         if change.op == "replan":

@@ -85,7 +85,7 @@ class Checkpointer:
 
     def _put_back(self, found: resume.StoredCheckpoint) -> None:
         context, facts, tensors = self.context, found.facts, found.tensors
-        context.training_plan.go_on_with(facts.strategy, facts.changes)
+        context.training_plan.restore_changes(facts.strategy, facts.changes)
         self.keep_originals()
         own = {name: t for name, t in tensors.items() if name.startswith(("backbone.", f"{HEAD}."))}
         result.overlay(context.model, own)

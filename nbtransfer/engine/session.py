@@ -91,7 +91,7 @@ class Session:
         if context.is_interrupted():
             yield SAFE_POINT
         phase, solver = context.phase, context.training_plan.solver(p.phase)
-        decision = f"{p.phase}.{context.training_plan.replanned}"
+        decision = f"{p.phase}.{context.training_plan.replan_count}"
         inputs = yield from self.cache.inputs(phase, p.left(phase.epochs), solver, decision)
         if solver and isinstance(inputs.train, CachedBatches) and isinstance(inputs.val, CachedBatches):
             if p.epoch == p.phase_first:

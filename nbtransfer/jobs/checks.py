@@ -11,13 +11,13 @@ from nbtransfer.core.recipe import WEIGHT_SUFFIXES, Recipe
 from nbtransfer.errors import MissingExtraError, RecipeError, TaskError
 from nbtransfer.pretrained.listing import backbone
 from nbtransfer.usercode import trusted
-from nbtransfer.usercode.module import completed
+from nbtransfer.usercode.module import with_code
 
 
 def preflight(recipe: Recipe) -> Recipe:
     """The recipe as a worker can use it (paths made absolute); raises an error that says what to do otherwise."""
     card = backbone(recipe.backbone)
-    recipe = completed(recipe)
+    recipe = with_code(recipe)
     trusted.require(recipe.code)
     recipe.check_against(card)
     _check_packages(recipe, card)

@@ -52,7 +52,7 @@ class Draft:
                 changes = {"weights": "default", **changes}  # weights chosen for other layers do not follow
             fixed = {name: changes.pop(name) for name in ("task", "backbone", "freeze") if name in changes}
             chosen = replace(self.choices, settings={**self.choices.settings, **changes}, **fixed)
-            if "freeze" not in fixed and ("backbone" in fixed or _own_plan(chosen) != _own_plan(self.choices)):
+            if "freeze" not in fixed and ("backbone" in fixed or _strategy_plan(chosen) != _strategy_plan(self.choices)):
                 chosen = replace(chosen, freeze=None)
             _recipe(chosen, chosen.task or _ANY_TASK).check_against(backbone(chosen.backbone))
             self.choices = chosen
@@ -93,7 +93,7 @@ class Draft:
         return f"Draft({task}, {self.choices.backbone!r}, {self.strategy.name!r}, {self.plan.summary(self.card)})"
 
 
-def _own_plan(choices: Choices) -> FreezePlan:
+def _strategy_plan(choices: Choices) -> FreezePlan:
     """The plan of the last phase as the strategy has it."""
     return _recipe(replace(choices, freeze=None), _ANY_TASK).resolved(backbone(choices.backbone)).phases[-1].plan
 

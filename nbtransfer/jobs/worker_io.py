@@ -48,19 +48,19 @@ class WorkerIO:
     def write(self, event: ev.Event) -> None:
         """Into the journal; where the disk is full, wait until it is not."""
         self._beat()
-        record = self._appended(event)
+        record = self._append(event)
         if record is None:
-            said = self._said_from_reserve(ev.Paused("the disk is full; free some space, and the run goes on by itself"))
+            said = self._write_from_reserve(ev.Paused("the disk is full; free some space, and the run goes on by itself"))
             while record is None:
                 self._beat()
                 time.sleep(RETRY_SECONDS)
                 # What the reserve has left behind is no room to go on with: it is for saying that there is none.
-                record = self._appended(event) if self._reserve() else None
+                record = self._append(event) if self._reserve() else None
             if said:
                 self.write(ev.Continued())
         self._note(record)
 
-    def _appended(self, event: ev.Event) -> Record | None:
+    def _append(self, event: ev.Event) -> Record | None:
         """None when the disk is full."""
         try:
             return self._journal.append(event, sync=not isinstance(event, UNSYNCED))
@@ -77,10 +77,10 @@ class WorkerIO:
 
     def take(self) -> Sequence[Command | Junk]:
         """What is asked and was not answered yet, in order."""
-        found = inbox.waiting(self._paths.control)
+        found = inbox.pending(self._paths.control)
         for command in found:
             if command.id in self._answered:  # the worker was killed before it could remove it
-                inbox.done(self._paths.control, command)
+                inbox.remove(self._paths.control, command)
         return [command for command in found if command.id not in self._answered]
 
     def refusal(self, command: Command) -> str | None:
@@ -95,7 +95,7 @@ class WorkerIO:
 
     def done(self, command: Command | Junk) -> None:
         """It has been answered."""
-        inbox.done(self._paths.control, command)
+        inbox.remove(self._paths.control, command)
 
     def rest(self) -> bool:
         """Wait a moment; False when the pause has lasted so long that memory should be given back."""
@@ -134,7 +134,7 @@ class WorkerIO:
             return not atomic.no_room(error)
         return True
 
-    def _said_from_reserve(self, event: ev.Event) -> bool:
+    def _write_from_reserve(self, event: ev.Event) -> bool:
         self._paths.reserve.unlink(missing_ok=True)
         try:
             self._journal.append(event, sync=True)

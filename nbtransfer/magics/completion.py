@@ -19,7 +19,7 @@ def add(shell: InteractiveShell, commands: CommandContext) -> None:
     """Complete what belongs to the magic; where there is nothing to offer, others are asked."""
 
     def match(context: CompletionContext) -> SimpleMatcherResult:
-        typed, found = _typed(context, commands)
+        typed, found = _completions(context, commands)
         # IPython completes only what follows a delimiter such as `:`.
         known = len(re.split(r"\s", typed)[-1]) - len(context.token)
         offered = [SimpleCompletion(text=candidate[known:]) for candidate in found]
@@ -34,7 +34,7 @@ def remove(shell: InteractiveShell) -> None:
     matchers[:] = [matcher for matcher in matchers if matcher.__module__ != __name__]
 
 
-def _typed(context: CompletionContext, commands: CommandContext) -> tuple[str, list[str]]:
+def _completions(context: CompletionContext, commands: CommandContext) -> tuple[str, list[str]]:
     """The text before the cursor that counts, and what may complete its last word."""
     line = context.text_until_cursor
     if context.cursor_line and context.full_text.startswith("%%transfer"):

@@ -84,7 +84,7 @@ class Magics:
 
     def _line(self, words: list[str]) -> Any:
         args, outcome = commands.execute(words or ["dashboard"], self.context)
-        return _shown(outcome, commands.tree("notebook")[args.command].gives)
+        return _show(outcome, commands.tree("notebook")[args.command].gives)
 
     def _cell(self, words: list[str], cell: str) -> Any:
         """Start the run that a recipe in YAML and the draft say; the recipe holds for this run only."""
@@ -123,7 +123,7 @@ def _variable(text: str) -> str:
     return text
 
 
-def _shown(outcome: Outcome, gives: str) -> Any:
+def _show(outcome: Outcome, gives: str) -> Any:
     """Show what belongs to an outcome beside its value. The value itself is shown by IPython, once, unless it is assigned."""
     if outcome.view is not None:
         display(outcome.view)

@@ -34,10 +34,10 @@ def read(path: Path) -> weights.StateDict:
     if path.suffix == ".safetensors" or not path.is_file():
         return weights.read(path)
     _check_archive(path)
-    return weights.read(_converted(path))
+    return weights.read(_convert_in_child(path))
 
 
-def _converted(path: Path) -> Path:
+def _convert_in_child(path: Path) -> Path:
     """The same tensors as a safetensors file, made by another process unless that was done before."""
     kept = private_folder(home() / "weights") / f"{weights.file_digest(path)}.safetensors"
     proof = kept.with_suffix(".sha256")
@@ -54,7 +54,7 @@ def _converted(path: Path) -> Path:
         if child.returncode:
             if child.returncode == REFUSED:
                 raise WeightsError(child.stdout.strip())
-            raise _refused(path, "it took too much memory or time")
+            raise _refusal(path, "it took too much memory or time")
         proof.write_text(weights.file_digest(draft), encoding="ascii")
         atomic.publish(draft, kept)
     finally:
@@ -70,15 +70,15 @@ def _check_archive(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
     except (OSError, zipfile.BadZipFile, ValueError) as error:
-        raise _refused(path, f"its table of contents is damaged: {error}") from error
+        raise _refusal(path, f"its table of contents is damaged: {error}") from error
     names = [entry.filename for entry in entries]
     if any("/code/" in name or name.endswith(("constants.pkl", "archive_format")) for name in names):
-        raise _refused(path, "it holds a program, not just weights")
+        raise _refusal(path, "it holds a program, not just weights")
     if sum(entry.file_size for entry in entries) > path.stat().st_size:
-        raise _refused(path, "it claims to hold more than it can")
+        raise _refusal(path, "it claims to hold more than it can")
 
 
-def _refused(path: Path, reason: str) -> WeightsError:
+def _refusal(path: Path, reason: str) -> WeightsError:
     return WeightsError(
         f"{path} cannot be read as plain weights ({reason}); "
         "save it as safetensors, or with torch.save(model.state_dict(), …) where it came from"
@@ -94,7 +94,7 @@ def convert(source: Path, target: Path) -> str | None:
         return str(error)
     odd = [name for name, t in state.items() if t.dtype not in DTYPES or t.layout != torch.strided or t.is_quantized]
     if odd:
-        return str(_refused(source, f"{odd[0]} is no dense tensor of numbers"))
+        return str(_refusal(source, f"{odd[0]} is no dense tensor of numbers"))
     save_file({str(name): tensor.detach().clone().contiguous() for name, tensor in state.items()}, target)
     return None
 

@@ -79,7 +79,7 @@ def _net(card: BackboneCard, size: int) -> Any:
 def _weights_path(card: BackboneCard, name: str, net: Any) -> Path:
     entry = card.weights_named(name)
     if card.name == timm_models.LITE0:
-        return weights.verified(timm_models.lite0_file(), entry)
+        return weights.verify(timm_models.lite0_file(), entry)
     if card.origin == torchvision_models.ORIGIN:
         return torchvision_models.weights_path(card.name, entry)
     return timm_models.hub_file(net)

@@ -48,7 +48,7 @@ def weights_path(name: str, card: WeightsCard) -> Path:
     def download(target: Path) -> None:
         torch.hub.download_url_to_file(entry.url, str(target), hash_prefix=card.digest, progress=False)
 
-    return weight_files.fetched(card, Path(torch.hub.get_dir()) / "checkpoints", download)
+    return weight_files.fetch(card, Path(torch.hub.get_dir()) / "checkpoints", download)
 
 
 def weights_cards(name: str) -> tuple[WeightsCard, ...]:

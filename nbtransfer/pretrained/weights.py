@@ -27,7 +27,7 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def verified(path: Path, card: WeightsCard) -> Path:
+def verify(path: Path, card: WeightsCard) -> Path:
     """`path` when its sha256 begins as the card says; raises WeightsError otherwise."""
     found = file_digest(path)
     if not found.startswith(card.digest):
@@ -38,7 +38,7 @@ def verified(path: Path, card: WeightsCard) -> Path:
     return path
 
 
-def fetched(card: WeightsCard, folder: Path, download: Callable[[Path], None]) -> Path:
+def fetch(card: WeightsCard, folder: Path, download: Callable[[Path], None]) -> Path:
     """The verified file of `card` in `folder`, downloaded if it is not there. Raises WeightsError that names the file."""
     target = folder / card.file
     if not target.exists():
@@ -50,7 +50,7 @@ def fetched(card: WeightsCard, folder: Path, download: Callable[[Path], None]) -
             raise WeightsError(
                 f"{card.file} could not be downloaded ({error}); fetch it on a machine with network and put it into {folder}"
             ) from error
-    return verified(target, card)
+    return verify(target, card)
 
 
 def read(path: Path) -> StateDict:
@@ -58,7 +58,7 @@ def read(path: Path) -> StateDict:
     if not path.is_file():
         raise WeightsError(f"there is no weights file {path}; give the path of a .safetensors, .pt or .pth file")
     try:
-        data = load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
+        data = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise WeightsError(
@@ -71,7 +71,7 @@ def read(path: Path) -> StateDict:
     return state
 
 
-def _unpickled(path: Path) -> object:
+def _unpickle(path: Path) -> object:
     with warnings.catch_warnings():
         # How a file was pickled is of no interest; whether it holds tensors only, is.
         warnings.simplefilter("ignore", UserWarning)

@@ -97,7 +97,7 @@ def clear(*keys: str) -> int:
     A run that uses or makes one goes on undisturbed. Without a key, what a run was killed over while writing it goes as well.
     """
     targets = [cache.folder for cache in caches() if not keys or cache.key.startswith(keys)]
-    targets += [] if keys else _remains()
+    targets += [] if keys else _leftovers()
     freed = sum(_bytes(target) for target in targets)
     for target in targets:
         shutil.rmtree(target, ignore_errors=True)
@@ -117,7 +117,7 @@ def make_room(wanted: int, budget: int | None) -> None:
 
     What killed runs left half written goes first. Raises RunError when they can not fit at all.
     """
-    for path in _remains():
+    for path in _leftovers():
         shutil.rmtree(path, ignore_errors=True)
     most, kept = room(budget), list(caches())
     if wanted > most:
@@ -161,9 +161,9 @@ def alone(key: str, waiting: Callable[[], bool]) -> Iterator[bool]:
     """
     private_folder(_folder())
     path = _lock(key)
-    lock = _taken(path, 0.0)
+    lock = _try_lock(path, 0.0)
     while lock is None and waiting():
-        lock = _taken(path, 0.2)
+        lock = _try_lock(path, 0.2)
     try:
         yield lock is not None
     finally:
@@ -172,7 +172,7 @@ def alone(key: str, waiting: Callable[[], bool]) -> Iterator[bool]:
             lock.release()
 
 
-def _taken(path: Path, patience: float) -> RunLock | None:
+def _try_lock(path: Path, patience: float) -> RunLock | None:
     """The lock; None when somebody else has it, or had it just now and has removed its file."""
     lock = RunLock(path)
     if lock.acquire(patience) and lock.in_place:
@@ -181,13 +181,13 @@ def _taken(path: Path, patience: float) -> RunLock | None:
     return None
 
 
-def _remains() -> list[Path]:
+def _leftovers() -> list[Path]:
     """Folders that are no whole caches, and that no other process makes one of."""
     folders = list(_folder().iterdir()) if _folder().is_dir() else []
-    return [path for path in folders if path.is_dir() and find(path.name) is None and not _is_made(path)]
+    return [path for path in folders if path.is_dir() and find(path.name) is None and not _is_being_written(path)]
 
 
-def _is_made(folder: Path) -> bool:
+def _is_being_written(folder: Path) -> bool:
     """Whether another process is writing a folder, or a draft of it, right now."""
     return is_held(_lock(folder.name.rpartition("-")[2]))
 

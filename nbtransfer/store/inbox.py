@@ -68,7 +68,7 @@ def has_any(folder: Path) -> bool:
         return False
 
 
-def waiting(folder: Path) -> list[Command | Junk]:
+def pending(folder: Path) -> list[Command | Junk]:
     """What waits, oldest first."""
     try:
         with os.scandir(folder) as entries:
@@ -78,7 +78,7 @@ def waiting(folder: Path) -> list[Command | Junk]:
     return [_read(folder / name) for name in names]
 
 
-def done(folder: Path, answered: Command | Junk) -> None:
+def remove(folder: Path, answered: Command | Junk) -> None:
     """Remove what has been answered; what is no command is put aside, for whoever wants to see what it was."""
     path = folder / f"{answered.id}.json"
     with contextlib.suppress(OSError):

@@ -65,7 +65,7 @@ class JournalReader:
     def read(self) -> Iterator[Record]:
         """The records added since the last call, in order; a half-written last line waits for its rest."""
         for lines in self._blocks():
-            for line in lines if self.passing == 1 else _fewer(lines, self.passing):
+            for line in lines if self.passing == 1 else _thin_out(lines, self.passing):
                 self.parsed += 1
                 try:
                     yield Record.from_plain(json.loads(line))
@@ -92,7 +92,7 @@ class JournalReader:
                     yield data[:cut].splitlines()
 
 
-def _fewer(lines: list[bytes], every: int) -> Iterator[bytes]:
+def _thin_out(lines: list[bytes], every: int) -> Iterator[bytes]:
     """Lines without most of those that are passing and followed by another such."""
     passing = [STEP in line or COMPUTING in line for line in lines]
     for number, (line, one, following) in enumerate(zip(lines, passing, [*passing[1:], False], strict=True)):

@@ -18,7 +18,7 @@ from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
 
 
-def checked_images(x: Any) -> np.ndarray[Any, Any]:
+def as_images(x: Any) -> np.ndarray[Any, Any]:
     """Images as uint8 (N, H, W, C); float images in 0…1 are kept at 8 bits. Raises TaskError that says what is expected."""
     array = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
     if array.dtype == np.uint8:
@@ -34,7 +34,7 @@ def checked_images(x: Any) -> np.ndarray[Any, Any]:
     return np.ascontiguousarray((np.moveaxis(array, 1, -1) * 255).round().astype(np.uint8))
 
 
-def checked_labels(y: Any, count: int, classes: Sequence[str] | None) -> tuple[list[int], tuple[str, ...]]:
+def as_labels(y: Any, count: int, classes: Sequence[str] | None) -> tuple[list[int], tuple[str, ...]]:
     """Labels as numbers from 0, and the class names. `y` holds whole numbers or names."""
     labels = np.asarray(y.detach().cpu() if hasattr(y, "detach") else y)
     if count == 0:

@@ -53,13 +53,13 @@ def usable_images(
         text = f"{quantity(len(broken), 'unreadable image')}: {names}"
         _report(text, unreadable, "remove them, or leave them out with unreadable='skip'", findings)
     dropped = {fact.path for fact in broken}
-    dropped |= _conflicting(found, result, duplicates, findings)
+    dropped |= _find_conflicts(found, result, duplicates, findings)
     images = [entry for entry in found.images if str(entry[0]) not in dropped]
     _check_classes(found, images, findings)
     return [Usable(path, label, split, facts[str(path)].size, facts[str(path)].mtime_ns) for path, label, split in images]
 
 
-def _conflicting(found: FolderContents, result: Scan, duplicates: OnProblem, findings: Findings) -> set[str]:
+def _find_conflicts(found: FolderContents, result: Scan, duplicates: OnProblem, findings: Findings) -> set[str]:
     """Exact copies that carry two labels, or stand on both sides of a given split."""
     place = {str(path): (label, split) for path, label, split in found.images}
     two_labels = [group for group in result.duplicates if len({place[p][0] for p in group}) > 1]

@@ -13,37 +13,35 @@ from nbtransfer.core.code import Code
 from nbtransfer.errors import CodeError, TaskError
 from nbtransfer.tasks import arrays
 from nbtransfer.tasks.decode import UndecodableError, to_rgb
-from nbtransfer.usercode.module import attribute, called
+from nbtransfer.usercode.module import attribute, call
 
 LABELS = ("targets", "labels")
 """Where datasets keep all their labels, if they do; otherwise every example has to be made to see its label."""
 
 
-class OwnDataset:
+class CustomDataset:
     """A dataset made by code of the user's own."""
 
     def __init__(self, reference: str, code: Code, arguments: str) -> None:
         self.reference = reference
-        self._data = called(reference, attribute(reference, [code]), **json.loads(arguments))
+        self._data = call(reference, attribute(reference, [code]), **json.loads(arguments))
 
     def labels(self, classes: Sequence[str] | None) -> tuple[list[int], tuple[str, ...]]:
         """The label of each example as a number from 0, and the class names. Raises TaskError, or CodeError."""
-        count = called(self.reference, len, self._data)
+        count = call(self.reference, len, self._data)
         found = next((getattr(self._data, name) for name in LABELS if hasattr(self._data, name)), None)
         if found is None:
             found = [self._pair(number)[1] for number in range(count)]
         if classes is None:
             classes = getattr(self._data, "classes", None)
         labels = np.asarray(found.detach().cpu() if hasattr(found, "detach") else found)
-        return arrays.checked_labels(
-            labels, count, None if classes is None or labels.dtype.kind == "U" else [*map(str, classes)]
-        )
+        return arrays.as_labels(labels, count, None if classes is None or labels.dtype.kind == "U" else [*map(str, classes)])
 
     def image(self, number: int, label: int, name: str) -> Image.Image:
         """One example as 8-bit RGB; raises UndecodableError when it fails, or is of another class than it was."""
         try:
             value, given = self._pair(number)
-            image = pictured(self.reference, value)
+            image = as_image(self.reference, value)
         except CodeError as error:
             raise UndecodableError(str(error)) from error
         given = given.item() if hasattr(given, "item") else given
@@ -52,13 +50,13 @@ class OwnDataset:
         return image
 
     def _pair(self, number: int) -> tuple[Any, Any]:
-        found = called(self.reference, self._data.__getitem__, number)
+        found = call(self.reference, self._data.__getitem__, number)
         if not isinstance(found, (tuple, list)) or len(found) != 2:
             raise CodeError(f"{self.reference} gives {type(found).__name__} for example {number}; let it give (image, label)")
         return found[0], found[1]
 
 
-def as_arguments(arguments: Mapping[str, Any] | None) -> str:
+def arguments_json(arguments: Mapping[str, Any] | None) -> str:
     """What a dataset is made with, as JSON; raises TaskError."""
     try:
         return json.dumps(dict(arguments or {}), sort_keys=True, allow_nan=False)
@@ -68,7 +66,7 @@ def as_arguments(arguments: Mapping[str, Any] | None) -> str:
         ) from error
 
 
-def pictured(reference: str, value: Any) -> Image.Image:
+def as_image(reference: str, value: Any) -> Image.Image:
     """What code of the user's own gave, as 8-bit RGB; raises CodeError that says what is expected."""
     if isinstance(value, Image.Image):
         return to_rgb(value)

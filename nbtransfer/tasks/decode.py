@@ -27,7 +27,7 @@ class UndecodableError(ValueError):
 
 def check_header(path: Path) -> tuple[int, int]:
     """Width and height from the header alone; raises UndecodableError when the image cannot or must not be decoded."""
-    with _opened(path) as image:
+    with _open(path) as image:
         return image.size
 
 
@@ -36,7 +36,7 @@ def load_rgb(path: Path, about: int | None = None) -> Image.Image:
 
     `about` pixels on the shorter side are enough: formats that can be decoded smaller (JPEG) then are, many times faster.
     """
-    with _opened(path) as image:
+    with _open(path) as image:
         if about is not None:
             image.draft("RGB", (about, about))
         return to_rgb(image)
@@ -45,7 +45,7 @@ def load_rgb(path: Path, about: int | None = None) -> Image.Image:
 def to_rgb(image: Image.Image) -> Image.Image:
     """An opened image as 8-bit RGB, upright; raises UndecodableError with the reason."""
     try:
-        return _converted(ImageOps.exif_transpose(image))
+        return _convert(ImageOps.exif_transpose(image))
     except UndecodableError:
         raise
     except Exception as error:  # Pillow's plugins raise almost anything on damaged data
@@ -53,7 +53,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _open(path: Path) -> Iterator[Image.Image]:
     try:
         image = Image.open(path, formats=FORMATS)
     except FileNotFoundError as error:
@@ -70,7 +70,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         yield image
 
 
-def _converted(image: Image.Image) -> Image.Image:
+def _convert(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise UndecodableError("it holds floating-point values of unknown range; convert it to 8 or 16 bits")
     if image.mode.startswith("I"):

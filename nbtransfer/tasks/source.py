@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from nbtransfer.core.task import Sample, TaskCard
-from nbtransfer.tasks.datasets import OwnDataset
+from nbtransfer.tasks.datasets import CustomDataset
 from nbtransfer.tasks.decode import MOST_PIXELS, UndecodableError, load_rgb
 
 ROW = re.compile(r"[0-9]{1,18}")
@@ -62,9 +62,9 @@ class ImageSource:
         return found  # type: ignore[no-any-return]
 
     @cached_property
-    def _dataset(self) -> OwnDataset:
+    def _dataset(self) -> CustomDataset:
         assert self._task.code is not None
-        return OwnDataset(self._task.root, self._task.code, self._task.arguments)
+        return CustomDataset(self._task.root, self._task.code, self._task.arguments)
 
     def _from_array(self, row: int) -> Image.Image:
         if row >= len(self._array):

@@ -21,7 +21,7 @@ def check_shares(holdout: float, test: float) -> None:
         raise TaskError(f"holdout and test together are {holdout + test:.2f}; leave some examples to learn from")
 
 
-def stratified(
+def stratify(
     labels: Sequence[int],
     holdout: float,
     test: float,

@@ -24,7 +24,7 @@ from nbtransfer.tasks import arrays, datasets, demo, folders, split
 from nbtransfer.tasks.check import Findings, OnProblem, Usable, usable_images
 from nbtransfer.tasks.scan import Scan, scan
 from nbtransfer.tasks.source import ImageSource
-from nbtransfer.usercode.module import written
+from nbtransfer.usercode.module import find_code
 
 DEMO_PREFIX = "demo:"
 
@@ -69,7 +69,7 @@ class Task(TaskCard):
         findings = Findings(notes=found.notes)
         images = usable_images(found, result, unreadable, duplicates, findings)
         findings.raise_problems(folder)
-        images = _limited(images, per_class, seed)
+        images = _limit_per_class(images, per_class, seed)
         classes = tuple(sorted({image.label for image in images}))
         samples = _samples(folder, images, classes, result, (holdout, test, seed))
         return cls(name or folder.name, "folder", str(folder), classes, samples, tuple(findings.notes))
@@ -95,12 +95,12 @@ class Task(TaskCard):
         The images are written once under the home folder, where background runs map them. Raises TaskError.
         """
         split.check_shares(holdout, test)
-        images = arrays.checked_images(x)
-        labels, names = arrays.checked_labels(y, len(images), classes)
+        images = arrays.as_images(x)
+        labels, names = arrays.as_labels(y, len(images), classes)
         arrays.check_counts(labels, names)
         copies = arrays.copies(images)
         arrays.check_copies(labels, names, copies)
-        sides = split.stratified(labels, holdout, test, seed, copies, names)
+        sides = split.stratify(labels, holdout, test, seed, copies, names)
         path = arrays.keep(images)
         stat = path.stat()
         samples = tuple(
@@ -133,10 +133,10 @@ class Task(TaskCard):
         """
         split.check_shares(holdout, test)
         reference = code.reference("dataset", dataset)
-        module, given = written(reference), datasets.as_arguments(arguments)
-        labels, names = datasets.OwnDataset(reference, module, given).labels(classes)
+        module, given = find_code(reference), datasets.arguments_json(arguments)
+        labels, names = datasets.CustomDataset(reference, module, given).labels(classes)
         arrays.check_counts(labels, names)
-        sides = split.stratified(labels, holdout, test, seed, [str(row) for row in range(len(labels))], names)
+        sides = split.stratify(labels, holdout, test, seed, [str(row) for row in range(len(labels))], names)
         samples = tuple(Sample(str(row), *both, 0, 0) for row, both in enumerate(zip(labels, sides, strict=True)))
         return cls(name or reference, "code", reference, names, samples, code=module, arguments=given)
 
@@ -190,10 +190,10 @@ def _samples(
     holdout, test, seed = shares
     sides = [image.split for image in images]
     if not any(side in ("val", "test") for side in sides):
-        sides = list(split.stratified(labels, holdout, test, seed, groups, classes))
+        sides = list(split.stratify(labels, holdout, test, seed, groups, classes))
     elif "val" not in sides:
         train = [i for i, side in enumerate(sides) if side == "train"]
-        chosen = split.stratified([labels[i] for i in train], holdout, 0.0, seed, [groups[i] for i in train], classes)
+        chosen = split.stratify([labels[i] for i in train], holdout, 0.0, seed, [groups[i] for i in train], classes)
         for i, side in zip(train, chosen, strict=True):
             sides[i] = side
     return tuple(
@@ -202,7 +202,7 @@ def _samples(
     )
 
 
-def _limited(images: list[Usable], per_class: int | None, seed: int) -> list[Usable]:
+def _limit_per_class(images: list[Usable], per_class: int | None, seed: int) -> list[Usable]:
     if per_class is None:
         return images
     if per_class < 2:

@@ -36,7 +36,7 @@ def code(name: str, source: str) -> ModuleType:
     return module
 
 
-def written(reference: str) -> Code:
+def find_code(reference: str) -> Code:
     """The code that a reference such as "data.Pairs" is in, as written in this process; raises CodeError."""
     found = find(parts(reference)[0], _written.values())
     check_defined(reference, found)
@@ -49,7 +49,7 @@ def remember(codes: Iterable[Code]) -> None:
         _written.setdefault(known.name, known)
 
 
-def completed(recipe: Recipe) -> Recipe:
+def with_code(recipe: Recipe) -> Recipe:
     """The recipe with the text of all code it refers to; raises CodeError where there is none, or two versions of it."""
     given, own = {code.name: code for code in recipe.code}, recipe.task.code
     codes = {} if own is None else {own.name: given.get(own.name, own)}
@@ -58,13 +58,13 @@ def completed(recipe: Recipe) -> Recipe:
         found = find(name, [*codes.values(), *_written.values(), *given.values()])  # the last one counts
         check_defined(reference, codes.setdefault(name, found))
         if codes[name] != found:
-            raise _another(name)
+            raise _version_error(name)
     if own is not None and codes[own.name] != own:
-        raise _another(own.name)
+        raise _version_error(own.name)
     return replace(recipe, code=tuple(codes.values()))
 
 
-def _another(name: str) -> CodeError:
+def _version_error(name: str) -> CodeError:
     return CodeError(f"the task was made with another version of the code {name!r}; make the task again")
 
 
@@ -90,19 +90,19 @@ def load(found: Code) -> ModuleType:
         exec(compile(found.source, module.__file__, "exec"), module.__dict__)  # noqa: S102 - trusted by its own user
     except Exception as error:
         del sys.modules[module.__name__]
-        raise CodeError(f"the code {found.name!r} cannot be loaded: {_told(error, module.__file__)}") from error
+        raise CodeError(f"the code {found.name!r} cannot be loaded: {_error_text(error, module.__file__)}") from error
     return module
 
 
-def called(reference: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+def call(reference: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     """What a function of a user gives; whatever goes wrong in there is a CodeError that says where."""
     try:
         return function(*arguments, **named)
     except Exception as error:
-        raise CodeError(f"{reference} failed: {_told(error, f'<transfer_code {parts(reference)[0]}>')}") from error
+        raise CodeError(f"{reference} failed: {_error_text(error, f'<transfer_code {parts(reference)[0]}>')}") from error
 
 
-def _told(error: Exception, file: str) -> str:
+def _error_text(error: Exception, file: str) -> str:
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     where = f" (line {lines[-1]})" if lines else ""
     hint = (

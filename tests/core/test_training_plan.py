@@ -84,7 +84,7 @@ class Machine(RuleBasedStateMachine):
         """Another worker, with the journal and the newest checkpoint."""
         strategy, done, self.moment = self.saved
         self.training_plan = TrainingPlan(self.recipe, CARD, merge(fold(self.records).changes))
-        self.training_plan.go_on_with(strategy, done)
+        self.training_plan.restore_changes(strategy, done)
         self.due()
 
     @invariant()

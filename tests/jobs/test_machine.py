@@ -200,7 +200,7 @@ class Machine(RuleBasedStateMachine):
         assert self.state.status == "finished"
         self.nothing_is_lost()
         assert {answer.id for answer in self.state.commands} >= set(self.sent) - {
-            command.id for command in inbox.waiting(self.paths.control)
+            command.id for command in inbox.pending(self.paths.control)
         }
         self.check_training_plan()
         again = carried_out(self.recipe, Repeat("x", self.state.changes, self.state.decisions))

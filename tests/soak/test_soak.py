@@ -41,7 +41,7 @@ def commanded(figures, commands, kills):
     told = talked_to(run, commands, kills, Random(commands))
     state = brought_to_an_end(run)
     assert state.status == "finished", run.log()
-    assert inbox.waiting(run.paths.control) == []
+    assert inbox.pending(run.paths.control) == []
     answers = events(run, ev.CommandDone)
     count(figures, run, told, answers, kills)
     in_order(told, answers)

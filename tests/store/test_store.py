@@ -229,7 +229,7 @@ class TestInbox:
         assert not inbox.has_any(tmp_path)
         sent = [inbox.send(tmp_path, "dance", tempo=n) for n in range(5)]
         assert inbox.has_any(tmp_path)
-        assert inbox.waiting(tmp_path) == sent
+        assert inbox.pending(tmp_path) == sent
 
     def test_also_when_the_clock_is_set_back(self, tmp_path, monkeypatch):
         first = inbox.send(tmp_path, "dance")
@@ -238,9 +238,9 @@ class TestInbox:
 
     def test_a_command_stays_until_it_was_answered(self, tmp_path):
         inbox.send(tmp_path, "stop")
-        (command,) = inbox.waiting(tmp_path)
-        assert inbox.waiting(tmp_path) == [command]
-        inbox.done(tmp_path, command)
+        (command,) = inbox.pending(tmp_path)
+        assert inbox.pending(tmp_path) == [command]
+        inbox.remove(tmp_path, command)
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize(
@@ -248,24 +248,24 @@ class TestInbox:
     )
     def test_junk_is_named_and_put_aside(self, tmp_path, content):
         (tmp_path / "00.json").write_bytes(content)
-        (junk,) = inbox.waiting(tmp_path)
+        (junk,) = inbox.pending(tmp_path)
         assert isinstance(junk, inbox.Junk)
-        inbox.done(tmp_path, junk)
+        inbox.remove(tmp_path, junk)
         assert not inbox.has_any(tmp_path)
         assert (tmp_path / "junk" / "00.json").read_bytes() == content
 
     def test_a_command_under_another_name_is_junk(self, tmp_path):
         command = inbox.send(tmp_path, "stop")
         (tmp_path / f"{command.id}.json").rename(tmp_path / "1.json")
-        assert isinstance(inbox.waiting(tmp_path)[0], inbox.Junk)
+        assert isinstance(inbox.pending(tmp_path)[0], inbox.Junk)
 
     def test_what_is_no_command_file_is_left_alone(self, tmp_path):
         (tmp_path / ".tmp-abc-1.json").write_text("{")
         (tmp_path / "notes.txt").write_text("x")
         assert not inbox.has_any(tmp_path)
         (tmp_path / "folder.json").mkdir()
-        (junk,) = inbox.waiting(tmp_path)
-        inbox.done(tmp_path, junk)
+        (junk,) = inbox.pending(tmp_path)
+        inbox.remove(tmp_path, junk)
         assert not inbox.has_any(tmp_path)
 
     def test_a_folder_that_cannot_be_written(self, tmp_path):

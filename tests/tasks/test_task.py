@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import nbtransfer as nt
 from nbtransfer.errors import MissingExtraError, TaskError
 from nbtransfer.tasks import decode, demo, scan
-from nbtransfer.tasks.split import stratified
+from nbtransfer.tasks.split import stratify
 from tests.conftest import COLOURS, picture
 
 
@@ -207,8 +207,8 @@ class TestSplit:
 
     @given(labels, st.floats(0.01, 0.6), st.floats(0, 0.3), st.integers(0, 5))
     def test_every_class_is_learned_and_judged(self, labels, holdout, test, seed):
-        sides = stratified(labels, holdout, test, seed)
-        assert sides == stratified(labels, holdout, test, seed)
+        sides = stratify(labels, holdout, test, seed)
+        assert sides == stratify(labels, holdout, test, seed)
         for label in set(labels):
             counts = Counter(side for side, of in zip(sides, labels, strict=True) if of == label)
             total = sum(counts.values())
@@ -221,9 +221,9 @@ class TestSplit:
         labels, groups = zip(*pairs, strict=True)
         if any(labels.count(c) > 1 and len({g for of, g in pairs if of == c}) == 1 for c in set(labels)):
             with pytest.raises(TaskError, match="are copies of one"):
-                stratified(labels, 0.3, 0.2, seed, groups)
+                stratify(labels, 0.3, 0.2, seed, groups)
             return
-        sides = stratified(labels, 0.3, 0.2, seed, groups)
+        sides = stratify(labels, 0.3, 0.2, seed, groups)
         places = {}
         for label, group, side in zip(labels, groups, sides, strict=True):
             assert places.setdefault((label, group), side) == side

@@ -9,10 +9,10 @@ from PIL import Image
 from nbtransfer.core.code import Code
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.engine.seeding import seeded
-from nbtransfer.tasks.datasets import pictured
+from nbtransfer.tasks.datasets import as_image
 from nbtransfer.tasks.decode import UndecodableError
 from nbtransfer.tasks.source import ImageSource
-from nbtransfer.usercode.module import attribute, called
+from nbtransfer.usercode.module import attribute, call
 
 Transform = Callable[[Image.Image], Image.Image]
 
@@ -20,7 +20,7 @@ Transform = Callable[[Image.Image], Image.Image]
 def transform(reference: str, codes: Iterable[Code]) -> Transform:
     """A change of images of the user's own; what it gives is checked each time. Raises CodeError."""
     function = attribute(reference, codes)
-    return lambda image: pictured(reference, called(reference, function, image))
+    return lambda image: as_image(reference, call(reference, function, image))
 
 
 def try_transform(recipe: Recipe) -> None:
