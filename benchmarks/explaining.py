@@ -15,11 +15,11 @@ from unittest import mock
 REPEATS = 3
 COMPARE = "nbtransfer.attribution.compare"
 VIEWS = {
-    "private copies, digests": ("snapshot", "shared_digest", "with_random_head"),
+    "private copies, digests": ("private_copy", "shared_digest", "with_random_head"),
     "drift": ("drift.activations", "drift.drift"),
     "split of the change": ("evidence.change",),
-    "evidence maps": ("find", "_Pair._evidence"),
-    "input attributions": ("before_and_after",),
+    "evidence maps": ("find_cut", "_Pair._evidence"),
+    "input attributions": ("input_maps",),
     "floor of a random head": ("integrated_gradients",),
     "agreement, twice": ("agreement",),
 }

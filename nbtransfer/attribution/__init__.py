@@ -1,1 +1,1 @@
-"""What shared layers and head contributed, before and after. The only door to Captum."""
+"""What the shared layers and the head contribute, before and after. The only door to Captum."""

@@ -1,4 +1,4 @@
-"""Two models on the same images: what changed, where, and because of what."""
+"""Compare two models on the same images: what changed, where, and why."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import torch
 from nbtransfer.attribution import drift, evidence
 from nbtransfer.attribution.agreement import agreement
 from nbtransfer.attribution.findings import Evidence, EvidenceChange, Finding, Inputs
-from nbtransfer.attribution.inputs import baseline, before_and_after, check_baseline, integrated_gradients
-from nbtransfer.attribution.private_copy import exactly, private_copy, shared_digest
-from nbtransfer.attribution.spatial_cut import SpatialCut, find
+from nbtransfer.attribution.inputs import baseline, check_baseline, input_maps, integrated_gradients
+from nbtransfer.attribution.private_copy import exact_gradients, private_copy, shared_digest
+from nbtransfer.attribution.spatial_cut import SpatialCut, find_cut
 from nbtransfer.engine.data.preprocess import Normalise
 from nbtransfer.engine.model.transfer_model import TransferModel
 from nbtransfer.errors import InputError
 
-NO_CUT = "{} has no stage whose places the features read one by one, so its evidence cannot be laid out over the image"
-Told = Callable[[int], object]
+NO_CUT = "{} has no stage with positions that the features read one by one, so its evidence cannot be mapped onto the image"
+OnImage = Callable[[int], object]
 
 
 def compare(
@@ -28,26 +28,26 @@ def compare(
     pixels: torch.Tensor,
     targets: Sequence[int | None],
     start: str = "mean",
-    told: Told = lambda _done: None,
+    on_image: OnImage = lambda _done: None,
 ) -> list[Finding]:
-    """One Finding for each of the images, uint8 (N, 3, size, size).
+    """One Finding per image; `pixels` is uint8 (N, 3, size, size).
 
-    targets   number of the class to explain for each image; None is what the model after answers
+    targets   number of the class to explain for each image; None explains the answer of the model after
     start     the baseline, see `nbtransfer.attribution.inputs.baseline`
-    told      called after each image with how many are done; raises to give up
+    on_image  called after each image with the number done; may raise to cancel
 
-    Works on private copies: both models, the random state and `pixels` are left as they are, also when it fails. Raises
-    InputError when the two cannot be compared.
+    Works on private copies: both models, the random state and `pixels` stay as they are, even after an error. Raises
+    InputError when the models cannot be compared.
     """
     check_baseline(start)
     _check_pair(before, after)
-    with exactly():
+    with exact_gradients():
         pair = _Pair.of(before, after, start)
-        found = []
+        findings = []
         for image, target in zip(torch.split(pixels.clone(), 1), targets, strict=True):
-            found.append(pair.finding(image, target))
-            told(len(found))
-        return found
+            findings.append(pair.finding(image, target))
+            on_image(len(findings))
+        return findings
 
 
 def _check_pair(before: TransferModel, after: TransferModel) -> None:
@@ -70,7 +70,7 @@ def _check_pair(before: TransferModel, after: TransferModel) -> None:
 
 @dataclass(frozen=True)
 class _Pair:
-    """Private copies of both models, and the cut they share once an image has shown where it is."""
+    """Private copies of both models, and a copy of the second with a random head. `frozen`: their shared layers are equal."""
 
     models: evidence.Models
     random_head: TransferModel
@@ -94,7 +94,7 @@ class _Pair:
             probabilities = [m.head(f).softmax(1)[0].tolist() for m, f in zip(self.models, features, strict=True)]
             target = int(second.head(features[1]).argmax()) if target is None else target
             split = evidence.change(self.models, features, target)
-        cut = find(self.models[1].backbone, image)
+        cut = find_cut(self.models[1].backbone, image)
         return Finding(
             target=target,
             probabilities=(tuple(probabilities[0]), tuple(probabilities[1])),
@@ -108,26 +108,26 @@ class _Pair:
     def _evidence(
         self, cut: SpatialCut, image: torch.Tensor, features: evidence.Pair, split: EvidenceChange, target: int
     ) -> Evidence:
-        a0, a1 = self._entered(cut, image)
+        a0, a1 = self._activations(cut, image)
         if cut.averages(a0, features[0]) and cut.averages(a1, features[1]):
-            return evidence.averaged(self.models, cut, (a0, a1), split, target)
-        baselines = self._entered(cut, baseline(self.start, image, self.models[1].spec))
-        return evidence.along_path(self.models, cut, (a0, a1), baselines, split, target, frozen=self.frozen)
+            return evidence.cam_evidence(self.models, cut, (a0, a1), split, target)
+        baselines = self._activations(cut, baseline(self.start, image, self.models[1].spec))
+        return evidence.path_evidence(self.models, cut, (a0, a1), baselines, split, target, frozen=self.frozen)
 
-    def _entered(self, cut: SpatialCut, image: torch.Tensor) -> evidence.Pair:
+    def _activations(self, cut: SpatialCut, image: torch.Tensor) -> evidence.Pair:
         with torch.no_grad():
             a0 = cut.enter(self.models[0].backbone, image)
             return a0, a0 if self.frozen else cut.enter(self.models[1].backbone, image)
 
     def _inputs(self, image: torch.Tensor, target: int) -> Inputs:
         start = baseline(self.start, image, self.models[1].spec)
-        before, after = before_and_after(self.models, image, start, target)
+        before, after = input_maps(self.models, image, start, target)
         floor = integrated_gradients(self.random_head, image, start, target)
         return Inputs(self.start, before, after, agreement(before.map, after.map), agreement(floor.map, after.map))
 
 
 def with_random_head(model: TransferModel, seed: int = 0) -> TransferModel:
-    """A copy whose head is drawn anew, for the agreement that means nothing. The global random state is left alone."""
+    """A copy with a newly drawn head: its map gives the agreement expected by chance. Leaves the global random state alone."""
     copied = copy.deepcopy(model)
     source = torch.Generator().manual_seed(seed)
     for tensor in copied.head.parameters():

@@ -15,41 +15,43 @@ FEATURES = "features"
 
 
 def activations(backbone: Backbone, images: torch.Tensor) -> dict[str, torch.Tensor]:
-    """What each stage gives for normalised images, in forward order, and last the features (N, width).
+    """The output of each stage for normalised images, in forward order, and last the features (N, width).
 
-    `backbone` must be a private copy: where stages cannot be run one by one, they are listened to with hooks.
+    `backbone` must be a private copy: where its stages cannot be run one by one, hooks capture their outputs.
     """
     with torch.no_grad():
         if isinstance(backbone, WholeBackbone):
-            return _listened(backbone, images)
-        found = {}
+            return _whole_activations(backbone, images)
+        outputs = {}
         for number, stage in enumerate(backbone.stages):
-            images = found[stage] = backbone.run(images, number, number + 1)
-        return {**found, FEATURES: backbone.pool(images)}
+            images = outputs[stage] = backbone.run(images, number, number + 1)
+        return {**outputs, FEATURES: backbone.pool(images)}
 
 
-def _listened(backbone: WholeBackbone, images: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The last layer of each stage that is called speaks for its stage."""
-    heard: dict[str, torch.Tensor] = {}
+def _whole_activations(backbone: WholeBackbone, images: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The output of a stage is that of its layer called last."""
+    captured: dict[str, torch.Tensor] = {}
 
-    def listener(stage: str) -> Any:
-        def hear(_module: Any, _given: Any, result: Any) -> None:
+    def capture_hook(stage: str) -> Any:
+        def capture(_module: Any, _inputs: Any, result: Any) -> None:
             if isinstance(result, torch.Tensor):
-                heard[stage] = result.clone()  # a later operation in place must not change it
+                captured[stage] = result.clone()  # a later in-place operation must not change it
 
-        return hear
+        return capture
 
-    hooks = [backbone.get_submodule(name).register_forward_hook(listener(stage)) for name, stage in _within_one_stage(backbone)]
+    hooks = [
+        backbone.get_submodule(name).register_forward_hook(capture_hook(stage)) for name, stage in _within_one_stage(backbone)
+    ]
     try:
         features = backbone(images)
     finally:
         for hook in hooks:
             hook.remove()
-    return {**{stage: heard[stage] for stage in backbone.stages if stage in heard}, FEATURES: features}
+    return {**{stage: captured[stage] for stage in backbone.stages if stage in captured}, FEATURES: features}
 
 
 def _within_one_stage(backbone: WholeBackbone) -> Iterator[tuple[str, str]]:
-    """Layers and their stages, without those that have layers of a later stage inside: what they give is that stage's."""
+    """Layers and their stages, without layers that contain layers of another stage: their output belongs to that stage."""
     layers = {layer.name: layer.stage for layer in backbone.layers()}
     for name, stage in layers.items():
         if all(other == stage for inner, other in layers.items() if inner.startswith(f"{name}.")):
@@ -57,11 +59,11 @@ def _within_one_stage(backbone: WholeBackbone) -> Iterator[tuple[str, str]]:
 
 
 def drift(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> tuple[Drift, ...]:
-    """One Drift for each stage, of the activations of one image under two models."""
-    return tuple(_moved(stage, before[stage], after[stage]) for stage in before)
+    """One Drift per stage, from the activations of one image in two models."""
+    return tuple(_stage_drift(stage, before[stage], after[stage]) for stage in before)
 
 
-def _moved(stage: str, a: torch.Tensor, b: torch.Tensor) -> Drift:
+def _stage_drift(stage: str, a: torch.Tensor, b: torch.Tensor) -> Drift:
     if torch.equal(a, b):
         return Drift(stage, 0.0, True)
     cosine = F.cosine_similarity(a.flatten().double(), b.flatten().double(), dim=0)

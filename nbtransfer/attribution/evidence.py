@@ -1,13 +1,13 @@
-"""The change of the evidence, split exactly between shared features and head.
+"""Split the change of the evidence exactly between shared features and head.
 
-Two players, the shared layers and the head, each in its state before (0) or after (1). What each contributes to the change
-is its Shapley value: the mean of what it adds when it changes first and when it changes second. For features f and a
-linear head w this is
+Two players, the shared layers and the head, each in its state before (0) or after (1). The contribution of each to the change
+is its Shapley value: the mean of its effect when it changes first and its effect when it changes second. For features f and
+a linear head w this is
 
     shared = ½ (w0 + w1) · (f1 − f0)        head = (w1 − w0) · ½ (f0 + f1) + (b1 − b0)
 
-and the same holds position by position at the last spatial stage. Where more than averaging lies between that stage and
-the head, a map M(i, j) of shared layers i under head j is a path attribution (integrated gradients in activation space,
+and the same holds position by position at the last spatial stage. Where there is more than averaging between that stage
+and the head, a map M(i, j) of shared layers i under head j is a path attribution (integrated gradients in activation space,
 from the activation of the baseline image), and
 
     shared = ½ [(M10 − M00) + (M11 − M01)]        head = ½ [(M01 − M00) + (M11 − M10)]
@@ -37,49 +37,49 @@ def margin(head: nn.Linear, target: int) -> Pair:
 
 
 def change(models: Models, features: Pair, target: int) -> EvidenceChange:
-    """The split of one class's margin for one image with features (1, width) before and after."""
+    """Split the change of one class's margin for one image, from its features (1, width) before and after."""
     (w0, b0), (w1, b1) = (margin(model.linear_head, target) for model in models)
     f0, f1 = (f[0].double() for f in features)
     shared = 0.5 * (w0 + w1) @ (f1 - f0)
     head = 0.5 * (w1 - w0) @ (f0 + f1) + (b1 - b0)
-    before, after = (_answered(model, f, target) for model, f in zip(models, features, strict=True))
+    before, after = (_model_margin(model, f, target) for model, f in zip(models, features, strict=True))
     return EvidenceChange(before, after, float(w0 @ f1 + b0), float(w1 @ f0 + b1), float(shared), float(head))
 
 
-def _answered(model: TransferModel, features: torch.Tensor, target: int) -> float:
+def _model_margin(model: TransferModel, features: torch.Tensor, target: int) -> float:
     """The margin as the model itself computes it, in fp32."""
     logits = model.head(features)[0]
     return float(logits[target] - logits.mean())
 
 
-def averaged(models: Models, cut: SpatialCut, activations: Pair, found: EvidenceChange, target: int) -> Evidence:
-    """Class activation maps (Zhou et al. 2016, arXiv 1512.04150) of the margin and its change; only the bias has no place."""
+def cam_evidence(models: Models, cut: SpatialCut, activations: Pair, split: EvidenceChange, target: int) -> Evidence:
+    """Class activation maps (Zhou et al. 2016, arXiv 1512.04150) of the margin and its change; the bias has no position."""
     (w0, b0), (w1, b1) = (margin(model.linear_head, target) for model in models)
     layout = cut.layout
     a0, a1 = (layout.positions(a)[0].double() for a in activations)
     count = len(a0)
     maps = (a0 @ w0, a1 @ w1, (a1 - a0) @ (0.5 * (w0 + w1)), (0.5 * (a0 + a1)) @ (w1 - w0))
     offsets = (float(b0), float(b1), 0.0, float(b1 - b0))
-    values = (found.before, found.after, found.shared, found.head)
+    values = (split.before, split.after, split.shared, split.head)
     before, after, shared, head = (
         _part(layout, places / count, offset, value) for places, offset, value in zip(maps, offsets, values, strict=True)
     )
     return Evidence(cut.name, True, before, after, shared, head)
 
 
-def along_path(
-    models: Models, cut: SpatialCut, activations: Pair, baselines: Pair, found: EvidenceChange, target: int, *, frozen: bool
+def path_evidence(
+    models: Models, cut: SpatialCut, activations: Pair, baselines: Pair, split: EvidenceChange, target: int, *, frozen: bool
 ) -> Evidence:
     """Path attributions of the margin and of its change, from the activations of the baseline image.
 
-    The evidence the baseline image has already lies at no place: it is each part's offset. `frozen` says that the shared
-    layers are the same bit for bit; then they are asked once.
+    The evidence of the baseline image itself belongs to no position: it is the offset of each part. `frozen` says that the
+    shared layers are the same bit for bit, so that one path serves both.
     """
     heads = [margin(model.linear_head, target) for model in models]
     weights, biases = (torch.stack(of_both) for of_both in zip(*heads, strict=True))
     tails = [_tail(model, cut) for model in models]
-    m0 = path(tails[0], baselines[0], activations[0], weights)
-    m1 = m0 if frozen else path(tails[1], baselines[1], activations[1], weights)
+    m0 = path_attribution(tails[0], baselines[0], activations[0], weights)
+    m1 = m0 if frozen else path_attribution(tails[1], baselines[1], activations[1], weights)
     m0, m1 = (cut.layout.positions(m).double().sum(2) for m in (m0, m1))
     with torch.no_grad():
         f0, f1 = (tail(baseline)[0].double() for tail, baseline in zip(tails, baselines, strict=True))
@@ -87,7 +87,7 @@ def along_path(
     maps = (m0[0], m1[1], *_shapley(m0, m1))
     at_baseline = (weights @ f0 + biases, weights @ f1 + biases)
     offsets = (at_baseline[0][0], at_baseline[1][1], *_shapley(*at_baseline))
-    values = (found.before, found.after, found.shared, found.head)
+    values = (split.before, split.after, split.shared, split.head)
     before, after, shared, head = (
         _part(cut.layout, places, float(offset), value) for places, offset, value in zip(maps, offsets, values, strict=True)
     )
@@ -95,7 +95,7 @@ def along_path(
 
 
 def _shapley(m0: torch.Tensor, m1: torch.Tensor) -> Pair:
-    """Shared and head part of hybrids m_i[j]: shared layers i under head j."""
+    """The shared part and the head part, from the hybrids m_i[j]: shared layers i under head j."""
     shared = 0.5 * ((m1[0] - m0[0]) + (m1[1] - m0[1]))
     head = 0.5 * ((m0[1] - m0[0]) + (m1[1] - m1[0]))
     return shared, head
@@ -110,30 +110,30 @@ def _part(layout: SpatialLayout, places: torch.Tensor, offset: float, value: flo
     return Part(layout.grid(places).cpu().numpy(), tokens, offset, value)
 
 
-def path(
+def path_attribution(
     tail: Callable[[torch.Tensor], torch.Tensor], start: torch.Tensor, end: torch.Tensor, weights: torch.Tensor
 ) -> torch.Tensor:
     """Integrated gradients of weights · tail(a) on the straight path from `start` to `end` (both (1, …)).
 
-    `weights` (heads, width) gives as many attributions: (heads, …). Gauss–Legendre points, so that few steps suffice.
+    Returns one attribution per row of `weights` (heads, width): (heads, …). Gauss–Legendre points, so that few steps suffice.
     """
     nodes, shares = np.polynomial.legendre.leggauss(PATH_STEPS)
     total = torch.zeros(len(weights), *start.shape[1:], dtype=torch.float64, device=start.device)
     for first in range(0, PATH_STEPS, PATH_BATCH):
         chosen = slice(first, first + PATH_BATCH)
-        alphas, share = (_shaped(values[chosen], start) for values in ((nodes + 1) / 2, shares / 2))
+        alphas, share = (_broadcastable(values[chosen], start) for values in ((nodes + 1) / 2, shares / 2))
         points = (start + alphas.to(start.dtype) * (end - start)).detach().requires_grad_()
         for number, gradient in enumerate(_gradients(tail(points), points, weights)):
             total[number] += (share * gradient.double()).sum(0)
     return total * (end - start).double()
 
 
-def _shaped(values: np.ndarray[tuple[int], np.dtype[np.float64]], like: torch.Tensor) -> torch.Tensor:
+def _broadcastable(values: np.ndarray[tuple[int], np.dtype[np.float64]], like: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(values).to(like.device).view(-1, *[1] * (like.ndim - 1))
 
 
 def _gradients(features: torch.Tensor, points: torch.Tensor, weights: torch.Tensor) -> Sequence[torch.Tensor]:
-    """The gradient of each weighted sum of the features; all weightings share one forward pass."""
+    """The gradient of each weighted sum of the features. All of them share one forward pass."""
     last = len(weights) - 1
     return [
         torch.autograd.grad(features, points, w.to(features.dtype).expand_as(features), retain_graph=number < last)[0]

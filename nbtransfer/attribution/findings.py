@@ -1,7 +1,7 @@
-"""What a comparison finds, as plain numbers and arrays. Needs no torch, so that whoever only shows it need not load it.
+"""The results of a comparison, as plain numbers and arrays. Needs no torch, so that showing them does not load it.
 
-All evidence is in logits (natural logarithm of odds): it is the margin y_c − mean_j y_j of one class c. The margin is what
-softmax sees; a single logit is not, because adding one number to all logits changes no answer.
+All evidence is in logits (natural logarithm of odds): the margin y_c − mean_j y_j of one class c. Softmax depends on the
+margins only: adding a constant to all logits changes no answer, so a single logit means nothing.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class EvidenceChange:
     head            part due to the head, (w1 − w0) · ½ (f0 + f1) and the change of its bias
     only_features   the margin with new features under the old head
     only_head       the margin with the new head on the old features
-    residual        what shared and head leave of after − before, as the models themselves compute it: rounding
-    interaction     what the two changes do together and neither does alone; each part holds half of it
+    residual        after − before, as the models compute it, minus shared and head: rounding
+    interaction     the joint effect of both changes beyond that of each alone; each part holds half of it
     """
 
     before: float
@@ -52,9 +52,9 @@ class Part:
     """Evidence laid out over the image.
 
     map       (rows, columns), evidence of each position
-    tokens    evidence of positions that lie nowhere in the image: class and register tokens
-    offset    evidence that belongs to no position: the bias, or what the baseline image already has
-    value     what all of it should add up to
+    tokens    evidence of tokens without a position in the image: class and register tokens
+    offset    evidence that belongs to no position: the bias, or the evidence of the baseline image
+    value     the expected sum of map, tokens and offset
     """
 
     map: Array
@@ -64,7 +64,7 @@ class Part:
 
     @property
     def residual(self) -> float:
-        """What map, tokens and offset leave of the value."""
+        """The value minus map, tokens and offset."""
         return self.value - (float(self.map.sum()) + self.tokens + self.offset)
 
 
@@ -72,7 +72,7 @@ class Part:
 class Evidence:
     """Where the evidence lies at the last spatial stage, before and after, and where its change comes from.
 
-    cut       the stage whose output is looked at, or timm's "forward_features"
+    cut       the stage whose output is explained, or timm's "forward_features"
     exact     averaging and one linear layer follow: the maps are exact without a baseline; otherwise they are path
               attributions from the baseline image, exact up to their printed residual
     """
@@ -99,7 +99,7 @@ class InputMap:
     """Integrated gradients of the margin (Sundararajan et al. 2017, arXiv 1703.01365), summed over the colours.
 
     map          (size, size), in pixels of the model's input
-    difference   margin of the image minus margin of the baseline: what the map should add up to
+    difference   margin of the image minus margin of the baseline: the expected sum of the map
     steps        points on the path from the baseline to the image
     """
 
@@ -109,12 +109,12 @@ class InputMap:
 
     @property
     def missing(self) -> float:
-        """What the map leaves of the difference."""
+        """The difference minus the sum of the map."""
         return self.difference - float(self.map.sum())
 
     @property
     def error(self) -> float:
-        """Completeness error: what is missing as a share of the difference (0.05 is 5 %); 0 when there is none of either."""
+        """Completeness error: the missing share of the difference (0.05 is 5 %); 0 when both are 0."""
         if self.difference == 0:
             return 0.0 if self.missing == 0 else float("inf")
         return abs(self.missing / self.difference)
@@ -122,7 +122,7 @@ class InputMap:
 
 @dataclass(frozen=True)
 class Drift:
-    """How far one stage has moved on one image: 1 − cosine of its activations, 0 (same direction) to 2."""
+    """How far one stage moved on one image: 1 − cosine of its activations, from 0 (same direction) to 2."""
 
     stage: str
     distance: float
@@ -134,9 +134,9 @@ class Agreement:
     """How alike two maps are.
 
     spearman    signed rank correlation, −1…1
-    overlap     intersection over union of the 10 % that speak most for the class, 0…1
+    overlap     intersection over union of the 10 % with the most evidence for the class, 0…1
 
-    Both are NaN where they have no meaning, see `nbtransfer.attribution.agreement`.
+    Both are NaN where they are undefined, see `nbtransfer.attribution.agreement`.
     """
 
     spearman: float
@@ -145,7 +145,7 @@ class Agreement:
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """Input attributions before and after, how alike they are, and how alike a random head's map is to the one after."""
+    """Input attributions before and after, their agreement, and as its floor the agreement of a random head's map."""
 
     baseline: str
     before: InputMap
@@ -160,7 +160,7 @@ class Finding:
 
     target          number of the class
     probabilities   of all classes, before and after
-    evidence        None where the architecture has no spatial stage that the features read; `note` says so
+    evidence        None where the features read no spatial stage of the architecture; `note` says so
     """
 
     target: int

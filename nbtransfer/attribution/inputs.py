@@ -18,7 +18,7 @@ from nbtransfer.errors import InputError
 
 Baseline = Literal["mean", "black", "blur"]
 COARSE, FINE, CHUNK = 16, 64, 8
-"""Steps of a path, at first and where that is not enough, and how many of them are computed at once."""
+"""Steps of a path, at first and where that is not enough, and how many are computed at once."""
 ENOUGH = 0.05
 BLUR = 1 / 16
 """Standard deviation of the blur, as a share of the image's side."""
@@ -34,35 +34,35 @@ def baseline(name: str, images: torch.Tensor, spec: InputSpec) -> torch.Tensor:
     """What an image is compared with, for normalised images (N, 3, H, W).
 
     mean    the mean colour of the source task, which is 0 after normalisation
-    black   no light
-    blur    the image itself without detail (Gaussian, standard deviation 1/16 of the side); colour and brightness stay, so
-            evidence that lies in them is not found
+    black   a black image
+    blur    the image without detail (Gaussian, standard deviation 1/16 of the side); it keeps colour and brightness, so
+            their evidence is not found
     """
     if name == "blur":
-        return _blurred(images)
+        return _blur(images)
     if name == "mean":
         return torch.zeros_like(images)
     mean, std = (torch.tensor(v, device=images.device).view(1, 3, 1, 1) for v in (spec.mean, spec.std))
     return (-mean / std).expand_as(images).clone()
 
 
-def _blurred(images: torch.Tensor) -> torch.Tensor:
+def _blur(images: torch.Tensor) -> torch.Tensor:
     sigma = BLUR * images.shape[-1]
-    # Mirrored at the border, where the reach may not exceed the image. Rows and columns apart: 30 times less work.
+    # The border is mirrored, so the kernel must not reach beyond the image. Rows and columns separately: 30 times less work.
     reach = min(round(3 * sigma), images.shape[-1] - 1)
     rows = F.gaussian_blur(images, [1, 2 * reach + 1], [sigma, sigma])
     return F.gaussian_blur(rows, [2 * reach + 1, 1], [sigma, sigma])  # type: ignore[no-any-return]
 
 
-def before_and_after(
+def input_maps(
     models: tuple[TransferModel, TransferModel], image: torch.Tensor, start: torch.Tensor, target: int
 ) -> tuple[InputMap, InputMap]:
-    """Both maps, each finer where it misses more than 5 % of the larger difference: they are looked at on one scale."""
+    """Both maps; one that misses more than 5 % of the larger difference is refined. They are shown on one scale."""
     coarse = [integrated_gradients(model, image, start, target) for model in models]
-    most = ENOUGH * max(abs(found.difference) for found in coarse)
+    most = ENOUGH * max(abs(m.difference) for m in coarse)
     before, after = (
-        found if abs(found.missing) <= most else integrated_gradients(model, image, start, target, FINE)
-        for model, found in zip(models, coarse, strict=True)
+        m if abs(m.missing) <= most else integrated_gradients(model, image, start, target, FINE)
+        for model, m in zip(models, coarse, strict=True)
     )
     return before, after
 
@@ -70,15 +70,15 @@ def before_and_after(
 def integrated_gradients(
     model: TransferModel, image: torch.Tensor, start: torch.Tensor, target: int, steps: int = COARSE
 ) -> InputMap:
-    """Where in a normalised image (1, 3, H, W) the margin of class `target` comes from, compared with `start`."""
+    """Attribute the margin of class `target` to the pixels of a normalised image (1, 3, H, W), relative to `start`."""
     margin = _margin(model, target)
     with torch.no_grad():
         difference = float(margin(image)) - float(margin(start))
-    # Captum sets requires_grad on what it is given: a clone keeps the caller's tensor as it is.
-    given = IntegratedGradients(margin).attribute(
+    # Captum sets requires_grad on its input: a clone leaves the caller's tensor as it is.
+    attributions = IntegratedGradients(margin).attribute(
         image.clone(), baselines=start.clone(), n_steps=steps, internal_batch_size=CHUNK
     )
-    return InputMap(given[0].sum(0).detach().double().cpu().numpy(), difference, steps)
+    return InputMap(attributions[0].sum(0).detach().double().cpu().numpy(), difference, steps)
 
 
 def _margin(model: TransferModel, target: int) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -1,6 +1,6 @@
-"""A private copy of a model, and the only conditions under which attributions are right.
+"""A private copy of a model, and the modes that correct attributions require.
 
-Never explain the model that is being trained: hooks and flags set by one thread give the other wrong gradients, silently.
+Never explain the model in training: hooks and flags set by one thread silently give the other wrong gradients.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 def private_copy(model: nn.Module) -> TransferModel:
     """A copy that shares nothing with `model`: evaluation mode, fp32, no gradients, not compiled, without hooks.
 
-    Operations in place would overwrite activations that a hook or a path still needs, so the copy has none. It is laid out
-    as training lays it out, which on a processor makes attributions up to twice as fast.
+    In-place operations would overwrite activations that a hook or a path still needs, so the copy has none. Its memory
+    layout is that of training, which makes attributions up to twice as fast on a CPU.
     """
-    with exactly():
+    with exact_gradients():
         copied = cast("TransferModel", copy.deepcopy(getattr(model, "_orig_mod", model))).float().eval()
     copied.requires_grad_(False).to(memory_format=torch.channels_last)
     for module in copied.modules():
@@ -38,8 +38,8 @@ def private_copy(model: nn.Module) -> TransferModel:
 
 
 @contextmanager
-def exactly() -> Iterator[None]:
-    """Gradients on, inference mode and autocast off: in bf16, path attributions no longer add up."""
+def exact_gradients() -> Iterator[None]:
+    """Gradients on; inference mode and autocast off, because path attributions do not add up in bf16."""
     with (
         torch.inference_mode(mode=False),
         torch.enable_grad(),
@@ -50,7 +50,7 @@ def exactly() -> Iterator[None]:
 
 
 def shared_digest(model: TransferModel) -> str:
-    """sha256 over all parameters and buffers of the shared layers: equal when nothing in them differs by a single bit."""
+    """sha256 over all parameters and buffers of the shared layers: equal only if every bit is."""
     state: hashlib._Hash = hashlib.sha256()
     for name, tensor in model.backbone.state_dict().items():
         state.update(f"{name}:{freezing.digest([tensor])}\n".encode())

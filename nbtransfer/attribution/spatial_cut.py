@@ -1,8 +1,8 @@
-"""Where in a backbone to look at evidence: the last place whose positions still mean places in the image.
+"""Where a backbone is cut to map evidence: the last activation whose positions correspond to places in the image.
 
-Found by trying, not by a table of families: from the last stage backwards, an activation is taken if it has more than one
-position and the features really read more than one (a vision transformer reads nothing but the class token after its last
-block, so it is looked at before that block).
+Found by trial, not in a table of families: from the last stage backwards, the first activation that has more than one
+position and whose features depend on more than one. (After its last block, a vision transformer reads only the class token,
+so it is cut before that block.)
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ MOST_TOKENS = 5
 
 @dataclass(frozen=True)
 class SpatialLayout:
-    """How an activation of N images lies in memory.
+    """The axes of an activation of N images.
 
     kind      "NCHW" (N, C, rows, columns), "NHWC" (N, rows, columns, C), or "tokens" (N, extra + rows · columns, C)
-    extra     tokens before the patches, which stand for no place
+    extra     tokens before the patches, which have no place in the image
     """
 
     kind: str
@@ -63,7 +63,7 @@ class SpatialLayout:
 
 @dataclass(frozen=True)
 class SpatialCut:
-    """A cut in two: `enter` goes from images to the activation there, `leave` from the activation to the features."""
+    """A backbone in two halves: `enter` goes from images to the activation at the cut, `leave` from there to the features."""
 
     name: str
     layout: SpatialLayout
@@ -71,21 +71,21 @@ class SpatialCut:
     leave: Half
 
     def averages(self, activation: torch.Tensor, features: torch.Tensor) -> bool:
-        """Whether these features are nothing but the average of this activation over its positions."""
+        """Whether the features are just the average of the activation over its positions."""
         mean = self.layout.positions(activation).mean(1)
         return mean.shape == features.shape and torch.allclose(mean, features, rtol=1e-4, atol=1e-5)
 
 
-def find(backbone: Backbone, images: torch.Tensor) -> SpatialCut | None:
-    """The last boundary that is spatial and read in more than one place, on these images (N, 3, H, W); or None."""
+def find_cut(backbone: Backbone, images: torch.Tensor) -> SpatialCut | None:
+    """The last spatial cut whose features depend on more than one position, for images (N, 3, H, W); None if there is none."""
     with torch.no_grad():
         features = backbone(images)
     for name, enter, leave in _candidates(backbone, images):
         with torch.no_grad():
             activation = enter(backbone, images)
-        # Some bodies of timm hand over several tensors at once, of which none is all there is.
+        # Some bodies of timm return several tensors, and none of them is the whole activation.
         layout = SpatialLayout.of(activation.shape) if isinstance(activation, torch.Tensor) else None
-        if layout is not None and _reads_places(backbone, layout, leave, activation, features):
+        if layout is not None and _reads_several_positions(backbone, layout, leave, activation, features):
             return SpatialCut(name, layout, enter, leave)
     return None
 
@@ -97,38 +97,38 @@ def _candidates(backbone: Backbone, images: torch.Tensor) -> Iterator[tuple[str,
             yield "forward_features", _body_features, _body_head
         for number in range(len(getattr(body, "blocks", ())) - 2, -1, -1):
             name = f"blocks.{number}"
-            yield name, *_around_module(f"body.{name}", torch.zeros_like(images[:1]))
+            yield name, *_cut_after_module(f"body.{name}", torch.zeros_like(images[:1]))
         return
     for number in range(len(backbone.stages), 0, -1):
-        yield backbone.stages[number - 1], *_around(number)
+        yield backbone.stages[number - 1], *_cut_after_stage(number)
 
 
-def _around(number: int) -> tuple[Half, Half]:
+def _cut_after_stage(number: int) -> tuple[Half, Half]:
     return lambda net, x: net.run(x, 0, number), lambda net, x: net.pool(net.run(x, number))
 
 
-def _around_module(name: str, empty: torch.Tensor) -> tuple[Half, Half]:
-    """A cut behind a module of a body that cannot be entered there: listen to it, then put words into its mouth.
+def _cut_after_module(name: str, empty: torch.Tensor) -> tuple[Half, Half]:
+    """A cut after a module inside a body that only runs whole: capture its output with a hook, then replay it.
 
-    What comes before it sees an empty image then, so `find` takes the cut only if everything really crosses it there.
+    During the replay, earlier modules see an empty image. `find_cut` therefore checks that all information passes the cut.
     """
 
     def enter(backbone: Backbone, images: torch.Tensor) -> torch.Tensor:
-        heard: list[torch.Tensor] = []
-        with _hooked(backbone.get_submodule(name), heard.append):
+        captured: list[torch.Tensor] = []
+        with _forward_hook(backbone.get_submodule(name), captured.append):
             backbone(images)
-        return heard[0]
+        return captured[0]
 
     def leave(backbone: Backbone, activation: torch.Tensor) -> torch.Tensor:
-        with _hooked(backbone.get_submodule(name), lambda _: activation):
+        with _forward_hook(backbone.get_submodule(name), lambda _: activation):
             return cast("torch.Tensor", backbone(empty))
 
     return enter, leave
 
 
 @contextmanager
-def _hooked(module: nn.Module, told: Callable[[torch.Tensor], torch.Tensor | None]) -> Iterator[None]:
-    hook = module.register_forward_hook(lambda _module, _given, result: told(result))
+def _forward_hook(module: nn.Module, function: Callable[[torch.Tensor], torch.Tensor | None]) -> Iterator[None]:
+    hook = module.register_forward_hook(lambda _module, _inputs, result: function(result))
     try:
         yield
     finally:
@@ -145,16 +145,16 @@ def _body_head(backbone: Backbone, activation: torch.Tensor) -> torch.Tensor:
     return cast("torch.Tensor", body.forward_head(activation, pre_logits=True))  # type: ignore[operator]
 
 
-def _reads_places(
+def _reads_several_positions(
     backbone: Backbone, layout: SpatialLayout, leave: Half, activation: torch.Tensor, features: torch.Tensor
 ) -> bool:
-    """Whether `leave` gives the features, and more than one place has a say in them."""
+    """Whether `leave` gives the features, and they depend on more than one position."""
     entering = activation.detach().clone().requires_grad_()
-    left = leave(backbone, entering)
-    if left.shape != features.shape or not torch.allclose(left, features, rtol=1e-4, atol=1e-5):
+    output = leave(backbone, entering)
+    if output.shape != features.shape or not torch.allclose(output, features, rtol=1e-4, atol=1e-5):
         return False
-    # Random weights: the plain sum of normalised features is constant, and its gradient says nothing.
+    # Random weights, because the plain sum of normalised features is constant: its gradient is zero.
     weights = torch.randn(features.shape, generator=torch.Generator().manual_seed(0)).to(features)
-    (gradient,) = torch.autograd.grad(left, entering, weights)
-    places = layout.positions(gradient)[:, layout.extra :]
-    return bool((places.abs().sum(2) > 0).any(0).sum() > 1)
+    (gradient,) = torch.autograd.grad(output, entering, weights)
+    positions = layout.positions(gradient)[:, layout.extra :]
+    return bool((positions.abs().sum(2) > 0).any(0).sum() > 1)

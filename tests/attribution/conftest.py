@@ -91,5 +91,5 @@ def trio(request):
 def without_input_attributions(monkeypatch):
     """They take most of the time and are the same for all families; test_inputs has them."""
     nothing = InputMap(np.zeros((2, 2)), 0.0, 0)
-    monkeypatch.setattr(comparing, "before_and_after", lambda *_: (nothing, nothing))
+    monkeypatch.setattr(comparing, "input_maps", lambda *_: (nothing, nothing))
     monkeypatch.setattr(comparing, "integrated_gradients", lambda *_: nothing)

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from torch import nn
 
 from nbtransfer.attribution.agreement import agreement, overlap, spearman
-from nbtransfer.attribution.evidence import change, path
+from nbtransfer.attribution.evidence import change, path_attribution
 from nbtransfer.attribution.spatial_cut import SpatialLayout
 
 NUMBERS = st.floats(-100, 100, width=32)
@@ -100,7 +100,7 @@ def test_paths_of_polynomials_are_exact(weights, end, power):
         return (a @ matrix.T) ** power
 
     goal = torch.from_numpy(end)[None]
-    found = path(tail, start, goal, torch.eye(4, dtype=torch.float64))
+    found = path_attribution(tail, start, goal, torch.eye(4, dtype=torch.float64))
     expected = (tail(goal) - tail(start))[0]
     assert torch.allclose(found.sum(1), expected, rtol=1e-9, atol=1e-9 * (1 + expected.abs().max().item() + 1e6))
 

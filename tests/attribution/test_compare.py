@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from nbtransfer.attribution import evidence
 from nbtransfer.attribution.compare import compare, with_random_head
-from nbtransfer.attribution.evidence import margin, path
+from nbtransfer.attribution.evidence import margin, path_attribution
 from nbtransfer.attribution.inputs import baseline
 from nbtransfer.attribution.private_copy import private_copy, shared_digest
-from nbtransfer.attribution.spatial_cut import find
+from nbtransfer.attribution.spatial_cut import find_cut
 from nbtransfer.engine.model.freezing import digest
 from nbtransfer.errors import InputError
 from tests.attribution.conftest import Trio, picture, randomise
@@ -60,7 +60,7 @@ def test_the_last_tokens_of_a_vision_transformer_are_passed_over():
     """Its features read nothing but the class token of the last block: patches would have exactly no evidence there."""
     trio = Trio("vit_b_32")
     model, image = private_copy(trio.after), _normalised(trio)
-    boundary = find(model.backbone, image)
+    boundary = find_cut(model.backbone, image)
     assert boundary.name == "block11"
     assert (boundary.layout.kind, boundary.layout.extra) == ("tokens", 1)
     found = trio.changed.evidence
@@ -70,12 +70,12 @@ def test_the_last_tokens_of_a_vision_transformer_are_passed_over():
 
 def test_places_equal_to_the_baseline_have_exactly_no_evidence(small):
     model = private_copy(small.after)
-    boundary = find(model.backbone, _normalised(small))
+    boundary = find_cut(model.backbone, _normalised(small))
     end = boundary.enter(model.backbone, _normalised(small))
     start = torch.zeros_like(end)
     end[:, :, 0, 0] = 0
     weights = torch.stack([margin(model.head, 0)[0]])
-    found = path(lambda a: boundary.leave(model.backbone, a), start, end, weights)
+    found = path_attribution(lambda a: boundary.leave(model.backbone, a), start, end, weights)
     assert not found[0, :, 0, 0].any()
     assert found[0, :, 1, 1].any()
 
@@ -144,12 +144,12 @@ def test_everything_is_left_as_it_was_also_after_an_error(small, failing):
     state, gradients = digest(model.state_dict().values()), [p.grad.clone() for p in model.parameters()]
     modes, random = [m.training for m in model.modules()], torch.get_rng_state()
 
-    def told(done):
+    def on_image(done):
         if failing:
             raise KeyboardInterrupt
 
     try:
-        compare(small.before, model, pixels, [0, 0], told=told)
+        compare(small.before, model, pixels, [0, 0], on_image=on_image)
     except KeyboardInterrupt:
         assert failing
     else:

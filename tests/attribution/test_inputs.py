@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from nbtransfer.attribution.compare import compare
-from nbtransfer.attribution.inputs import COARSE, FINE, baseline, before_and_after, integrated_gradients
+from nbtransfer.attribution.inputs import COARSE, FINE, baseline, input_maps, integrated_gradients
 from nbtransfer.attribution.private_copy import private_copy
 from nbtransfer.core.backbone import InputSpec
 from nbtransfer.engine.data.preprocess import Normalise
@@ -66,7 +66,7 @@ def test_only_a_coarse_map_that_shows_is_made_finer():
     trio = Trio("shufflenet_v2_x0_5")
     models = private_copy(trio.before), private_copy(trio.after)
     image = Normalise(SPEC.at(64), torch.device("cpu"))(trio.pixels)
-    found = before_and_after(models, image, torch.zeros_like(image), 0)
+    found = input_maps(models, image, torch.zeros_like(image), 0)
     most = 0.05 * max(abs(one.difference) for one in found)
     for model, one in zip(models, found, strict=True):
         coarse = integrated_gradients(model, image, torch.zeros_like(image), 0)
