@@ -12,16 +12,16 @@ from nbtransfer.errors import BackboneError
 
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
 
-# Kinds of layers that keep running statistics. They change in training mode even when nothing "learns".
+# Kinds of layers with running statistics, which change in training mode even if nothing "learns".
 STATISTICS_KINDS = frozenset({"BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm", "BatchNormAct2d"})
 NORM_KINDS = STATISTICS_KINDS | {"LayerNorm", "LayerNorm2d", "GroupNorm", "RmsNorm", "RMSNorm", "GroupNormAct", "LayerNormAct"}
 
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What the shared layers expect of an image.
+    """The input that the shared layers expect.
 
-    The shorter side is resized to `resize` pixels, the central `size` × `size` pixels are kept, values in 0…1 are
+    The shorter side is resized to `resize` pixels and the central `size` × `size` pixels are kept; values in 0…1 are
     normalised by `mean` and `std` (RGB).
     """
 
@@ -40,7 +40,7 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class LayerCard:
-    """A named module that owns parameters or buffers itself."""
+    """A named module with parameters or buffers of its own."""
 
     name: str
     kind: str
@@ -60,9 +60,8 @@ class LayerCard:
 class WeightsCard:
     """One set of pretrained weights.
 
-    `file` is the name of the file to look for, `digest` the leading hexadecimal digits of its sha256 that are
-    published with it, `size` its bytes, `top1` its ImageNet-1k accuracy in percent where known. `package` is the module
-    that ships the file, where one does.
+    `file` is its file name, `digest` the published leading hexadecimal digits of its sha256, `size` its bytes, `top1` its
+    ImageNet-1k accuracy in percent, if known. `package` is the module that ships the file, if there is one.
     """
 
     name: str
@@ -81,9 +80,9 @@ class WeightsCard:
 class BackboneCard:
     """Shared layers as plain data: where they come from, what they expect, and their stages in forward order.
 
-    `params` counts the parameters of the shared layers (the source task's classifier is not among them),
-    `multiply_adds` the operations for one image at `input.size`, `width` the number of features they hand to the head.
-    `fixed_size` means that no other input size is possible.
+    `params` counts the parameters of the shared layers (without the source task's classifier), `multiply_adds` the
+    operations for one image at `input.size`, `width` the features handed to the head. `fixed_size` means that no other
+    input size is possible.
     """
 
     name: str
@@ -118,7 +117,7 @@ class BackboneCard:
         return sums
 
     def weights_named(self, name: str) -> WeightsCard:
-        """The weights called `name` ("default" is the first set); raises BackboneError with the valid names."""
+        """The weights called `name` ("default" is the first set); raises BackboneError that lists the valid names."""
         if name == "default" and self.weights:
             return self.weights[0]
         for card in self.weights:
@@ -127,7 +126,7 @@ class BackboneCard:
         known = ", ".join(repr(card.name) for card in self.weights)
         raise BackboneError(
             f"{self.name} has no pretrained weights called {name!r}; use "
-            + (f"'default' or one of {known}" if known else "weights=None or a file of your own")
+            + (f"'default' or one of {known}" if known else "weights=None or your own file")
         )
 
     def __repr__(self) -> str:

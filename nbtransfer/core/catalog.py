@@ -1,7 +1,7 @@
-"""The cards of all built-in backbones, read from a file that travels with the package.
+"""The cards of all built-in backbones, read from a file that ships with the package.
 
-The file is made by `python -m nbtransfer.pretrained.catalog` from the installed libraries; a test compares the two.
-Reading it takes milliseconds and loads no framework, so that recipes can be checked before any worker starts.
+`python -m nbtransfer.pretrained.catalog` generates the file from the installed libraries; a test compares the two.
+Reading it takes milliseconds and loads no framework, so recipes can be checked before a worker starts.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def card(name: str) -> BackboneCard:
 
 
 def encode(entry: BackboneCard) -> str:
-    """One line of the file. Layers are written as short rows, stages by number."""
+    """One line of the file. Layers are short rows, stages numbers."""
     plain = to_plain(entry)
     plain["layers"] = [[x.name, x.kind, x.params, entry.stages.index(x.stage)] for x in entry.layers]
     return json.dumps(plain, separators=(",", ":"))
 
 
 def decode(line: str) -> BackboneCard:
-    """The card in one line of the file."""
+    """The card on one line of the file."""
     plain = json.loads(line)
     stages = plain["stages"]
     layers = tuple(LayerCard(name, kind, params, stages[stage]) for name, kind, params, stage in plain.pop("layers"))

@@ -1,8 +1,8 @@
 """Dataclasses to JSON and back.
 
-One small codec serves recipes, cards and events, so that every file in a run folder can be read without nbtransfer.
-Not-a-number and infinities become the strings "NaN", "Infinity" and "-Infinity": Python's own spelling is not JSON.
-Text is written as ASCII, which keeps file names that are not valid Unicode intact (surrogate escapes).
+One small codec serves recipes, cards and events, so every file in a run folder can be read without nbtransfer.
+NaN and infinities become the strings "NaN", "Infinity" and "-Infinity": Python's own spelling is not valid JSON.
+Text is written as ASCII, which preserves file names that are not valid Unicode (surrogate escapes).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SPECIAL_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf
 
 
 def to_plain(value: Any) -> Any:
-    """Turn dataclasses, tuples and mappings into what JSON can hold."""
+    """Convert dataclasses, tuples and mappings to JSON types."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -39,7 +39,7 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(kind: type[T], data: Any) -> T:
-    """Build a `kind` from what `to_plain` made; raises InputError that names the field when something does not fit."""
+    """Build a `kind` from plain data; raises InputError that names the field if something does not fit."""
     return typing.cast("T", _build(kind, data, kind.__name__))
 
 

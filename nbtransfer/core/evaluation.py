@@ -1,4 +1,4 @@
-"""What a trained model scored, with intervals."""
+"""Scores of a trained model, with intervals."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class Interval(NamedTuple):
 
 
 def wilson(successes: int, trials: int, z: float = 1.959963984540054) -> Interval:
-    """Wilson score interval of a proportion (Wilson 1927, JASA 22:209). Honest for small samples and near 0 and 1."""
+    """Wilson score interval of a proportion (Wilson 1927, JASA 22:209). Accurate for small samples and near 0 and 1."""
     if not 0 <= successes <= trials or trials == 0:
         raise ValueError(f"{successes} successes in {trials} trials have no interval")
     share = successes / trials
     centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    # At the ends the bounds are exact; rounding must not move them past the share itself.
+    # At the ends the bounds are exact; rounding must not push them past the share.
     return Interval(centre - half if successes else 0.0, centre + half if successes < trials else 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """Scores of one class. `recall` and `precision` are None where no example or no prediction exists."""
+    """Scores of one class. `recall` and `precision` are None without any example or prediction."""
 
     name: str
     examples: int
@@ -44,7 +44,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A confusion matrix and what follows from it.
+    """A confusion matrix and the scores derived from it.
 
     `confusion[i][j]` counts examples of class i that were predicted as class j. `loss` is the mean cross-entropy in nats.
     """
@@ -91,7 +91,7 @@ class Evaluation:
     HEADER: ClassVar = ("class", "examples", "recall (95 %)", "precision (95 %)", "F1")
 
     def rows(self) -> Iterator[tuple[object, ...]]:
-        """Per-class scores as cells of a table."""
+        """Per-class scores as table cells."""
         for s in self.per_class():
             f1 = "–" if s.f1 is None else f"{s.f1:.3f}"
             yield (

@@ -1,4 +1,4 @@
-"""Everything a worker can say, one frozen class each."""
+"""Everything a worker can report, one frozen class each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Starting(Event):
-    """A worker holds the run's lock. Said before any framework is loaded."""
+    """A worker holds the run's lock. Written before any framework is loaded."""
 
     pid: int
     host: str
@@ -26,7 +26,7 @@ class Starting(Event):
 
 @dataclass(frozen=True)
 class PhasePlan:
-    """One phase as it will be carried out. A head that is solved for has a `solver` and no learning rate."""
+    """One phase as it will be carried out. A head fitted by a `solver` has no learning rate."""
 
     name: str
     epochs: int
@@ -45,7 +45,7 @@ class PhasePlan:
 
 @dataclass(frozen=True)
 class Prepared(Event):
-    """Data and model are ready. `phases` is what is going to happen."""
+    """Data and model are ready. `phases` is the plan."""
 
     device: str
     device_name: str
@@ -62,10 +62,10 @@ class Prepared(Event):
 
 @dataclass(frozen=True)
 class Decided(Event):
-    """Something the worker chose by itself, and why.
+    """A choice the worker made by itself, and why.
 
-    Where it is about time: the seconds that the phase is expected to take, and those it would have taken `otherwise`.
-    `moment` names the occasion, so that a worker that goes on later chooses the same again.
+    If it is about time: the expected seconds for the phase, and those it would have taken `otherwise`.
+    `moment` identifies the decision, so that a worker that continues later chooses the same.
     """
 
     subject: str
@@ -78,10 +78,10 @@ class Decided(Event):
 
 @dataclass(frozen=True)
 class Resumed(Event):
-    """A worker goes on where an earlier one left off: after `step` steps and `epoch` whole epochs.
+    """A worker continues where an earlier one left off: after `step` steps and `epoch` whole epochs.
 
-    Whatever was said before about later steps is void. `checkpoint` is None when it begins anew. `differences` says why the
-    result may differ in its last bits from that of a run that was never interrupted; without any, it does not.
+    Earlier events about later steps are void. `checkpoint` is None if it starts over. `differences` says why the result
+    may differ in its last bits from that of an uninterrupted run; if it is empty, the result is the same.
     """
 
     step: int
@@ -92,16 +92,16 @@ class Resumed(Event):
 
 @dataclass(frozen=True)
 class Planned(Event):
-    """What is going to happen has changed: the phases as they are now."""
+    """The plan has changed: the phases as they are now."""
 
     phases: tuple[PhasePlan, ...]
 
 
 @dataclass(frozen=True)
 class Paused(Event):
-    """Nothing goes on until somebody says so, or until what `reason` names is over.
+    """The run waits until it is resumed, or until what `reason` names is over.
 
-    Everything is on the disk. `left` means that the worker has ended to free its memory; another one will go on.
+    Everything is on the disk. `left` means that the worker exited to free its memory; another one will continue.
     """
 
     reason: str
@@ -123,7 +123,7 @@ class PhaseStarted(Event):
 
 @dataclass(frozen=True)
 class Computing(Event):
-    """What leaves the frozen layers is being computed, once: `done` of `of` images in all their views."""
+    """The activations of the frozen layers are being computed, once: `done` of `of` images in all their views."""
 
     layer: str
     done: int
@@ -133,7 +133,7 @@ class Computing(Event):
 
 @dataclass(frozen=True)
 class Solved(Event):
-    """A head was solved for: validation losses along the path of strengths of the penalty, and the strength chosen."""
+    """A head was fitted by a solver: validation losses along the path of penalty strengths, and the strength chosen."""
 
     solver: str
     strengths: tuple[float, ...]
@@ -145,7 +145,7 @@ class Solved(Event):
 
 @dataclass(frozen=True)
 class Step(Event):
-    """Progress inside an epoch, said a few times a second at most. `loss` is a running mean over recent steps."""
+    """Progress inside an epoch, at most a few times a second. `loss` is a running mean over recent steps."""
 
     phase: str
     epoch: int
@@ -158,7 +158,7 @@ class Step(Event):
 
 @dataclass(frozen=True)
 class EpochEnded(Event):
-    """`epoch` counts from 1 through all phases, `step` counts from the start of the run.
+    """`epoch` counts from 1 across phases, `step` from the start of the run.
 
     `best` means: the best epoch of the run so far, more validation images right or as many with a smaller loss.
     """
@@ -188,7 +188,7 @@ class PhaseEnded(Event):
 
 @dataclass(frozen=True)
 class ImageSkipped(Event):
-    """An image could not be decoded and is left out from here on."""
+    """An image could not be decoded and is left out from now on."""
 
     source: str
     split: str
@@ -197,7 +197,7 @@ class ImageSkipped(Event):
 
 @dataclass(frozen=True)
 class Warned(Event):
-    """Something the user should know that does not end the run."""
+    """A warning that does not end the run."""
 
     message: str
 
@@ -214,7 +214,7 @@ class CheckpointSaved(Event):
 class CommandDone(Event):
     """Answer to one file in the control inbox.
 
-    An accepted change is part of the history from here on: `phase` and `step` say when it was made.
+    An accepted change is part of the history: `phase` and `step` say when it was made.
     """
 
     id: str
@@ -228,14 +228,14 @@ class CommandDone(Event):
 
     @property
     def change(self) -> Change | None:
-        """What it changed in the training plan of the run; None if it did not."""
+        """The change to the training plan; None if there was none."""
         changes = self.accepted and self.op in (*CHANGES, "stop")
         return Change(self.phase, self.step, self.op, self.arguments) if changes else None
 
 
 @dataclass(frozen=True)
 class ReceiptIssued(Event):
-    """How many layers were frozen in some phase, and which of them changed meanwhile; compared bit for bit."""
+    """How many layers were frozen in some phase, and which of them changed nonetheless; compared bit for bit."""
 
     frozen: int
     unchanged: int
@@ -251,7 +251,7 @@ class Evaluated(Event):
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """The last word of a run that was carried out to its end."""
+    """The last event of a run that was carried out to its end."""
 
     best_epoch: int
     seconds: float
@@ -259,7 +259,7 @@ class Finished(Event):
 
 @dataclass(frozen=True)
 class Stopped(Event):
-    """The last word of a run that was asked to stop, or whose loss is no number any more."""
+    """The last event of a run that was asked to stop, or whose loss became NaN or infinite."""
 
     reason: str
 

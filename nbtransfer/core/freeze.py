@@ -16,15 +16,15 @@ from nbtransfer.errors import PlanError
 NormMode = Literal["training", "frozen", "affine_only"]
 """How a normalisation layer behaves.
 
-training     statistics of the batch, running statistics are updated; weight and bias learn with their layer
-frozen       stored statistics, never updated; weight and bias learn with their layer
-affine_only  stored statistics, never updated; weight and bias learn even where everything around them is frozen
+training     batch statistics, running statistics are updated; weight and bias learn with their layer
+frozen       running statistics, never updated; weight and bias learn with their layer
+affine_only  running statistics, never updated; weight and bias learn even if everything around them is frozen
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What one pattern says. `None` leaves a property to earlier rules."""
+    """The effect of one pattern. `None` leaves a property to earlier rules."""
 
     layers: str
     learns: bool | None = None
@@ -36,7 +36,7 @@ class Rule:
             raise PlanError(f"the learning-rate multiplier of {self.layers!r} is {self.lr}; use a number from 0 up")
 
     def matches(self, layer: LayerCard) -> bool:
-        """A pattern fits a layer, the stage it is in, or any module it is part of."""
+        """A pattern matches a layer, its stage, or any module around it."""
         parts = layer.name.split(".")
         modules = (".".join(parts[: i + 1]) for i in range(len(parts)))
         return any(fnmatch.fnmatchcase(name, self.layers) for name in (layer.stage, *modules))
@@ -44,7 +44,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class LayerPlan:
-    """What a plan comes to for one layer.
+    """The effect of a plan on one layer.
 
     learns    its parameters are updated
     lr        multiplier of the phase's learning rate
@@ -58,10 +58,10 @@ class LayerPlan:
 
 @dataclass(frozen=True, slots=True)
 class FreezePlan:
-    """An ordered list of rules over stages and layers; later rules win. Without a rule a layer learns.
+    """An ordered list of rules for stages and layers; later rules win. A layer without a rule learns.
 
-    Patterns are shell globs over names: "layer4" is the whole stage, "layer1.*" all in it, "*.bn1" every such layer.
-    A frozen layer is out of training altogether: no gradient, evaluation mode, buffers untouched.
+    Patterns are shell globs over names: "layer4" is the whole stage, "layer1.*" all of it, "*.bn1" every layer of that name.
+    A frozen layer takes no part in training: no gradient, evaluation mode, buffers untouched.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -78,7 +78,7 @@ class FreezePlan:
 
     @classmethod
     def up_to(cls, backbone: str | BackboneCard, stage: str) -> FreezePlan:
-        """Freeze all stages from the input up to and including `stage`; what comes after learns."""
+        """Freeze all stages from the input up to and including `stage`; later ones learn."""
         card = catalog.card(backbone) if isinstance(backbone, str) else backbone
         if stage not in card.stages:
             raise PlanError(f"{card.name} has no stage {stage!r}; its stages are {', '.join(card.stages)}")
@@ -86,25 +86,25 @@ class FreezePlan:
         return cls(tuple(Rule(name, learns=False) for name in frozen))
 
     def freeze(self, *layers: str) -> FreezePlan:
-        """A plan in which these layers are frozen as well."""
+        """The plan with these layers frozen as well."""
         return self.with_rules(Rule(pattern, learns=False) for pattern in layers)
 
     def thaw(self, *layers: str, lr: float | None = None) -> FreezePlan:
-        """A plan in which these layers learn, optionally at `lr` times the learning rate."""
+        """The plan with these layers learning, optionally at `lr` times the learning rate."""
         return self.with_rules(Rule(pattern, learns=True, lr=lr) for pattern in layers)
 
     def norm(self, mode: NormMode, layers: str = "*") -> FreezePlan:
-        """A plan in which the normalisation layers among `layers` behave as `mode` says."""
+        """The plan with `mode` for the normalisation layers among `layers`."""
         if mode not in NormMode.__args__:  # type: ignore[attr-defined]
             raise PlanError(f"normalisation mode {mode!r} is unknown; use 'training', 'frozen' or 'affine_only'")
         return self.with_rules([Rule(layers, norm=mode)])
 
     def with_rules(self, rules: Iterable[Rule]) -> FreezePlan:
-        """A plan with these rules after the present ones."""
+        """The plan with these rules after the present ones."""
         return replace(self, rules=(*self.rules, *rules))
 
     def resolve(self, card: BackboneCard) -> dict[str, LayerPlan]:
-        """What the plan means for each layer of a backbone; a pattern that fits no layer raises PlanError."""
+        """The effect of the plan on each layer of a backbone; a pattern without a match raises PlanError."""
         for rule in self.rules:
             if not any(rule.matches(layer) for layer in card.layers):
                 known = [*card.stages, *(layer.name for layer in card.layers)]
@@ -123,7 +123,7 @@ class FreezePlan:
         return LayerPlan(learns=learns, lr=lr, updates=learns and layer.keeps_statistics and norm == "training")
 
     def summary(self, card: BackboneCard) -> str:
-        """One line: what learns, in stages where whole stages do, and how many parameters that is."""
+        """One line: what learns, by stage where possible, and how many parameters that is."""
         plans = self.resolve(card)
         learning = [layer for layer in card.layers if plans[layer.name].learns]
         params = (
@@ -136,7 +136,7 @@ class FreezePlan:
         return f"{params}: {', '.join(named)}" if named else f"no shared layer learns (0 of {short_number(card.params)})"
 
     def boundary(self, card: BackboneCard) -> int:
-        """How many stages, counted from the input, are frozen altogether."""
+        """How many stages, from the input on, are completely frozen."""
         plans = self.resolve(card)
         learning = {layer.stage for layer in card.layers if plans[layer.name].learns}
         return next((i for i, stage in enumerate(card.stages) if stage in learning), len(card.stages))

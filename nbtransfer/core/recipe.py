@@ -28,7 +28,7 @@ Solver = Literal["logistic", "ridge"]
 MIRRORS = ("flip", "flip_vertical")
 AUGMENTATIONS = (*MIRRORS, "crop", "colour")
 WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth")
-NEW_VIEWS = "every epoch draws new views of the images; with views=8, that many are drawn once and kept"
+NEW_VIEWS = "every epoch draws new views of the images; views=8 draws eight once and reuses them"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,45 +38,44 @@ class Recipe:
     task            the target task
     backbone        name of the shared layers, see `nbtransfer.backbones()`
     weights         "default", another name from the card, None (random), or a file (.safetensors, .pt, .pth)
-    strategy        "lp", "last_stage", "lp_ft", "ft", or a Strategy of your own
-    freeze          a freeze plan that replaces the one of the strategy's last phase
-    epochs          length of a named strategy, all phases together; a head that is solved for takes one of them
+    strategy        "lp", "last_stage", "lp_ft", "ft", or your own Strategy
+    freeze          a freeze plan that replaces that of the strategy's last phase
+    epochs          length of a named strategy, all phases together; a head fitted by a solver takes one of them
     lr              peak learning rate of the last phase; None takes the optimiser's default
     schedule        learning-rate schedule of the last phase
-    batch_size      images in a step
+    batch_size      images per step
     optimiser       "adamw", "adam" or "sgd" (momentum 0.9)
     weight_decay    on weights of convolutions and linear layers; never on normalisation layers and biases
     label_smoothing share of each label spread over all classes
     augment         any of "flip", "flip_vertical", "crop", "colour"; training images only
-    image_size      pixels; None is what the shared layers were trained on
+    image_size      pixels; None is the size the shared layers were trained on
     crop            share of the shorter side the central crop keeps; None is the shared layers' own, 1 keeps all of it
     clip_grad       largest norm of the gradient, None for no limit
-    patience        stop a phase after so many epochs without a better validation score, None for never
-    on_bad_image    an image that only fails when it is decoded: "skip" it with an event, or "fail"
-    seed            of every random choice
+    patience        end a phase after this many epochs without a better validation score, None for never
+    on_bad_image    what to do with an image that cannot be decoded during the run: "skip" it with an event, or "fail"
+    seed            of all random choices
     device          "auto", "cpu", "cuda", "cuda:1", "mps"
-    precision       "fp32", "bf16", "fp16", or "auto": bf16 where that is measured to be faster, and close to fp32
+    precision       "fp32", "bf16", "fp16", or "auto": bf16 if measurement shows that it is faster, and close to fp32
     threads         of the worker; None takes every core this process may use
     loader_workers  processes that decode images; None decides by device
-    probe           how a head on frozen layers is found: solved by "logistic" regression or "ridge" regression, trained
-                    by "sgd", or "auto": solved unless `lr` or `schedule` say how to train, the head is one of your own, or
-                    every epoch draws new views. `weight_decay` and, for "ridge", `label_smoothing` are for training only
-    cache           whether what leaves the frozen layers is computed once and kept: "auto" where that pays, "on", "off".
-                    A head is solved for in any case; with "off" its features are in memory only
-    cache_dtype     what is kept is stored as "fp32", "bf16" or "fp16"; None stores it exactly as it was computed
-    cache_budget    bytes that all that is kept may take on the disk; None is 20 GiB, or half of what is free if
-                    that is less
-    views           ways a training image can look under "crop" and "colour": so many draws are made once and seen again.
-                    None draws anew every epoch, which cannot be kept. Mirrored images need none: all ways are known
-    fold            frozen normalisation layers are folded into the convolutions before them while features are computed
+    probe           how a head on frozen layers is fitted: by the solver for "logistic" or "ridge" regression, trained by
+                    "sgd", or "auto": by a solver unless `lr` or `schedule` say how to train, the head is a custom one, or
+                    every epoch draws new views. `weight_decay` and, for "ridge", `label_smoothing` affect training only
+    cache           whether the activations of the frozen layers are computed once and stored: "auto" if that pays, "on",
+                    "off". Solvers run in any case; with "off" their features are in memory only
+    cache_dtype     store activations as "fp32", "bf16" or "fp16"; None stores them exactly as computed
+    cache_budget    disk space for all caches, in bytes; None is 20 GiB, or half of the free space if that is less
+    views           number of random "crop" and "colour" views of each training image, drawn once and reused. None draws
+                    new ones every epoch, which cannot be cached. Mirroring needs no views: all are known
+    fold            fold frozen normalisation layers into the convolutions before them while features are computed
     checkpoint_every  steps between checkpoints inside an epoch; None saves after each epoch, and inside one every two minutes
-    transform       a change of training images of your own: a function in code of yours such as "augment.noisy", which
-                    takes and gives a PIL image (RGB). It comes first; see `nbtransfer.code`
-    head            task-specific layers of your own: a class in code of yours such as "heads.MLP", called with the number
-                    of features and of classes; from features (N, features) to logits (N, classes). None is one linear layer
-    code            the text of that code; left out, it is what was written in this process
+    transform       a custom transform of training images: a function such as "augment.noisy", which takes and returns a
+                    PIL image (RGB). It runs first; see `nbtransfer.code`
+    head            custom task-specific layers: a class such as "heads.MLP", called with the number of features and of
+                    classes; maps features (N, features) to logits (N, classes). None is one linear layer
+    code            the text of the custom code; if left out, it is what was written in this process
     compile         compile the model (torch.compile); pays off in long runs on a GPU
-    title           text of your own
+    title           free text
     """
 
     task: TaskCard
@@ -155,7 +154,7 @@ class Recipe:
 
     @property
     def references(self) -> tuple[str, ...]:
-        """What it takes from code of the user's own, beside the task."""
+        """References to custom code, except those of the task."""
         return tuple(name for name in (self.transform, self.head) if name is not None)
 
     def _check_numbers(self) -> None:
@@ -214,7 +213,7 @@ class Recipe:
         return self.weights if own else None
 
     def resolved(self, card: BackboneCard) -> Strategy:
-        """The strategy's phases for this backbone, with the recipe's own settings in the last one."""
+        """The strategy's phases for this backbone, with the recipe's settings applied to the last one."""
         if isinstance(self.strategy, Strategy):
             named = self.strategy
         else:
@@ -225,44 +224,44 @@ class Recipe:
         return replace(whole, phases=tuple(phases))
 
     def solver(self, phase: Phase, card: BackboneCard) -> Solver | None:
-        """How the head of a phase is solved for; None where it is trained step by step.
+        """The solver for the head of a phase; None if it is trained step by step.
 
-        Only a linear head on shared layers that are all frozen can be solved for. It takes all features at once, so there
-        must be a known number of them.
+        A solver needs a linear head and completely frozen shared layers. It takes all features at once, so their number
+        must be known.
         """
-        if self.probe == "sgd" or phase.plan.boundary(card) < len(card.stages) or self._why_not_solved():
+        if self.probe == "sgd" or phase.plan.boundary(card) < len(card.stages) or self._why_no_solver():
             return None
         if self.probe == "auto" and (phase.lr is not None or phase.schedule != "one_cycle"):
             return None
         return "logistic" if self.probe == "auto" else self.probe
 
-    def _why_not_solved(self) -> str | None:
-        """Why no head can be solved for, and what to do about it; None where it can."""
+    def _why_no_solver(self) -> str | None:
+        """Why no solver can fit the head, and what to do about it; None if one can."""
         if self.head is not None:
-            return f"{self.head} is a head of your own, which is trained"
+            return f"{self.head} is a custom head, which must be trained"
         if self.all_views is None:
             return NEW_VIEWS
         return None
 
     @property
     def all_views(self) -> int | None:
-        """In how many ways a training image can look: 1 without augmentation, None when it is drawn anew every time."""
+        """The number of views of a training image: 1 without augmentation, None if every epoch draws new ones."""
         if self.transform is not None:
             return self.views
         mirrors = [name for name in self.augment if name in MIRRORS]
         return 2 ** len(mirrors) if len(mirrors) == len(self.augment) else self.views
 
     def weights_input(self, card: BackboneCard) -> InputSpec:
-        """The preprocessing that the weights chosen were trained with."""
+        """The preprocessing that the chosen weights were trained with."""
         named = self.weights is not None and self.weights_file is None
         return card.weights_named(self.weights).input if named and self.weights else card.input
 
     def input_for(self, card: BackboneCard) -> InputSpec:
-        """The preprocessing of this run: that of the weights, at the recipe's own size and crop."""
+        """The preprocessing of this run: that of the weights, with the recipe's size and crop."""
         return self.weights_input(card).at(self.image_size, self.crop)
 
     def check_against(self, card: BackboneCard) -> None:
-        """Raise an InputError when the recipe cannot work with this backbone. Needs no framework."""
+        """Raise an InputError if the recipe cannot work with this backbone. Needs no framework."""
         native, size = self.weights_input(card).size, self.input_for(card).size
         if card.fixed_size and size != native:
             raise RecipeError(f"{card.name} with these weights takes images of {native} px only; leave image_size out")
@@ -271,7 +270,7 @@ class Recipe:
         for phase in self.resolved(card).phases:
             phase.plan.resolve(card)
             only_head = phase.plan.boundary(card) == len(card.stages)
-            if only_head and self.probe not in ("auto", "sgd") and (why := self._why_not_solved()):
+            if only_head and self.probe not in ("auto", "sgd") and (why := self._why_no_solver()):
                 raise RecipeError(f"probe is {self.probe!r}, but {why}; leave probe out to train the head")
 
     @property

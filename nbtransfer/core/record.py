@@ -1,6 +1,6 @@
-"""One line of the journal: an event with a sequence number, the attempt it belongs to, and two clocks.
+"""One line of the journal: an event with its sequence number, its attempt, and two clocks.
 
-Order comes from `seq`, durations from the monotonic `clock`; wall time is for people.
+Order comes from `seq`, durations from the monotonic `clock`; wall time is for display.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Record:
 
     @classmethod
     def from_plain(cls, data: Any) -> Record:
-        """Raises InputError when the line is not a record of a known event."""
+        """Raises InputError if the line is not a record of a known event."""
         if not isinstance(data, dict):
             raise InputError(f"not a journal record: {data!r}")
         rest = dict(data)

@@ -1,4 +1,4 @@
-"""What a run does that repeats another one."""
+"""What it takes to repeat a run."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from nbtransfer.core.training_plan import Change
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The history of a run: what was changed in its training plan and what its worker chose by measurement.
+    """The history of a run: the changes to its training plan and the decisions its worker measured.
 
-    With the recipe, that is all that its result depends on.
+    Together with the recipe, it determines the result.
     """
 
     run: str | None = None

@@ -1,4 +1,4 @@
-"""What the events of a run add up to. `state = fold(records)`; pure, and cheap to continue."""
+"""The state of a run, `fold(records)`: pure, and cheap to continue."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ class RunState:
 
     @property
     def ended(self) -> bool:
-        """The worker has said its last word."""
+        """The worker has written its last event."""
         return self.status in ENDED
 
     @property
     def over(self) -> bool:
-        """Nothing more will come: it has ended, or its worker is gone."""
+        """Nothing more will come: the run has ended, or its worker is lost."""
         return self.ended or self.status == "lost"
 
     @property
@@ -84,13 +84,13 @@ class RunState:
 
     @property
     def step(self) -> int:
-        """Steps done, as far as the worker has said."""
+        """Steps done, as far as the worker has reported."""
         done = self.history[-1].step if self.history else 0
         return done + (self.progress.step if self.progress and self.progress.epoch > len(self.history) else 0)
 
     @property
     def plan(self) -> ev.PhasePlan | None:
-        """The phase at work, as it was planned."""
+        """The present phase, as planned."""
         return next((p for p in self.prepared.phases if p.name == self.phase), None) if self.prepared else None
 
     @property
@@ -104,12 +104,12 @@ class RunState:
         if self.progress and self.progress.epoch > len(self.history):
             done = self.progress.epoch - 1 + self.progress.step / self.progress.of
         elif self.computing and self.plan and self.plan.solver:
-            done += self.computing.done / self.computing.of  # once the features are there, solving takes no time
+            done += self.computing.done / self.computing.of  # with the features computed, solving takes no time
         return min(done / self.epochs, 1.0)
 
     @property
     def phase_seconds_left(self) -> float | None:
-        """Seconds until the present phase ends, should it go on as it has so far; None while nothing can be said."""
+        """Estimated seconds until the present phase ends; None while there is no estimate."""
         plan = self.plan
         if self.computing:
             rest = (self.computing.of - self.computing.done) / max(self.computing.images_per_second, 1e-9)
@@ -144,7 +144,7 @@ def _add(state: RunState, record: Record) -> RunState:
 
 
 def _time(state: RunState, record: Record) -> dict[str, Any]:
-    """Seconds that workers were at work. Clocks of two attempts have nothing in common: the machine may have restarted."""
+    """Seconds that workers spent. Clocks of two attempts cannot be compared: the machine may have restarted."""
     if state.began is None or record.attempt != state.attempt:
         return {"attempt": record.attempt, "began": record.clock, "before": state.seconds, "seconds": state.seconds}
     return {"seconds": state.before + max(0.0, record.clock - state.began)}
@@ -205,19 +205,19 @@ def _after_command(state: RunState, command: ev.CommandDone) -> dict[str, Any]:
 
 
 def _without_stops(changes: tuple[Change, ...]) -> tuple[Change, ...]:
-    """A stop that did not last is no part of the history."""
+    """A stop that was taken back is not part of the history."""
     return tuple(change for change in changes if change.op != "stop")
 
 
 def _rewind(state: RunState, resumed: ev.Resumed) -> dict[str, Any]:
-    """What holds of all that was said, at an earlier step."""
+    """What is still true after going back to an earlier step."""
     rows = tuple(row for row in state.history if row.step <= resumed.step and row.epoch <= resumed.epoch)
-    said = {"history": rows, "progress": None, "computing": None, "changes": _without_stops(state.changes)}
-    return {**said, "evaluations": (), "receipt": None, "best_epoch": None}
+    kept = {"history": rows, "progress": None, "computing": None, "changes": _without_stops(state.changes)}
+    return {**kept, "evaluations": (), "receipt": None, "best_epoch": None}
 
 
 def _rows_before(history: tuple[HistoryRow, ...], epoch: ev.EpochEnded) -> tuple[HistoryRow, ...]:
-    """Rows before this epoch: a chart must not show one twice."""
+    """Rows before this epoch: a chart must not show any twice."""
     if not history or history[-1].epoch < epoch.epoch:
         return history
     return tuple(row for row in history if row.epoch < epoch.epoch)

@@ -19,8 +19,8 @@ Schedule = Literal["one_cycle", "cosine", "constant"]
 class Phase:
     """One stretch of training under one freeze plan.
 
-    `lr` is the peak learning rate of the head; a shared layer learns at `lr` times the multiplier its plan gives it.
-    `None` takes the optimiser's default for what learns (see `default_lr`).
+    `lr` is the peak learning rate of the head; a shared layer learns at `lr` times the multiplier in its plan. `None` is
+    the optimiser's default for what learns (see `default_lr`).
     """
 
     name: str
@@ -72,7 +72,7 @@ def _lp_ft(card: BackboneCard, epochs: int, solved: bool) -> tuple[Phase, ...]:
 
 
 def _tail(card: BackboneCard) -> tuple[str, ...]:
-    """The last stage with at least 5 % of the parameters, and all after it: a lone final norm is no stage to tune."""
+    """The last stage with at least 5 % of the parameters, and all after it: tuning a lone final norm is pointless."""
     for index in range(len(card.stages) - 1, -1, -1):
         tail = card.stages[index:]
         if sum(card.stage_params[name] for name in tail) >= 0.05 * card.params:
@@ -102,13 +102,13 @@ def check_name(name: str) -> None:
 
 
 def build(name: str, card: BackboneCard, epochs: int, *, solved: bool = False) -> Strategy:
-    """The named strategy for a backbone, `epochs` long in all. A head that is `solved` for takes a single one of them."""
+    """The named strategy for a backbone, `epochs` long in all. A `solved` head takes just one of them."""
     check_name(name)
     return Strategy(name, STRATEGIES[name](card, epochs, solved))
 
 
 def default_lr(optimiser: str, plan: FreezePlan, card: BackboneCard) -> float:
-    """Peak learning rate when none is given: larger when only the head learns. Reasons in docs/explanation/strategies.md."""
+    """Default peak learning rate: larger if only the head learns. Reasons in docs/explanation/strategies.md."""
     head_only = plan.boundary(card) == len(card.stages)
     if optimiser == "sgd":
         return 0.1 if head_only else 0.01
@@ -116,7 +116,7 @@ def default_lr(optimiser: str, plan: FreezePlan, card: BackboneCard) -> float:
 
 
 def with_overrides(strategy: Strategy, *, lr: float | None, schedule: Schedule | None, plan: FreezePlan | None) -> Strategy:
-    """The strategy with a recipe's own settings: they hold for the last phase, where most of the learning happens."""
+    """The strategy with a recipe's settings applied to its last phase, where most of the learning happens."""
     last = strategy.phases[-1]
     last = replace(last, lr=lr or last.lr, schedule=schedule or last.schedule, plan=plan or last.plan)
     return replace(strategy, phases=(*strategy.phases[:-1], last))

@@ -23,7 +23,7 @@ class Sample:
     """One labelled example.
 
     `source` is a path relative to the task's root, or the row of an array or dataset as text. `size` (bytes) and `mtime_ns`
-    pin the file down: a file that changes later is noticed.
+    identify the file: later changes are detected.
     """
 
     source: str
@@ -37,7 +37,7 @@ class Sample:
 class TaskCard:
     """The target task as plain data.
 
-    `root` is the folder of the images, the .npy file of an array task, or what makes a dataset of the user's own, such as
+    `root` is the folder of the images, the .npy file of an array task, or a reference to a custom dataset such as
     "data.Pairs", with the text of its `code` and its `arguments` as JSON. `samples` is the manifest: its order, labels
     and splits are fixed when the task is made. `digest` identifies all of it.
     """

@@ -1,4 +1,4 @@
-"""The course of a run: the phases of its recipe, and what was changed while it went on."""
+"""The training plan of a run: the phases of its recipe, and the changes made to them while it runs."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from nbtransfer.core.tree import layers_of, plan_of
 from nbtransfer.errors import InputError, PlanError
 
 CHANGES = ("freeze", "thaw", "replan", "set_lr", "set_epochs")
+"""Commands that change the training plan. All others (pause, resume, stop, checkpoint) leave the results as they are."""
 PLANNING = ("freeze", "thaw", "replan")
-"""What alters the course. What else can be asked of a run (pause, resume, stop, checkpoint) leaves its numbers as they are."""
+"""Those that change which layers learn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One change: `op` with its arguments, made in phase number `phase` after `step` steps of the run.
 
-    freeze      layers            they are frozen from now on, in later phases too
-    thaw        layers, lr        they learn from now on, `lr` times as fast as the head (None: as their plan says)
-    replan      frozen            nodes of the layer tree: just what they hold is frozen from now on, in later phases too
-    set_lr      lr                the peak learning rate of this phase; its schedule goes on from where it is
-    set_epochs  epochs            the length of the run, all phases together; its last phase gets longer or shorter
-    stop                          the run ends here (only in a history that is repeated)
+    freeze      layers            freeze them from now on, in later phases too
+    thaw        layers, lr        let them learn from now on, `lr` times as fast as the head (None: as their plan says)
+    replan      frozen            nodes of the layer tree: freeze exactly their layers from now on, in later phases too
+    set_lr      lr                the peak learning rate of this phase; its schedule continues from where it is
+    set_epochs  epochs            the length of the run, all phases together; the last phase takes up the difference
+    stop                          end the run here (only in a history to repeat)
     """
 
     phase: int
@@ -41,7 +42,7 @@ class Change:
 
 @dataclass
 class TrainingPlan:
-    """The phases as they are now, the changes made in them, and those to come because they were made once before."""
+    """The phases as they are now, the changes made so far, and those to come when a run is repeated or resumed."""
 
     recipe: Recipe
     card: BackboneCard
@@ -55,18 +56,18 @@ class TrainingPlan:
         self._follow(self.planned)
 
     def restore_changes(self, strategy: Strategy, done: int) -> None:
-        """The phases as they were after so many of the changes to come."""
+        """Take the phases as they were after the first `done` of the changes to come."""
         self.made, self.coming = self.coming[:done], self.coming[done:]
         self._follow(strategy)
 
     def _follow(self, strategy: Strategy) -> None:
         self.strategy = strategy
-        # Asked for at every step, and not quick to find.
+        # Needed at every step, and slow to compute.
         self._lrs = [p.lr or strategies.default_lr(self.recipe.optimiser, p.plan, self.card) for p in self.phases]
 
     @property
     def replan_count(self) -> int:
-        """How often what learns was changed."""
+        """How often the set of learning layers was changed."""
         return sum(change.op in PLANNING for change in self.made)
 
     @property
@@ -74,7 +75,7 @@ class TrainingPlan:
         return self.strategy.phases
 
     def solver(self, index: int) -> Solver | None:
-        """How the head of a phase is solved for; None where it is trained, as it is once somebody intervened."""
+        """The solver of a phase's head; None if the head is trained, as it is once the phase was changed."""
         phase = self.phases[index]
         return self.recipe.solver(phase, self.card) if phase == self.planned.phases[index] else None
 
@@ -83,16 +84,16 @@ class TrainingPlan:
         return self._lrs[index]
 
     def learning(self) -> list[str]:
-        """Layers that learn in some phase, as first planned or as planned now."""
+        """Layers that learn in some phase, as planned at first or now."""
         plans = [phase.plan.resolve(self.card) for phase in (*self.planned.phases, *self.phases)]
         return [layer.name for layer in self.card.layers if any(plan[layer.name].learns for plan in plans)]
 
     def due(self, phase: int, step: int) -> bool:
-        """Whether the next change that is to come has its moment now."""
+        """Whether the next change to come is due at this position."""
         return bool(self.coming) and (self.coming[0].phase, self.coming[0].step) <= (phase, step)
 
     def apply(self, change: Change, *, begun: int = 0) -> None:
-        """Change the phases; raises an InputError when that cannot be. `begun` epochs of the phase have begun."""
+        """Change the phases; raises an InputError if that is impossible. `begun` epochs of the phase have begun."""
         check(change.op, change.arguments)
         phases, now = list(self.phases), change.phase
         if change.op == "set_lr":
@@ -108,14 +109,14 @@ class TrainingPlan:
     def _with_epochs(self, epochs: int, begun: int) -> Phase:
         last, others = self.phases[-1], sum(phase.epochs for phase in self.phases[:-1])
         if self.solver(len(self.phases) - 1):
-            raise PlanError(f"the head of phase {last.name!r} is solved for, which takes no epochs")
+            raise PlanError(f"the head of phase {last.name!r} is fitted by a solver, which takes no epochs")
         if epochs - others < max(begun, 1):
             least = others + max(begun, 1)
-            raise PlanError(f"{epochs} epochs are fewer than have begun or are planned before; use {least} or more, or stop")
+            raise PlanError(f"{epochs} epochs are fewer than have begun or precede this phase; use {least} or more, or stop")
         return replace(last, epochs=epochs - others)
 
     def _with_layers(self, index: int, change: Change) -> Phase:
-        """A phase with layers frozen or thawed. Its learning rate stays, unless there was none because it was solved."""
+        """A phase with layers frozen or thawed. Its learning rate stays, unless a solver needed none."""
         phase, given = self.phases[index], change.arguments
         if change.op == "replan":
             plan = plan_of(self.card, layers_of(self.card, given["frozen"]), like=phase.plan)
@@ -151,7 +152,7 @@ def merge(*histories: Iterable[Change]) -> list[Change]:
 
 
 def check(op: str, arguments: dict[str, Any]) -> None:
-    """Raise an InputError unless a change has what it needs. Which layers there are is checked by their plan."""
+    """Raise an InputError unless a change has valid arguments. Layer names are checked by their plan."""
     if op in ("freeze", "thaw"):
         layers = arguments.get("layers")
         if not _names(layers):
@@ -161,7 +162,7 @@ def check(op: str, arguments: dict[str, Any]) -> None:
     elif op == "replan":
         frozen = arguments.get("frozen")
         if frozen != [] and not _names(frozen):
-            raise InputError(f"replan needs the names of what is to be frozen, not {frozen!r}")
+            raise InputError(f"replan needs the names of the layers to freeze, not {frozen!r}")
         _no_others(op, arguments, {"frozen"})
     elif op == "set_lr":
         lr = _number(arguments.get("lr"))
@@ -174,7 +175,7 @@ def check(op: str, arguments: dict[str, Any]) -> None:
         if not isinstance(epochs, int) or isinstance(epochs, bool) or not 1 <= epochs <= 1_000_000:
             raise InputError(f"epochs is {epochs!r}; use a whole number from 1 up")
     else:
-        raise InputError(f"{op!r} is no change of a run's course; use one of {', '.join(CHANGES)}")
+        raise InputError(f"{op!r} is not a change of the training plan; use one of {', '.join(CHANGES)}")
 
 
 def _names(layers: object) -> bool:
@@ -185,7 +186,7 @@ def _names(layers: object) -> bool:
 
 def _number(value: object) -> float:
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
-        raise InputError(f"{value!r} is no number; use one such as 0.001")
+        raise InputError(f"{value!r} is not a number; use one such as 0.001")
     return float(value)
 
 

@@ -1,4 +1,4 @@
-"""Shared layers as a tree of stages, modules and layers, and the freeze plan a choice in that tree comes to."""
+"""Shared layers as a tree of stages, modules and layers, and the freeze plan for a choice in that tree."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from nbtransfer.core.backbone import BackboneCard, LayerCard
 from nbtransfer.core.freeze import FreezePlan, Rule
 
 OWN = ":own"
-"""Ends the id of the tensors that a module owns itself where it holds other layers too (a class token, a layer scale)."""
+"""Suffix for a module's own tensors if it also contains other layers (a class token, a layer scale)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A stage, a module that holds several layers, or a layer (`kind` is its class; empty for what holds layers)."""
+    """A stage, a module with several layers, or a layer (`kind` is its class; empty for stages and modules)."""
 
     id: str
     depth: int
@@ -25,12 +25,12 @@ class Node:
 
     @property
     def pattern(self) -> str:
-        """What a rule of a freeze plan calls it."""
+        """Its name in a rule of a freeze plan."""
         return self.id.removesuffix(OWN)
 
 
 def tree(card: BackboneCard) -> tuple[Node, ...]:
-    """All nodes, each before what it holds, in forward order of the stages."""
+    """All nodes, parents before children, in forward order of the stages."""
     return tuple(node for stage in card.stages for node in _stage(card, stage))
 
 
@@ -38,14 +38,14 @@ def _stage(card: BackboneCard, stage: str) -> Iterator[Node]:
     inside = [layer for layer in card.layers if layer.stage == stage]
     outside = [layer.name for layer in card.layers if layer.stage != stage]
     yield _group(stage, 0, stage, inside)
-    # A module counts as one of this stage only if all of it lies in there.
+    # A module belongs to this stage only if all of it does.
     own = [layer for layer in inside if not any(_within(name, layer.name) for name in outside)]
     yield from _below(own, 1, _common(own))
     yield from (_leaf(layer, 1, layer.name) for layer in inside if layer not in own)
 
 
 def _below(layers: Sequence[LayerCard], depth: int, prefix: str) -> Iterator[Node]:
-    """What stands below the module `prefix`: one node for each child, chains of only children drawn together."""
+    """The nodes below the module `prefix`, one for each child; chains of only children are merged."""
     children: dict[str, list[LayerCard]] = {}
     for layer in layers:
         rest = layer.name[len(prefix) :].lstrip(".")
@@ -70,7 +70,7 @@ def _leaf(layer: LayerCard, depth: int, label: str) -> Node:
 
 
 def _common(layers: Sequence[LayerCard]) -> str:
-    """The innermost module that holds all these layers, or is one of them."""
+    """The innermost module that contains all these layers, or is one of them."""
     split = [layer.name.split(".") for layer in layers]
     shared = []
     for parts in zip(*split, strict=False):
@@ -85,7 +85,7 @@ def _within(name: str, module: str) -> bool:
 
 
 def cover(card: BackboneCard, frozen: Collection[str]) -> tuple[str, ...]:
-    """Ids of the fewest nodes that hold just these layers."""
+    """Ids of the fewest nodes that contain exactly these layers."""
     found, held = list[str](), set[str]()
     for node in tree(card):
         if not held.issuperset(node.layers) and all(name in frozen for name in node.layers):
@@ -95,16 +95,16 @@ def cover(card: BackboneCard, frozen: Collection[str]) -> tuple[str, ...]:
 
 
 def layers_of(card: BackboneCard, ids: Collection[str]) -> frozenset[str]:
-    """The layers that these nodes hold; unknown ids hold none."""
+    """The layers in these nodes; unknown ids are ignored."""
     return frozenset(name for node in tree(card) if node.id in ids for name in node.layers)
 
 
 def plan_of(card: BackboneCard, frozen: Collection[str], like: FreezePlan | None = None) -> FreezePlan:
-    """The plan under which just these layers are frozen; learning rates and normalisation stay as in `like`."""
+    """The plan that freezes exactly these layers; learning rates and normalisation stay as in `like`."""
     nodes, rules = tree(card), list[Rule]()
 
     def visit(index: int, learns: bool) -> int:
-        """Say what differs from `learns` at and below a node; returns the index after all it holds."""
+        """Add rules where a node or its children differ from `learns`; returns the index after the last child."""
         node = nodes[index]
         end = next((i for i in range(index + 1, len(nodes)) if nodes[i].depth <= node.depth), len(nodes))
         states = {name not in frozen for name in node.layers}
@@ -113,7 +113,7 @@ def plan_of(card: BackboneCard, frozen: Collection[str], like: FreezePlan | None
                 rules.append(Rule(node.pattern, learns=not learns))
             return end
         child = index + 1
-        if nodes[child].id.endswith(OWN):  # a rule for what a module owns itself holds for all in it, so it goes first
+        if nodes[child].id.endswith(OWN):  # a rule for own tensors matches the whole module, so it goes first
             own = nodes[child].layers[0] not in frozen
             if own != learns:
                 rules.append(Rule(nodes[child].pattern, learns=own))

@@ -21,7 +21,7 @@ from nbtransfer.cli import main
 from nbtransfer.core.code import Code
 from nbtransfer.engine.data.batches import augmentation
 from nbtransfer.engine.data.preprocess import Augment
-from nbtransfer.engine.seeding import seeded
+from nbtransfer.engine.seeding import fixed_seed
 from nbtransfer.errors import CodeError, InputError, RunError, TaskError
 from nbtransfer.jobs.checks import preflight
 from nbtransfer.jobs.draft import Draft
@@ -112,14 +112,14 @@ class TestWriting:
     @pytest.mark.parametrize(
         ("name", "source", "why"),
         [
-            ("mine", "def (", "is no Python"),
+            ("mine", "def (", "is not valid Python"),
             ("mine", "1 / 0", r"ZeroDivisionError: division by zero \(line 1\)"),
             ("mine", "x = nowhere", "sees nothing of the notebook, so let it import what it needs"),
-            ("mine", "\0", "is no Python"),
+            ("mine", "\0", "is not valid Python"),
             ("mine", "#" * 2**21, "larger than 1 MiB"),
-            ("../mine", "", "is no name for a module"),
-            ("class", "", "is no name for a module"),
-            ("", "", "is no name for a module"),
+            ("../mine", "", "is not a valid module name"),
+            ("class", "", "is not a valid module name"),
+            ("", "", "is not a valid module name"),
         ],
     )
     def test_what_cannot_be(self, name, source, why):
@@ -148,7 +148,7 @@ class TestWriting:
     @pytest.mark.parametrize(
         ("settings", "why"),
         [
-            ({"transform": "noisy"}, "names nothing in code of yours"),
+            ({"transform": "noisy"}, "is not a reference to custom code"),
             ({"transform": "mine.nosy"}, "did you mean 'noisy'"),
             ({"transform": "yours.noisy"}, "there is no code 'yours' here"),
             ({"transform": "mine.broken"}, r"mine.broken failed: AttributeError: .*no_such_thing.*\(line 21\)"),
@@ -167,9 +167,9 @@ class TestWriting:
         def next_numbers():
             return torch.rand(1).item(), np.random.random(), random.random()  # noqa: NPY002
 
-        with seeded(3):
+        with fixed_seed(3):
             expected = next_numbers()
-        with seeded(3):
+        with fixed_seed(3):
             preflight(recipe(images, transform="mine.noisy", head="mine.MLP"))
             assert next_numbers() == expected
 
@@ -191,7 +191,7 @@ class TestDrawing:
         def drawn(view, number):
             augment = augmentation(small, spec)
             assert isinstance(augment, Augment)
-            return augment.reshaped(source.image(samples[number]), view, number)
+            return augment.view_from_image(source.image(samples[number]), view, number)
 
         first = drawn(1, 2)
         drawn(5, 6)
@@ -343,7 +343,7 @@ class TestTrust:
         spec = json.loads(run.paths.spec.read_text())
         spec["recipe"]["code"] = [["../../../etc/passwd", "0"]]
         run.paths.spec.write_text(json.dumps(spec))
-        with pytest.raises(RunError, match="is no name for a module"):
+        with pytest.raises(RunError, match="is not a valid module name"):
             _ = nt.attach(run.id).recipe
 
     def test_the_list_is_private_and_lies_outside_every_run(self, mine, home):

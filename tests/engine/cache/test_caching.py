@@ -289,7 +289,7 @@ class TestWhereItDoesNotPay:
     def test_new_views_in_every_epoch(self, frozen):
         events = told(replace(frozen, augment=("crop",)))
         assert decided(events)[0].choice == "no"
-        assert "with views=8" in decided(events)[0].reason
+        assert "views=8 draws eight" in decided(events)[0].reason
 
     def test_no_room(self, frozen):
         plain, events = carried_out(replace(frozen, cache="off")), carried_out(replace(frozen, cache_budget=1000))
@@ -407,7 +407,7 @@ class TestPhases:
         session = new_session(frozen)
         (home / "caches").write_text("in the way")
         phase = session.context.training_plan.phases[0]
-        session.context.model.follow(phase.plan.resolve(session.context.card))
+        session.context.model.apply_plan(phase.plan.resolve(session.context.card))
         first, data = exhausted(session.cache.inputs(phase, 2, None, "0.0"))
         again, same = exhausted(session.cache.inputs(phase, 1, None, "0.1"))
         assert of(first, ev.Computing)
@@ -448,7 +448,7 @@ class TestPhases:
         assert isinstance(kept, activations.CachedBatches)
         assert kept.activations.layout.computed == "float32"
         found = [
-            predict_all(session.context.model, batches, session.context.device.exactly())
+            predict_all(session.context.model, batches, session.context.device.in_fp32())
             for batches in (kept, session.context.data.val)
         ]
         assert found[0].probabilities == found[1].probabilities
@@ -501,7 +501,7 @@ class TestCosts:
     @pytest.mark.parametrize("precision", ["fp32", "bf16"])
     def test_measuring_leaves_no_trace(self, frozen, nearer, precision):
         run = new_session(frozen).context
-        run.model.follow(frozen.freeze.resolve(run.card))
+        run.model.apply_plan(frozen.freeze.resolve(run.card))
         run.model.train()
         before = digest(run.model.state_dict().values()), torch.random.get_rng_state()
         found = cost_model.measure(
@@ -570,7 +570,7 @@ class TestPrecision:
         times = iter(seconds)
         monkeypatch.setattr(precision, "why_not_bf16", lambda _: None)
         monkeypatch.setattr(precision, "timed", lambda work, *_, **__: (work(), next(times)))
-        device, decision = precision.fastest(model, images, Device(torch.device("cpu"), "fp32"), plan)
+        device, decision = precision.measure_precision(model, images, Device(torch.device("cpu"), "fp32"), plan)
         assert (device.precision, decision.choice) == (choice, choice)
         assert "a step of training" in decision.reason
         assert digest(model.state_dict().values()) == before
