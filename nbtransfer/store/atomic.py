@@ -9,12 +9,12 @@ from pathlib import Path
 
 
 def temporary_beside(path: Path) -> Path:
-    """A fresh name in the same folder, which readers pass over."""
+    """A fresh name in the same folder, which readers ignore."""
     return path.with_name(f".tmp-{secrets.token_hex(6)}-{path.name}")
 
 
 def publish(temporary: Path, target: Path) -> None:
-    """Make a finished file or folder appear under its name, on the disk before this returns."""
+    """Rename a finished file or folder to its name; it is on the disk when this returns."""
     for path in [temporary] if temporary.is_file() else [p for p in temporary.rglob("*") if p.is_file()]:
         _sync(path)
     temporary.replace(target)
@@ -22,7 +22,7 @@ def publish(temporary: Path, target: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace `path` by a file with this text; a reader sees the old file or the new one, never a part."""
+    """Replace `path` by a file with this text; a reader sees the old file or the new one, never part of it."""
     temporary = temporary_beside(path)
     try:
         temporary.write_text(text, encoding="utf-8")
@@ -32,7 +32,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def no_room(error: OSError) -> bool:
-    """Whether it is the disk that is full."""
+    """Whether the disk is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 

@@ -1,10 +1,10 @@
-"""What was computed once and may be used again by any run: `caches/KEY/`, complete or not there.
+"""Activations computed once, for use by any run: `caches/KEY/`, complete or absent.
 
-    facts.json   what the values are, and how many bytes
+    facts.json   what the values are, and their sizes
     NAME.bin     the values, as they lie in memory
 
-A cache is written beside its place and renamed when it is complete, so a partial one is never read. The key is a digest
-of everything that the values depend on: a cache is never out of date, only out of use.
+A cache is written under a temporary name and renamed when complete, so a partial one is never read. The key is a digest
+of everything that the values depend on: a cache never goes stale, only out of use.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MOST_BYTES = 20 * 2**30
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """One cache: its key, what it holds, its bytes, and when it was last used (seconds since 1970)."""
+    """One cache: its key, its contents, its bytes, and when it was last used (seconds since 1970)."""
 
     key: str
     folder: Path
@@ -57,14 +57,14 @@ class CacheList(tuple[Cache, ...]):
             yield cache.key[:8], facts["task"], facts["backbone"], facts["layer"], images, byte_size(cache.bytes), used
 
     def __repr__(self) -> str:
-        return text_table(self._HEADER, self._rows()) if self else "nothing is kept"
+        return text_table(self._HEADER, self._rows()) if self else "there are no caches"
 
     def _repr_html_(self) -> str:
         return html_table(self._HEADER, self._rows())
 
 
 def caches() -> CacheList:
-    """What was computed once and is kept for the next run: all caches of the home folder, the one used last first."""
+    """All caches of the home folder, the one used last first: activations computed once, kept for the next run."""
     try:
         folders = [p for p in _folder().iterdir() if p.is_dir() and not p.name.startswith(".")]
     except OSError:
@@ -74,7 +74,7 @@ def caches() -> CacheList:
 
 
 def find(key: str) -> Cache | None:
-    """The cache with this key, if it is there and whole."""
+    """The cache with this key, if it exists and is complete."""
     folder = _folder() / key
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
@@ -86,15 +86,15 @@ def find(key: str) -> Cache | None:
 
 
 def use(cache: Cache) -> None:
-    """Note that it was used just now."""
-    with contextlib.suppress(OSError):  # somebody else's, or being cleared: it can still be read
+    """Note that a cache was used just now."""
+    with contextlib.suppress(OSError):  # owned by another user, or being cleared: it can still be read
         os.utime(cache.folder / FACTS)
 
 
 def clear(*keys: str) -> int:
-    """Remove the caches whose keys begin with one of these, without any key all of them; returns the bytes that are free now.
+    """Remove the caches whose keys begin with one of these, or all of them; returns the bytes freed.
 
-    A run that uses or makes one goes on undisturbed. Without a key, what a run was killed over while writing it goes as well.
+    A run that uses or writes one is not disturbed. Without a key, partial caches of killed runs are removed as well.
     """
     targets = [cache.folder for cache in caches() if not keys or cache.key.startswith(keys)]
     targets += [] if keys else _leftovers()
@@ -105,7 +105,7 @@ def clear(*keys: str) -> int:
 
 
 def room(budget: int | None) -> int:
-    """Bytes that caches may take all together: the budget, else 20 GiB, or half of what is free if that is less."""
+    """Bytes that all caches together may take: the budget, else 20 GiB, or half of the free space if that is less."""
     if budget is not None:
         return budget
     free = shutil.disk_usage(private_folder(home())).free
@@ -113,9 +113,9 @@ def room(budget: int | None) -> int:
 
 
 def make_room(wanted: int, budget: int | None) -> None:
-    """Remove the caches that were not used for longest until `wanted` bytes more fit into the budget.
+    """Remove the least recently used caches until `wanted` more bytes fit into the budget.
 
-    What killed runs left half written goes first. Raises RunError when they can not fit at all.
+    Partial caches of killed runs go first. Raises RunError if the bytes cannot fit at all.
     """
     for path in _leftovers():
         shutil.rmtree(path, ignore_errors=True)
@@ -128,7 +128,7 @@ def make_room(wanted: int, budget: int | None) -> None:
 
 @contextmanager
 def draft(key: str) -> Iterator[Path]:
-    """A folder to write a cache into; removed unless `publish` was called. Only for who is `alone` with this key."""
+    """A folder to write a cache into; removed unless `publish` was called. Hold the key with `alone` first."""
     for abandoned in private_folder(_folder()).glob(f".tmp-*-{key}"):
         shutil.rmtree(abandoned, ignore_errors=True)
     folder = atomic.temporary_beside(private_folder(_folder()) / key)
@@ -140,7 +140,7 @@ def draft(key: str) -> Iterator[Path]:
 
 
 def publish(folder: Path, key: str, facts: dict[str, Any]) -> Cache:
-    """Let a complete draft appear under its key. Another run's, if it was faster, is as good."""
+    """Move a complete draft to its key. If another run was faster, its cache is as good."""
     sizes = {p.name: p.stat().st_size for p in folder.iterdir()}
     atomic.write_text(folder / FACTS, dumps({**facts, "sizes": sizes}, indent=1))
     if find(key) is None:
@@ -149,15 +149,15 @@ def publish(folder: Path, key: str, facts: dict[str, Any]) -> Cache:
         atomic.publish(folder, _folder() / key)
     found = find(key)
     if found is None:
-        raise RunError(f"{_folder() / key} could not be written")
+        raise RunError(f"{_folder() / key} could not be written; see who owns it")
     return found
 
 
 @contextmanager
 def alone(key: str, waiting: Callable[[], bool]) -> Iterator[bool]:
-    """One process at a time builds a cache. The others wait for as long as `waiting()` says; False when they gave up.
+    """Let one process at a time build a cache. The others wait while `waiting()` is true; False if they gave up.
 
-    The right is a lock, which ends with the process that holds it.
+    This is a lock, which is released when its process ends.
     """
     private_folder(_folder())
     path = _lock(key)
@@ -173,7 +173,7 @@ def alone(key: str, waiting: Callable[[], bool]) -> Iterator[bool]:
 
 
 def _try_lock(path: Path, patience: float) -> RunLock | None:
-    """The lock; None when somebody else has it, or had it just now and has removed its file."""
+    """The lock; None if another process holds it, or just released it and removed its file."""
     lock = RunLock(path)
     if lock.acquire(patience) and lock.in_place:
         return lock
@@ -182,13 +182,13 @@ def _try_lock(path: Path, patience: float) -> RunLock | None:
 
 
 def _leftovers() -> list[Path]:
-    """Folders that are no whole caches, and that no other process makes one of."""
+    """Incomplete caches that no process is writing."""
     folders = list(_folder().iterdir()) if _folder().is_dir() else []
     return [path for path in folders if path.is_dir() and find(path.name) is None and not _is_being_written(path)]
 
 
 def _is_being_written(folder: Path) -> bool:
-    """Whether another process is writing a folder, or a draft of it, right now."""
+    """Whether another process is writing this cache, or a draft of it, right now."""
     return is_held(_lock(folder.name.rpartition("-")[2]))
 
 

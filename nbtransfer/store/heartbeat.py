@@ -1,4 +1,4 @@
-"""A worker shows that it gets on; its runner notices when it does not."""
+"""A worker shows that it makes progress; its runner notices when it does not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SECONDS_BETWEEN = 1.0
 
 
 class Heart:
-    """Touches a file once a second at most, when it is told to. A disk that is full or a folder that is gone does no harm."""
+    """Touches a file at most once a second. A full disk or a missing folder does no harm."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._last = path, -SECONDS_BETWEEN
@@ -19,7 +19,7 @@ class Heart:
             path.touch(mode=0o600)
 
     def beat(self) -> bool:
-        """Whether it was time to."""
+        """Touch the file if it is time; returns whether it was."""
         now = time.monotonic()
         if now - self._last < SECONDS_BETWEEN:
             return False
@@ -30,14 +30,14 @@ class Heart:
 
 
 class Watch:
-    """Notices how long a file has not been touched. It compares for change only: clocks may be set."""
+    """Measures how long a file has not been touched. It looks for changes only, because clocks may be set."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._since = path, time.monotonic()
         self._seen: int | None = None
 
     def quiet(self) -> float:
-        """Seconds since the last change that was seen."""
+        """Seconds since the last change."""
         now = time.monotonic()
         try:
             touched: int | None = self._path.stat().st_mtime_ns

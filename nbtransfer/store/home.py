@@ -27,11 +27,11 @@ def private_folder(path: Path) -> Path:
 
 
 def _check_owner(folder: Path) -> None:
-    """What others may write to, or own, is no place for what decides what a worker does."""
+    """Refuse a folder that others own or may write to: its contents decide what a worker does."""
     if not folder.exists() or not hasattr(os, "getuid"):
         return
     status = folder.stat()
     if status.st_uid != os.getuid():
-        raise RunError(f"{folder} belongs to somebody else; set NBTRANSFER_HOME to a folder of your own")
+        raise RunError(f"{folder} belongs to another user; set NBTRANSFER_HOME to a folder of your own")
     if status.st_mode & stat.S_IWOTH:
-        raise RunError(f"{folder} may be written to by everybody; take that right away (chmod o-w), or set NBTRANSFER_HOME")
+        raise RunError(f"{folder} is writable by everyone; run chmod o-w on it, or set NBTRANSFER_HOME")

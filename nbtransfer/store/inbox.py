@@ -1,4 +1,4 @@
-"""The control inbox: anyone who may write to the run folder drops a command; the worker answers with an event."""
+"""The control inbox: a client with access to the run folder drops a command; the worker answers with an event."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ MOST_BYTES = 64 * 1024
 ASIDE = "junk"
 
 ME = f"session {secrets.token_hex(3)}"
-"""Tells two notebooks apart. No name of a person or a machine: it is shown, and what is shown is saved and published."""
+"""Distinguishes two notebooks. It names no person or machine, because it is displayed, saved and published."""
 _numbering = threading.Lock()
 _last = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command: `op` and its arguments, who sent it, and the number of the last event the sender had seen.
+    """One command: `op` and its arguments, its sender, and the number of the last event the sender had seen.
 
-    `seen` is None where it does not matter what others did meanwhile.
+    `seen` is None if it does not matter what others did meanwhile.
     """
 
     id: str
@@ -41,26 +41,26 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Junk:
-    """A file in the inbox that is no command."""
+    """A file in the inbox that is not a command."""
 
     id: str
     reason: str
 
 
 def send(folder: Path, op: str, *, seen: int | None = None, **arguments: Any) -> Command:
-    """Drop a command. Names sort by time, so commands are taken in the order they were sent."""
+    """Drop a command. Names sort by time, so commands are read in the order they were sent."""
     command = Command(f"{_number():020d}-{secrets.token_hex(4)}", op, ME, arguments, seen)
     try:
         atomic.write_text(folder / f"{command.id}.json", dumps(command))
     except OSError as error:
         raise RunError(
-            f"the run cannot be told to {op} ({error.strerror}: {folder}); free space, or see who owns it"
+            f"the command {op} cannot be written ({error.strerror}: {folder}); free space, or see who owns the folder"
         ) from error
     return command
 
 
 def has_any(folder: Path) -> bool:
-    """Whether something waits."""
+    """Whether any command is pending."""
     try:
         with os.scandir(folder) as entries:
             return any(_is_command(entry.name) for entry in entries)
@@ -69,7 +69,7 @@ def has_any(folder: Path) -> bool:
 
 
 def pending(folder: Path) -> list[Command | Junk]:
-    """What waits, oldest first."""
+    """Pending commands, oldest first."""
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if _is_command(entry.name))
@@ -79,7 +79,7 @@ def pending(folder: Path) -> list[Command | Junk]:
 
 
 def remove(folder: Path, answered: Command | Junk) -> None:
-    """Remove what has been answered; what is no command is put aside, for whoever wants to see what it was."""
+    """Remove an answered command; junk is moved aside for inspection."""
     path = folder / f"{answered.id}.json"
     with contextlib.suppress(OSError):
         if isinstance(answered, Junk):
@@ -99,13 +99,13 @@ def _read(path: Path) -> Command | Junk:
             return Junk(path.stem, "it is too large to be a command")
         command = from_plain(Command, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, InputError, RecursionError) as error:
-        return Junk(path.stem, f"it is no command ({str(error)[:200]})")
-    # The name is what was sorted by, and what will be removed.
-    return command if command.id == path.stem else Junk(path.stem, "its name is not the one it was sent under")
+        return Junk(path.stem, f"it is not a command ({str(error)[:200]})")
+    # Files are sorted and removed by name.
+    return command if command.id == path.stem else Junk(path.stem, "its file name does not match its id")
 
 
 def _number() -> int:
-    """The time in nanoseconds, but never one that was given before: clocks may be set back."""
+    """The time in nanoseconds, but always increasing: clocks may be set back."""
     global _last  # noqa: PLW0603 - one for the process
     with _numbering:
         _last = max(time.time_ns(), _last + 1)

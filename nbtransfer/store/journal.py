@@ -1,4 +1,4 @@
-"""The journal of a run: one JSON record a line, appended whole, read by anyone at any time."""
+"""The journal of a run: one JSON record per line, appended whole, readable at any time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nbtransfer.errors import InputError
 BLOCK_BYTES = 1 << 20
 LONGEST_LINE = 16 << 20
 STEP, COMPUTING = b'"event":"Step"', b'"event":"Computing"'
-"""What is said often, and means nothing once the next one is said."""
+"""Frequent events, each of which makes the one before it obsolete."""
 
 
 class JournalWriter:
@@ -29,15 +29,15 @@ class JournalWriter:
         last = max((record.seq for record in reader.read()), default=-1)
         self._next = last + 1
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        # A worker killed while writing leaves half a line. Nobody has read it: readers take whole lines only.
+        # A worker killed while writing leaves half a line, which no reader has read: they take whole lines only.
         os.ftruncate(self._descriptor, reader.offset)
 
     def append(self, event: Event, *, sync: bool = False) -> Record:
-        """Write one event in a single system call; with `sync` it survives a power cut too."""
+        """Write one event in a single system call; with `sync` it survives a power failure too."""
         record = Record(self._next, self._attempt, time.time(), time.monotonic(), event)
         line = (dumps(record.to_plain()) + "\n").encode("ascii")
         end = os.lseek(self._descriptor, 0, os.SEEK_END)
-        if os.write(self._descriptor, line) < len(line):  # the disk is full: take back the half that fitted
+        if os.write(self._descriptor, line) < len(line):  # the disk is full: remove the part that fitted
             os.ftruncate(self._descriptor, end)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if sync:
@@ -50,10 +50,10 @@ class JournalWriter:
 
 
 class JournalReader:
-    """Reads what is new since the last call. `skipped` counts lines that are no records.
+    """Reads what is new since the last call. `skipped` counts lines that are not records.
 
-    Of events in a row that each make the one before out of date, every `passing`-th is read; with 0 just the last of them.
-    A journal of a million lines then takes a fraction of a second.
+    Of consecutive events that make each other obsolete, every `passing`-th is read; with 0 only the last. A journal of a
+    million lines then takes a fraction of a second.
     """
 
     def __init__(self, path: Path, *, passing: int = 1) -> None:
@@ -63,7 +63,7 @@ class JournalReader:
         self.parsed = 0
 
     def read(self) -> Iterator[Record]:
-        """The records added since the last call, in order; a half-written last line waits for its rest."""
+        """The records added since the last call, in order; an incomplete last line is left for the next call."""
         for lines in self._blocks():
             for line in lines if self.passing == 1 else _thin_out(lines, self.passing):
                 self.parsed += 1
@@ -73,7 +73,7 @@ class JournalReader:
                     self.skipped += 1
 
     def _blocks(self) -> Iterator[list[bytes]]:
-        """Whole lines, about a megabyte at a time. Memory stays bounded also where there is no end of a line for long."""
+        """Whole lines, about a megabyte at a time. Memory stays bounded even if a line does not end."""
         try:
             stream = self._path.open("rb")
         except FileNotFoundError:
@@ -93,7 +93,7 @@ class JournalReader:
 
 
 def _thin_out(lines: list[bytes], every: int) -> Iterator[bytes]:
-    """Lines without most of those that are passing and followed by another such."""
+    """Lines without most of the passing ones that another one follows."""
     passing = [STEP in line or COMPUTING in line for line in lines]
     for number, (line, one, following) in enumerate(zip(lines, passing, [*passing[1:], False], strict=True)):
         if not (one and following) or (every and number % every == 0):

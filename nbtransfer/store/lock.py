@@ -1,8 +1,8 @@
-"""Who is at work: a POSIX record lock, which the kernel frees when its process dies.
+"""The worker's lock: a POSIX record lock, which the kernel releases when its process dies.
 
-A process number says less: it may belong to a zombie, or to somebody else by now. Record locks are not inherited by
-forked children, so a loader process that outlives its worker does not keep the lock. They do vanish when *any*
-descriptor of the file is closed in the holding process, so the holder opens the file exactly once.
+A process number says less: it may belong to a zombie, or to another process by now. Forked children do not inherit
+record locks, so a loader process that outlives its worker does not keep the lock. The lock is lost when *any* descriptor
+of the file is closed in its process, so the holder opens the file exactly once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class RunLock:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
     def acquire(self, patience: float = 1.0) -> bool:
-        """Take the lock. False when somebody else has it for longer than `patience` seconds (readers probe it briefly)."""
+        """Take the lock; False if another process holds it for longer than `patience` seconds (readers probe it briefly)."""
         deadline = time.monotonic() + patience
         while True:
             try:
@@ -39,7 +39,7 @@ class RunLock:
 
     @property
     def in_place(self) -> bool:
-        """Whether the file still has its name: where it was removed, others lock a new one."""
+        """Whether the file still has its name: once it is removed, others lock a new one."""
         try:
             return os.path.samestat(os.fstat(self._descriptor), self._path.stat())
         except FileNotFoundError:
@@ -69,5 +69,5 @@ def is_held(path: Path) -> bool:
 def _check_supported(error: OSError) -> None:
     if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
         raise RunError(
-            f"this disk has no file locks ({error.strerror}); set NBTRANSFER_HOME to a folder on a local disk"
+            f"this file system has no file locks ({error.strerror}); set NBTRANSFER_HOME to a folder on a local disk"
         ) from error

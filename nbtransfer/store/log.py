@@ -1,4 +1,4 @@
-"""The log of a run: what runner, worker and everything inside it print."""
+"""The log of a run: the output of its runner and worker."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ MOST_BYTES = 5 * 2**20
 
 
 def rotate(paths: RunPaths, most: int = MOST_BYTES) -> None:
-    """Start a new log when this process' output has made the present one too long; the last one is kept beside it."""
-    with contextlib.suppress(OSError):  # a log is not worth ending a run for
+    """Start a new log if this process' output has made the present one too long; the last one is kept beside it."""
+    with contextlib.suppress(OSError):  # a log is not worth failing a run
         if os.fstat(1).st_size < most or not os.path.samestat(os.fstat(1), paths.log.stat()):
             return
         sys.stdout.flush()

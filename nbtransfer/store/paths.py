@@ -10,21 +10,21 @@ from pathlib import Path
 class RunPaths:
     """A run folder.
 
-    spec.json         recipe and where it came from; written once by the launcher
+    spec.json         recipe and its origin; written once by the launcher
     manifest.jsonl    the task's ordered examples; written once by the launcher
-    code/NAME.py      code of the user's own that the recipe refers to; written once by the launcher
-    lock              held by the worker for as long as it lives
+    code/NAME.py      custom code that the recipe refers to; written once by the launcher
+    lock              held by the worker while it lives
     attempts/N.json   how attempt N of the worker ended; written by the runner
-    events.jsonl      what the worker said; written by the worker, append only
-    control/*.json    commands, one file each; written by anyone who may, removed by the worker
-    checkpoints/      what a run needs to go on; written by the worker
+    events.jsonl      the journal; written by the worker, append only
+    control/*.json    commands, one file each; written by clients, removed by the worker
+    checkpoints/      what a run needs to continue; written by the worker
     snapshots/        the model at the end of each phase; written by the worker
     result/           the model, its scores, predictions and receipt; written by the worker
-    heartbeat         touched by the worker while it gets on
-    stalled           seconds without a heartbeat, when they are too many; written by the runner
-    kill              a command that the runner end its worker; written by anyone who may, removed by the runner
-    reserve           room on the disk for saying that it is full; held by the worker
-    log.txt           standard output and error of runner and worker; log.1.txt is what was before
+    heartbeat         touched by the worker while it makes progress
+    stalled           seconds without a heartbeat, if too many; written by the runner
+    kill              asks the runner to kill its worker; written by clients, removed by the runner
+    reserve           disk space for reporting that the disk is full; held by the worker
+    log.txt           standard output and error of runner and worker; log.1.txt is the previous log
     """
 
     root: Path

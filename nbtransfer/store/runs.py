@@ -31,7 +31,7 @@ _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 
 
 def create(recipe: Recipe, repeat: Repeat | None = None) -> RunPaths:
-    """A new run folder with its recipe, manifest and what it repeats; it appears under its name only when it is complete."""
+    """A new run folder with its recipe, manifest and history; it appears under its name only when complete."""
     runs = private_folder(home() / "runs")
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     draft = RunPaths(atomic.temporary_beside(runs / run_id))
@@ -56,13 +56,13 @@ def _write(paths: RunPaths, run_id: str, recipe: Recipe, repeat: Repeat) -> None
 
 
 def open_run(run_id: str) -> RunPaths:
-    """The folder of a run, by its id or an unambiguous beginning or end of it."""
+    """The folder of a run, by its id or an unambiguous part of its beginning or end."""
     known = list_ids()
     found = [name for name in known if run_id and (name.startswith(run_id) or name.endswith(run_id))]
     if len(found) == 1:
         return RunPaths(home() / "runs" / found[0])
     if len(found) > 1:
-        raise RunError(f"{run_id!r} fits {len(found)} runs; write more of it: {', '.join(found[:4])}")
+        raise RunError(f"{run_id!r} matches {len(found)} runs; write more of it: {', '.join(found[:4])}")
     hint = suggest(run_id, known) if known else f"there are no runs in {short_path(home())}"
     raise RunError(f"there is no run {run_id!r}; {hint}")
 
@@ -79,11 +79,11 @@ def read_spec(paths: RunPaths) -> dict[str, Any]:
     """The contents of spec.json; raises RunError when another version of nbtransfer wrote it."""
     try:
         with paths.spec.open("rb") as file:
-            spec: dict[str, Any] = json.loads(file.read(MOST_BYTES))  # what is longer was not written by us
+            spec: dict[str, Any] = json.loads(file.read(MOST_BYTES))  # a longer file is not ours
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"run {paths.id} cannot be read: {error}") from error
     if not isinstance(spec, dict) or not isinstance(spec.get("recipe"), dict):
-        raise RunError(f"run {paths.id} cannot be read: its spec.json holds no recipe")
+        raise RunError(f"run {paths.id} cannot be read: its spec.json contains no recipe")
     if spec.get("format") != FORMAT:
         raise RunError(f"run {paths.id} has format {spec.get('format')!r}; this nbtransfer reads format {FORMAT}")
     return spec
@@ -118,7 +118,7 @@ def read_manifest(paths: RunPaths) -> tuple[Sample, ...]:
 
 
 def _source(paths: RunPaths, name: str) -> str:
-    """The text of code of the user's own. That it is missing or was edited is found out when it should run, not here."""
+    """The text of custom code. Missing or edited code is an error when it should run, not here."""
     try:
         with (paths.code / f"{name}.py").open("rb") as file:
             return file.read(MOST_SOURCE + 1).decode("utf-8", "replace")

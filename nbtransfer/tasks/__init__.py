@@ -1,1 +1,1 @@
-"""Where examples come from. Pillow and NumPy; torch is not needed to make or check a task."""
+"""Where examples come from. Uses Pillow and NumPy; making and checking a task needs no torch."""

@@ -1,6 +1,6 @@
-"""Tasks from arrays in memory: checked, then written once to a file that workers can map.
+"""Tasks from arrays in memory: checked, then written once to a file that workers map.
 
-The file is named by its contents, so making the same task twice costs nothing and a changed array is a new file.
+The file name is a digest of its contents, so the same task costs nothing the second time and a changed array is a new file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nbtransfer.store.home import home, private_folder
 
 
 def as_images(x: Any) -> np.ndarray[Any, Any]:
-    """Images as uint8 (N, H, W, C); float images in 0…1 are kept at 8 bits. Raises TaskError that says what is expected."""
+    """Images as uint8 (N, H, W, C); float images in 0…1 are rounded to 8 bits. Raises TaskError that says what is expected."""
     array = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
     if array.dtype == np.uint8:
         if array.ndim != 4 or array.shape[-1] not in (1, 3):
@@ -30,7 +30,7 @@ def as_images(x: Any) -> np.ndarray[Any, Any]:
     if array.ndim != 4 or array.shape[1] not in (1, 3):
         raise TaskError(f"float images should have shape (N, 1 or 3, H, W), not {array.shape}")
     if array.size and not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
-        raise TaskError("float images should lie in 0…1 without NaN; scale them first, normalisation follows by itself")
+        raise TaskError("float images should lie in 0…1 without NaN; scale them first, but do not normalise them")
     return np.ascontiguousarray((np.moveaxis(array, 1, -1) * 255).round().astype(np.uint8))
 
 
@@ -55,14 +55,14 @@ def as_labels(y: Any, count: int, classes: Sequence[str] | None) -> tuple[list[i
 
 
 def check_counts(labels: Sequence[int], classes: Sequence[str]) -> None:
-    """Every class needs an example to learn from and one to validate on."""
+    """Every class needs one example to train on and one to validate on."""
     few = [name for number, name in enumerate(classes) if labels.count(number) < 2]
     if few:
         raise TaskError(f"too few images of class {short_list(few)}; each class needs at least 2")
 
 
 def check_copies(labels: Sequence[int], classes: Sequence[str], copies: Sequence[bytes]) -> None:
-    """The same image cannot be of two classes."""
+    """The same image cannot belong to two classes."""
     first: dict[bytes, int] = {}
     for row, copy in enumerate(copies):
         other = first.setdefault(copy, row)
@@ -77,7 +77,7 @@ def copies(images: np.ndarray[Any, Any]) -> list[bytes]:
 
 
 def keep(images: np.ndarray[Any, Any]) -> Path:
-    """Write the images where workers find them; returns the file."""
+    """Write the images to a file for workers; returns its path."""
     digest = hashlib.sha256(f"{images.dtype}{images.shape}".encode())
     digest.update(images.data)
     path = private_folder(home() / "arrays") / f"{digest.hexdigest()[:32]}.npy"

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a task, found in one go and said in one message that names the files."""
+"""Find all problems of a task at once, and report them in one message that names the files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OnProblem = Literal["error", "skip"]
 
 @dataclass(frozen=True, slots=True)
 class Usable:
-    """An image that passed: where it is, what it shows, and which side it was put on, if a side was given."""
+    """An image that passed: its path, its class, and its split, if the folders say so."""
 
     path: Path
     label: str
@@ -31,7 +31,7 @@ class Usable:
 
 @dataclass
 class Findings:
-    """Problems stop the task from being made; notes only travel with it."""
+    """Problems prevent the task from being made; notes are stored with it."""
 
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Findings:
 def usable_images(
     found: FolderContents, result: Scan, unreadable: OnProblem, duplicates: OnProblem, findings: Findings
 ) -> list[Usable]:
-    """The images that can be learned from; what is wrong with the others is added to `findings`."""
+    """The usable images; problems with the others are added to `findings`."""
     facts = {fact.path: fact for fact in result.files}
     broken = [fact for fact in result.files if fact.problem]
     if broken:
@@ -60,7 +60,7 @@ def usable_images(
 
 
 def _find_conflicts(found: FolderContents, result: Scan, duplicates: OnProblem, findings: Findings) -> set[str]:
-    """Exact copies that carry two labels, or stand on both sides of a given split."""
+    """Exact copies with two labels, or in two splits."""
     place = {str(path): (label, split) for path, label, split in found.images}
     two_labels = [group for group in result.duplicates if len({place[p][0] for p in group}) > 1]
     two_sides = [g for g in result.duplicates if g not in two_labels and len({place[p][1] for p in g}) > 1]
@@ -72,9 +72,7 @@ def _find_conflicts(found: FolderContents, result: Scan, duplicates: OnProblem, 
         _report(text, duplicates, "keep one copy, or let duplicates='skip' keep only the training copy", findings)
     copies = sum(len(g) - 1 for g in result.duplicates if g not in two_labels and g not in two_sides)
     if copies:
-        findings.notes.append(
-            f"{quantity(copies, 'exact copy', 'exact copies')} within one class; copies stay on one side of a split"
-        )
+        findings.notes.append(f"{quantity(copies, 'exact copy', 'exact copies')} within one class; copies stay in one split")
     extra = {path for group in two_sides for path in sorted(group, key=lambda p: place[p][1] != "train")[1:]}
     return {path for group in two_labels for path in group} | extra
 
@@ -114,5 +112,5 @@ def _groups(groups: Sequence[Sequence[str]]) -> str:
 
 
 def _short(path: Path) -> str:
-    """The last folders and the name: enough to find the file, short enough to read. Unprintable bytes are shown as `?`."""
+    """The last folders and the name: enough to find the file, short enough to read. Unprintable bytes become `?`."""
     return "/".join(path.parts[-3:]).encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""Tasks from datasets of the user's own: whatever has a length and gives pairs of an image and a label."""
+"""Tasks from custom datasets: anything with a length that returns pairs of an image and a label."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from nbtransfer.tasks.decode import UndecodableError, to_rgb
 from nbtransfer.usercode.module import attribute, call
 
 LABELS = ("targets", "labels")
-"""Where datasets keep all their labels, if they do; otherwise every example has to be made to see its label."""
+"""Attributes that often hold all labels of a dataset; without them every example must be loaded for its label."""
 
 
 class CustomDataset:
-    """A dataset made by code of the user's own."""
+    """A dataset made by custom code."""
 
     def __init__(self, reference: str, code: Code, arguments: str) -> None:
         self.reference = reference
@@ -38,7 +38,7 @@ class CustomDataset:
         return arrays.as_labels(labels, count, None if classes is None or labels.dtype.kind == "U" else [*map(str, classes)])
 
     def image(self, number: int, label: int, name: str) -> Image.Image:
-        """One example as 8-bit RGB; raises UndecodableError when it fails, or is of another class than it was."""
+        """One example as 8-bit RGB; raises UndecodableError if it fails, or its class has changed."""
         try:
             value, given = self._pair(number)
             image = as_image(self.reference, value)
@@ -52,27 +52,27 @@ class CustomDataset:
     def _pair(self, number: int) -> tuple[Any, Any]:
         found = call(self.reference, self._data.__getitem__, number)
         if not isinstance(found, (tuple, list)) or len(found) != 2:
-            raise CodeError(f"{self.reference} gives {type(found).__name__} for example {number}; let it give (image, label)")
+            raise CodeError(f"{self.reference} returns {type(found).__name__} for example {number}; return (image, label)")
         return found[0], found[1]
 
 
 def arguments_json(arguments: Mapping[str, Any] | None) -> str:
-    """What a dataset is made with, as JSON; raises TaskError."""
+    """The arguments of a dataset as JSON; raises TaskError."""
     try:
         return json.dumps(dict(arguments or {}), sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise TaskError(
-            f"the arguments of a dataset must be plain data (text, numbers, lists), so that they can be kept: {error}"
+            f"the arguments of a dataset must be plain data (text, numbers, lists), so that they can be stored: {error}"
         ) from error
 
 
 def as_image(reference: str, value: Any) -> Image.Image:
-    """What code of the user's own gave, as 8-bit RGB; raises CodeError that says what is expected."""
+    """An image returned by custom code, as 8-bit RGB; raises CodeError that says what is expected."""
     if isinstance(value, Image.Image):
         return to_rgb(value)
     found = np.asarray(value)
     if found.dtype == np.uint8 and (found.ndim == 2 or (found.ndim == 3 and found.shape[-1] in (1, 3))):
         return Image.fromarray(found[..., 0] if found.ndim == 3 and found.shape[-1] == 1 else found).convert("RGB")
     raise CodeError(
-        f"{reference} gives {type(value).__name__} of {found.dtype} {found.shape}; let it give a PIL image, or uint8 (H, W, 3)"
+        f"{reference} returns {type(value).__name__} of {found.dtype} {found.shape}; return a PIL image, or uint8 (H, W, 3)"
     )

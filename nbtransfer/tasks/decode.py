@@ -1,8 +1,8 @@
-"""From a file to an RGB image, with every odd kind of image handled knowingly.
+"""From a file to an RGB image, with every unusual kind of image handled explicitly.
 
-EXIF rotation is applied. Palette and grey images become RGB, transparent ones are laid over white, CMYK is converted,
-16-bit greys are scaled to 8 bits (not clipped), animations give their first frame. Images too large to be real are
-refused from the header, before any pixel is decoded; floating-point images are refused because their range is unknown.
+EXIF rotation is applied. Palette and grey images become RGB, transparent ones are put on white, CMYK is converted, 16-bit
+greys are scaled to 8 bits (not clipped), animations give their first frame. Images too large to be real are refused from
+the header, before any pixel is decoded; floating-point images are refused because their range is unknown.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-MOST_PIXELS = 1024**3 // 4 // 3  # where Pillow begins to warn
+MOST_PIXELS = 1024**3 // 4 // 3  # Pillow warns from here on
 MOST_ELONGATED = 100
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
-"""Whatever the name says, nothing else is opened: some of Pillow's other readers start programs, or are seldom looked after."""
+"""No other format is opened, whatever the suffix: some of Pillow's readers start programs or are rarely maintained."""
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jfif"})
 
 
 class UndecodableError(ValueError):
-    """This file is no image we can use; the text says why."""
+    """This file is not an image we can use; the text says why."""
 
 
 def check_header(path: Path) -> tuple[int, int]:
-    """Width and height from the header alone; raises UndecodableError when the image cannot or must not be decoded."""
+    """Width and height from the header alone; raises UndecodableError if the image cannot or must not be decoded."""
     with _open(path) as image:
         return image.size
 
@@ -34,7 +34,7 @@ def check_header(path: Path) -> tuple[int, int]:
 def load_rgb(path: Path, about: int | None = None) -> Image.Image:
     """The image as 8-bit RGB, upright; raises UndecodableError with the reason.
 
-    `about` pixels on the shorter side are enough: formats that can be decoded smaller (JPEG) then are, many times faster.
+    With `about` pixels on the shorter side being enough, JPEG files are decoded at reduced size, many times faster.
     """
     with _open(path) as image:
         if about is not None:
@@ -61,10 +61,10 @@ def _open(path: Path) -> Iterator[Image.Image]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UndecodableError(f"it claims more than {MOST_PIXELS // 10**6} million pixels") from error
     except Exception as error:
-        raise UndecodableError("it is empty" if _is_empty(path) else f"it is no image ({_short(error)})") from error
+        raise UndecodableError("it is empty" if _is_empty(path) else f"it is not an image ({_short(error)})") from error
     with image:
         width, height = image.size
-        # Resizing the shorter side of a very long image would need more memory than its pixels do.
+        # Resizing a very long image by its shorter side would need more memory than its pixels.
         if width * height > MOST_PIXELS or max(width, height) > MOST_ELONGATED * min(width, height):
             raise UndecodableError(f"it claims {width} × {height} pixels")
         yield image
@@ -72,7 +72,7 @@ def _open(path: Path) -> Iterator[Image.Image]:
 
 def _convert(image: Image.Image) -> Image.Image:
     if image.mode == "F":
-        raise UndecodableError("it holds floating-point values of unknown range; convert it to 8 or 16 bits")
+        raise UndecodableError("it has floating-point values of unknown range; convert it to 8 or 16 bits")
     if image.mode.startswith("I"):
         return _from_wide_grey(image)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:

@@ -1,4 +1,4 @@
-"""Real data that ships inside ordinary Python packages, so that the first run needs no download."""
+"""Real data from ordinary Python packages, so that the first run needs no download."""
 
 from __future__ import annotations
 

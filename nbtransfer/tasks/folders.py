@@ -22,7 +22,7 @@ SPLIT_FOLDERS: dict[str, Split] = {
 
 @dataclass
 class FolderContents:
-    """What a folder tree holds. `images` are (path, class, split); `split` is None where the tree has no split folders."""
+    """The contents of a folder tree. `images` are (path, class, split); `split` is None without split folders."""
 
     images: list[tuple[Path, str, Split | None]] = field(default_factory=list)
     classes: dict[Split | None, list[str]] = field(default_factory=dict)
@@ -30,16 +30,16 @@ class FolderContents:
 
 
 def find_images(root: Path) -> FolderContents:
-    """Walk `root/<class>/…` or `root/train/<class>/…` and its siblings; raises TaskError when there is nothing to find."""
+    """Walk `root/<class>/…` or `root/train/<class>/…` and its siblings; raises TaskError if there are no images."""
     if not root.is_dir():
-        raise TaskError(f"{root} is {'a file' if root.exists() else 'not there'}; give a folder with one folder per class")
+        raise TaskError(f"{root} is {'a file' if root.exists() else 'missing'}; give a folder with one folder per class")
     found = FolderContents()
     folders = _class_folders(root)
     splits = {SPLIT_FOLDERS[f.name.casefold()]: f for f in folders if f.name.casefold() in SPLIT_FOLDERS}
     if "train" in splits:
         strangers = [f.name for f in folders if f not in splits.values()]
         if strangers:
-            found.notes.append(f"left out, since there is a train folder: {short_list(strangers)}")
+            found.notes.append(f"left out, because there is a train folder: {short_list(strangers)}")
         for split, folder in splits.items():
             _collect(found, folder, split)
     elif splits:
@@ -50,8 +50,8 @@ def find_images(root: Path) -> FolderContents:
         _collect(found, root, None)
     if not any(found.classes.values()):
         loose = any(p.suffix.lower() in SUFFIXES for p in root.iterdir())
-        hint = " (its images lie loose; sort them into one folder per class)" if loose else ""
-        raise TaskError(f"{root} holds no class folders{hint}; expected {root.name}/<class>/<image>")
+        hint = " (its images are not in folders; sort them into one folder per class)" if loose else ""
+        raise TaskError(f"{root} has no class folders{hint}; expected {root.name}/<class>/<image>")
     return found
 
 
@@ -66,7 +66,9 @@ def _collect(found: FolderContents, folder: Path, split: Split | None) -> None:
             else:
                 strangers.append(str(path.relative_to(folder)))
     if strangers:
-        found.notes.append(f"{quantity(len(strangers), 'file')} left out for not being images: {short_list(strangers, most=3)}")
+        found.notes.append(
+            f"{quantity(len(strangers), 'file')} without an image suffix left out: {short_list(strangers, most=3)}"
+        )
 
 
 def _class_folders(folder: Path) -> list[Path]:
@@ -75,7 +77,7 @@ def _class_folders(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path, notes: list[str]) -> Iterator[Path]:
-    """All files below a class folder in a fixed order. Linked folders are not entered: they may lead in circles."""
+    """All files below a class folder in a fixed order. Linked folders are not entered: links may be circular."""
     for parent, folders, files in os.walk(folder):
         linked = [name for name in folders if Path(parent, name).is_symlink()]
         if linked:

@@ -1,4 +1,4 @@
-"""Look at every file of a task once: header, size, exact duplicates. The result is kept per manifest."""
+"""Scan every file of a task once: header, size, exact duplicates. The result is stored per manifest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHOW_PROGRESS_FROM = 5_000
 
 @dataclass(frozen=True, slots=True)
 class FileFact:
-    """One file: its path, bytes and time of last change, and why it cannot be used, if so."""
+    """One file: its path, bytes, time of last change, and problem, if any."""
 
     path: str
     size: int
@@ -40,7 +40,7 @@ class Scan:
 
 
 def scan(paths: Sequence[Path]) -> Scan:
-    """Scan files, or read what an earlier scan of the same files found. Shows a progress bar from 5,000 files up."""
+    """Scan files, or read the result of an earlier scan of the same files. Shows a progress bar for 5,000 files or more."""
     stamps = [_stamp(path) for path in paths]
     kept = home() / "scans" / f"{_key(paths, stamps)}.json"
     try:

@@ -18,14 +18,14 @@ ROW = re.compile(r"[0-9]{1,18}")
 
 
 class ImageSource:
-    """Decodes the examples of a task. Holds no open files, so that loader processes may inherit it."""
+    """Decodes the examples of a task. Keeps no file open, so loader processes may inherit it."""
 
     def __init__(self, task: TaskCard) -> None:
         self._task = task
         self._root = Path(task.root)
 
     def image(self, sample: Sample, about: int | None = None) -> Image.Image:
-        """The example as 8-bit RGB; raises UndecodableError when it cannot be decoded or is not the file it was.
+        """The example as 8-bit RGB; raises UndecodableError if it cannot be decoded or its file has changed.
 
         `about` pixels on the shorter side are enough, see `load_rgb`.
         """
@@ -37,11 +37,11 @@ class ImageSource:
         return load_rgb(self._root / sample.source, about)
 
     def check(self, sample: Sample) -> None:
-        """Raise UndecodableError unless the file is the one it was: another may show something else than its label says."""
+        """Raise UndecodableError if the file has changed: its label may no longer be right."""
         if self._task.kind != "folder":
-            return  # the file of an array is named by what is in it, and a dataset is asked anew each time
+            return  # an array file is named by its contents, and a dataset checks its own labels
         if Path(sample.source).is_absolute() or ".." in Path(sample.source).parts or "\0" in sample.source:
-            raise UndecodableError("it lies outside the folder of the task")
+            raise UndecodableError("it is outside the folder of the task")
         try:
             stat = (self._root / sample.source).stat()
         except OSError as error:
@@ -52,13 +52,13 @@ class ImageSource:
     @cached_property
     def _array(self) -> np.ndarray[Any, Any]:
         try:
-            with np.errstate(over="raise"):  # NumPy multiplies what the header claims
+            with np.errstate(over="raise"):  # NumPy multiplies the shape in the header
                 found = np.load(self._root, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError, ArithmeticError) as error:  # its header may claim more than the file holds
-            raise UndecodableError(f"the file of the arrays is damaged ({error})") from error
+        except (OSError, ValueError, EOFError, ArithmeticError) as error:  # the header may claim more than the file holds
+            raise UndecodableError(f"the array file is damaged ({error})") from error
         shape: tuple[int, ...] = getattr(found, "shape", ())
         if len(shape) != 4 or found.dtype != np.uint8 or shape[3] not in (1, 3) or not 0 < shape[1] * shape[2] <= MOST_PIXELS:
-            raise UndecodableError("the file of the arrays holds no images of ours")
+            raise UndecodableError("the array file does not hold images as written by nbtransfer")
         return found  # type: ignore[no-any-return]
 
     @cached_property
@@ -68,12 +68,12 @@ class ImageSource:
 
     def _from_array(self, row: int) -> Image.Image:
         if row >= len(self._array):
-            raise UndecodableError("the file of the arrays has no such row")
+            raise UndecodableError("the array file has no such row")
         values = self._array[row]
         return Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values).convert("RGB")
 
 
 def _row(sample: Sample) -> int:
     if not ROW.fullmatch(sample.source):
-        raise UndecodableError(f"{sample.source!r} is no row")
+        raise UndecodableError(f"{sample.source!r} is not a row number")
     return int(sample.source)

@@ -1,4 +1,4 @@
-"""Divide examples into training, validation and test, class by class, the same way for the same seed."""
+"""Divide examples into training, validation and test, class by class and reproducibly."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from nbtransfer.errors import TaskError
 
 
 def check_shares(holdout: float, test: float) -> None:
-    """Raise TaskError unless the shares leave something to learn from and something to judge by."""
+    """Raise TaskError unless the shares leave examples to train on and to validate on."""
     for name, share in (("holdout", holdout), ("test", test)):
         if not isinstance(share, (int, float)) or not 0 <= share < 1:
             raise TaskError(f"{name} is {share!r}; use a share from 0 up to 1, such as 0.2")
     if holdout == 0:
         raise TaskError("holdout is 0; keep some examples to validate on, such as holdout=0.2")
     if holdout + test >= 1:
-        raise TaskError(f"holdout and test together are {holdout + test:.2f}; leave some examples to learn from")
+        raise TaskError(f"holdout and test together are {holdout + test:.2f}; leave some examples to train on")
 
 
 def stratify(
@@ -29,10 +29,10 @@ def stratify(
     groups: Sequence[Hashable] | None = None,
     names: Sequence[str] | None = None,
 ) -> list[Split]:
-    """The split of each example; raises TaskError for a class whose examples all belong to one group.
+    """The split of each example; raises TaskError for a class with a single group of examples.
 
-    Within each class, `holdout` and `test` are shares of its examples; at least one is validated on and at least one is
-    learned from. Examples of one group (exact copies, say) always land on the same side.
+    Within each class, `holdout` and `test` are shares of its examples; at least one validates and at least one trains.
+    Examples of one group (such as exact copies) always share a split.
     """
     groups = groups if groups is not None else range(len(labels))
     members: dict[int, dict[Hashable, list[int]]] = defaultdict(lambda: defaultdict(list))
@@ -53,7 +53,7 @@ def stratify(
 
 
 def _deal(blocks: list[list[int]], chosen: list[Split], split: Split, wanted: int) -> list[list[int]]:
-    """Give whole blocks to a split until it has `wanted` examples; the last block always stays for training."""
+    """Assign whole blocks to a split until it has `wanted` examples; the last block always stays for training."""
     given = 0
     while len(blocks) > 1 and given < wanted:
         block = blocks.pop()

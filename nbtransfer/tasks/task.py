@@ -1,4 +1,4 @@
-"""`Task`: the ways to make one, and a look at what is in it."""
+"""`Task`: how to make one, and how to look at it."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ class Task(TaskCard):
         duplicates: OnProblem = "error",
         name: str | None = None,
     ) -> Task:
-        """Make a task from `root/<class>/<image>`, or from `root/train/<class>/<image>` with val and perhaps test beside.
+        """Make a task from `root/<class>/<image>`, or from `root/train/<class>/<image>` with optional val and test folders.
 
-        holdout, test   shares of each class to validate on and to keep untouched; not used where folders say it
-        seed            of the hold-out; the same files and seed give the same split
-        per_class       take at most so many images of each class, chosen by the seed
+        holdout, test   shares of each class for validation and for the final test; ignored for splits that have a folder
+        seed            of the split; the same files and seed give the same split
+        per_class       use at most this many images of each class, chosen by the seed
         unreadable      "error", or "skip" to leave unreadable files out
-        duplicates      what to do with exact copies that have two labels or stand on both sides of a given split
+        duplicates      the same for exact copies with two labels or in two split folders
 
-        Every file's header is read once and the result kept. Raises TaskError that lists all problems and names the files.
+        Reads every file's header once and stores the result. Raises TaskError that lists all problems and names the files.
         """
         split.check_shares(holdout, test)
         _check_choice("unreadable", unreadable)
@@ -88,11 +88,11 @@ class Task(TaskCard):
     ) -> Task:
         """Make a task from images in memory.
 
-        x         uint8 (N, H, W, C) or float (N, C, H, W) in 0…1 (kept at 8 bits), with C = 1 or 3; array or tensor
+        x         uint8 (N, H, W, C) or float (N, C, H, W) in 0…1 (rounded to 8 bits), with C = 1 or 3; array or tensor
         y         (N,) whole numbers or class names
-        classes   names for the numbers 0, 1, …; without it the labels name themselves
+        classes   names for the numbers 0, 1, …; without it the labels are the names
 
-        The images are written once under the home folder, where background runs map them. Raises TaskError.
+        The images are written once to the home folder, where background runs map them. Raises TaskError.
         """
         split.check_shares(holdout, test)
         images = arrays.as_images(x)
@@ -121,15 +121,15 @@ class Task(TaskCard):
         seed: int = 0,
         name: str | None = None,
     ) -> Task:
-        """Make a task from a dataset of one's own, or of a library, made by code that background runs can see.
+        """Make a task from a custom dataset, or one of a library, made by code that background runs can see.
 
-        dataset     "NAME.Class" or "NAME.function" in a cell with `%%transfer_code NAME`. What it makes has a length and
-                    gives (image, label) for each number: a PIL image or uint8 (H, W, 3), and a class number or name
-        arguments   what it is called with: text, numbers and lists only
-        classes     names for the numbers 0, 1, …; without it those the dataset has as `classes`, else the labels themselves
+        dataset     "NAME.Class" or "NAME.function" in a cell with `%%transfer_code NAME`. It makes an object with a length
+                    that returns (image, label) for each number: a PIL image or uint8 (H, W, 3), and a class number or name
+        arguments   its keyword arguments: text, numbers and lists only
+        classes     names for the numbers 0, 1, …; without it the dataset's own `classes`, else the labels
 
-        All labels are read here, from the dataset's `targets` or `labels` where it has them, else example by example.
-        Raises TaskError, or CodeError when the code does not work.
+        All labels are read here, from the dataset's `targets` or `labels` if it has them, else example by example. Raises
+        TaskError, or CodeError if the code does not work.
         """
         split.check_shares(holdout, test)
         reference = code.reference("dataset", dataset)
@@ -142,7 +142,7 @@ class Task(TaskCard):
 
     @classmethod
     def demo(cls, name: str, **options: Any) -> Task:
-        """A real task that ships in a package: "textile" or "digits". Options are those of from_folder or from_arrays."""
+        """A real task from a package: "textile" or "digits". Options are those of from_folder or from_arrays."""
         if name == "textile":
             return cls.from_folder(demo.textile_folder(), **{"name": "textile", **options})
         if name == "digits":
@@ -151,14 +151,14 @@ class Task(TaskCard):
 
     @classmethod
     def named(cls, source: str, **options: Any) -> Task:
-        """A task by what people type: a folder of images, or `demo:NAME`. Options are those of from_folder."""
+        """A task by its name on the command line: a folder of images, or `demo:NAME`. Options are those of from_folder."""
         if source == DEMO_PREFIX + "digits" and options.keys() & {"per_class", "unreadable", "duplicates"}:
-            raise TaskError("a limit for each class and skipping bad files are for folders of images; demo:digits is none")
+            raise TaskError("per_class, unreadable and duplicates are for folders of images; demo:digits is not one")
         try:
             if source.startswith(DEMO_PREFIX):
                 return cls.demo(source.removeprefix(DEMO_PREFIX), **options)
             return cls.from_folder(source, **options)
-        except (OSError, ValueError) as error:  # names that no file can have, folders one may not look into
+        except (OSError, ValueError) as error:  # impossible file names, folders without permission
             raise TaskError(f"{source!r} cannot be read: {error}") from error
 
     def some(self, name: str, count: int) -> list[Sample]:
@@ -167,9 +167,9 @@ class Task(TaskCard):
         return list(itertools.islice((s for s in self.samples if s.label == label and s.split == "train"), count))
 
     def image(self, sample: Sample, about: int | None = None) -> Image.Image:
-        """One example as an RGB image; raises UndecodableError when its file cannot be decoded.
+        """One example as an RGB image; raises UndecodableError if its file cannot be decoded.
 
-        With `about`, so many pixels on the shorter side are enough: large photographs are then decoded faster.
+        If `about` pixels on the shorter side are enough, large photographs are decoded faster.
         """
         return ImageSource(self).image(sample, about)
 

@@ -25,7 +25,7 @@ class TestCaches:
         assert execute("caches", "--clear", "a").text.endswith("freed")
         assert [cache.key for cache in execute("caches").value] == ["b"]
         execute("caches", "--clear")
-        assert execute("caches").text == "nothing is kept"
+        assert execute("caches").text == "there are no caches"
 
     def test_a_key_that_is_not_there(self, execute):
         with pytest.raises(UsageError, match="no key begins with 'c'; nothing is kept"):

@@ -103,7 +103,7 @@ def test_names_in_any_script_and_with_markup(images):
     hostile = "<img src=x onerror=alert(1)>"
     (root / "red").rename(root / hostile)
     (root / "blue" / "notes.jpg").write_text("this is no image")
-    with pytest.raises(TaskError, match=r"1 unreadable image: 图片 数据 集/blue/notes.jpg: it is no image"):
+    with pytest.raises(TaskError, match=r"1 unreadable image: 图片 数据 集/blue/notes.jpg: it is not an image"):
         recipe(root)
     (root / "blue" / "notes.jpg").unlink()
     run = nt.start(recipe(root, epochs=1))

@@ -205,11 +205,11 @@ def test_folders_are_private_whatever_the_mask_says(images):
 def test_a_home_that_others_may_write_to_is_refused(images, home):
     home.mkdir(parents=True)
     home.chmod(0o777)
-    with pytest.raises(RunError, match="may be written to by everybody"):
+    with pytest.raises(RunError, match="is writable by everyone"):
         runs.create(recipe(images))
     home.chmod(0o700)
     if os.getuid() == 0:
         os.chown(home, 65534, 65534)
-        with pytest.raises(RunError, match="belongs to somebody else"):
+        with pytest.raises(RunError, match="belongs to another user"):
             runs.create(recipe(images))
         os.chown(home, 0, 0)

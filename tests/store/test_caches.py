@@ -28,7 +28,7 @@ def made(key, content=b"12345", used=None):
 
 
 def test_listed_by_their_last_use():
-    assert repr(nt.caches()) == "nothing is kept"
+    assert repr(nt.caches()) == "there are no caches"
     made("a" * 8, used=1000)
     made("b" * 8, used=2000)
     assert [cache.key for cache in nt.caches()] == ["b" * 8, "a" * 8]

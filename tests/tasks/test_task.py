@@ -75,7 +75,7 @@ class TestFolders:
 
     def test_files_of_other_kinds_are_noted(self, images):
         (images / "red" / "readme.txt").write_text("x")
-        assert nt.Task.from_folder(images).notes == ("1 file left out for not being images: red/readme.txt",)
+        assert nt.Task.from_folder(images).notes == ("1 file without an image suffix left out: red/readme.txt",)
 
     def test_linked_folders_are_not_entered(self, images):
         (images / "red" / "loop").symlink_to(images)
@@ -114,7 +114,10 @@ class TestProblems:
         shutil.copy(images / "blue" / "05.png", images / "green" / "copy.png")
         (images / "yellow").mkdir()
         text = self.problems(images)
-        assert "2 unreadable images: images/red/00.png: it is empty, images/red/01.png: it is no image (unknown format)" in text
+        assert (
+            "2 unreadable images: images/red/00.png: it is empty, images/red/01.png: it is not an image (unknown format)"
+            in text
+        )
         assert "1 image with more than one label: images/blue/05.png = images/green/copy.png" in text
         assert "too few images: yellow (0); give each class at least 2 or remove its folder" in text
 
@@ -147,11 +150,11 @@ class TestProblems:
 
         def refuse(path):
             if path.name == "03.png":
-                raise decode.UndecodableError("it is no image (Permission denied)")
+                raise decode.UndecodableError("it is not an image (Permission denied)")
             return real(path)
 
         monkeypatch.setattr(scan, "check_header", refuse)
-        assert "3 unreadable images: images/blue/03.png: it is no image (Permission denied)" in self.problems(images)
+        assert "3 unreadable images: images/blue/03.png: it is not an image (Permission denied)" in self.problems(images)
 
     def test_one_class(self, images):
         shutil.rmtree(images / "red")
@@ -181,7 +184,7 @@ class TestProblems:
         [
             (lambda p: p / "nowhere", "is not there; give a folder with one folder per class"),
             (lambda p: p / "red" / "00.png", "is a file"),
-            (lambda p: p / "red", r"holds no class folders \(its images lie loose"),
+            (lambda p: p / "red", r"has no class folders \(its images are not in folders"),
         ],
     )
     def test_folders_that_hold_no_task(self, images, make, message):

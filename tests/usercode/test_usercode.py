@@ -152,7 +152,7 @@ class TestWriting:
             ({"transform": "mine.nosy"}, "did you mean 'noisy'"),
             ({"transform": "yours.noisy"}, "there is no code 'yours' here"),
             ({"transform": "mine.broken"}, r"mine.broken failed: AttributeError: .*no_such_thing.*\(line 21\)"),
-            ({"transform": "mine.wordy"}, "let it give a PIL image"),
+            ({"transform": "mine.wordy"}, "return a PIL image"),
             ({"head": "mine.Narrow"}, r"makes \(2, 4\) of features \(2, 1024\); let it make logits \(2, 3\)"),
             ({"head": "mine.noisy"}, "mine.noisy failed"),
             ({"head": "mine.Blocks"}, "let it make a torch.nn.Module"),
@@ -410,7 +410,7 @@ class TestDatasets:
         ("body", "arguments", "error", "why"),
         [
             ("def make():\n    return 3", {}, CodeError, "object of type 'int' has no len"),
-            ("def make():\n    return [(1, 2, 3)]", {}, CodeError, r"let it give \(image, label\)"),
+            ("def make():\n    return [(1, 2, 3)]", {}, CodeError, r"return \(image, label\)"),
             ("def make(n):\n    return []", {}, CodeError, "missing 1 required positional argument"),
             ("def make():\n    return []", {}, TaskError, "there are no images"),
             ("def make():\n    return [(None, 0)] * 4", {}, TaskError, "at least two classes"),
