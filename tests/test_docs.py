@@ -155,3 +155,24 @@ def test_every_fault_has_a_test_or_a_reason():
 def test_files_named_in_the_documents_exist(document):
     for name in re.findall(r"`((?:nbtransfer|tests|benchmarks|docs|notebooks)/[\w/-]+\.\w+)`", document[1]):
         assert (ROOT / name).exists(), f"{document[0].name}: {name}"
+
+
+def texts_of_the_package():
+    """What it may say: strings of its Python, with … for what is put in, and its scripts."""
+    for path in (ROOT / "nbtransfer").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+    for path in (ROOT / "nbtransfer").rglob("static/*.js"):
+        yield path.read_text(encoding="utf-8")
+
+
+def test_messages_in_troubleshooting_are_those_of_the_package():
+    text = (ROOT / "docs" / "how-to" / "troubleshooting.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.*?) \|", text, re.MULTILINE)[1:]
+    quoted = [part.strip() for row in rows for message in re.findall(r"`(.*?)`", row) for part in message.split("…")]
+    assert len(quoted) > 20
+    known = "\n".join([*texts_of_the_package(), "model not found"])  # the last is JupyterLab's
+    assert [part for part in quoted if part not in known] == []
