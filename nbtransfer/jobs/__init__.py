@@ -1,1 +1,1 @@
-"""Background runs: start a worker, follow it, talk to it. The notebook side needs no torch."""
+"""Background runs: start a worker, follow it, send it commands. The notebook side needs no torch."""

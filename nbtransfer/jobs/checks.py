@@ -1,4 +1,4 @@
-"""What can be checked in milliseconds before a worker starts."""
+"""Checks that take milliseconds, before a worker starts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nbtransfer.usercode.module import with_code
 
 
 def preflight(recipe: Recipe) -> Recipe:
-    """The recipe as a worker can use it (paths made absolute); raises an error that says what to do otherwise."""
+    """The recipe as a worker can use it, with absolute paths; otherwise raises an error that says what to do."""
     card = backbone(recipe.backbone)
     recipe = with_code(recipe)
     trusted.require(recipe.code)
@@ -38,16 +38,16 @@ def _check_packages(recipe: Recipe, card: BackboneCard) -> None:
 def _check_task(recipe: Recipe) -> None:
     task = recipe.task
     if task.kind != "code" and not Path(task.root).exists():
-        raise TaskError(f"{task.root} is gone; make the task again from where its images are now")
+        raise TaskError(f"{task.root} is gone; make the task again from the present folder of its images")
     if task.sizes["train"] < 2 or task.sizes["val"] < 1:
         raise TaskError(f"{task!r} is too small; it needs at least 2 training images and 1 to validate on")
 
 
 def _try_code(recipe: Recipe, card: BackboneCard) -> None:
-    """Use the user's own code once: what fails here would fail in the worker."""
+    """Try custom code once: what fails here would fail in the worker."""
     if not recipe.references:
         return
-    from nbtransfer.engine.data.custom_transform import try_transform  # loads torch, as such code does
+    from nbtransfer.engine.data.custom_transform import try_transform  # loads torch, as custom code does
     from nbtransfer.engine.model.custom_head import make_head
 
     if recipe.head is not None:
@@ -63,5 +63,5 @@ def _with_absolute_weights(recipe: Recipe) -> Recipe:
     if not path.is_file():
         raise RecipeError(f"there is no weights file {path}; give a path that exists, or weights='default'")
     if path.suffix not in WEIGHT_SUFFIXES:
-        raise RecipeError(f"{path.name} is not a weights file we read; use one of {', '.join(WEIGHT_SUFFIXES)}")
+        raise RecipeError(f"{path.name} is not a supported weights file; use one of {', '.join(WEIGHT_SUFFIXES)}")
     return replace(recipe, weights=str(path))

@@ -1,4 +1,4 @@
-"""What the next run will be, while a person is still choosing. Magics and dashboard of one kernel share one."""
+"""The next run, while the user is still choosing. The magics and dashboards of a kernel share one draft."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _ANY_TASK = TaskCard("any", "folder", "", ("a", "b"), ())
 
 @dataclass(frozen=True)
 class Choices:
-    """What has been chosen so far.
+    """The choices so far.
 
-    freeze    replaces the plan of the strategy's last phase; None leaves it as the strategy has it
-    settings  any other field of a Recipe; what is not in it takes the recipe's default
+    freeze    replaces the plan of the strategy's last phase; None keeps it
+    settings  other fields of a Recipe; missing ones take the recipe's default
     """
 
     task: Task | None = None
@@ -34,7 +34,7 @@ class Choices:
 
 
 class Draft:
-    """A recipe in the making. Every change is checked at once, as far as it can be without the rest."""
+    """A recipe in progress. Every change is checked at once, as far as possible without the rest."""
 
     def __init__(self, task: Task | None = None) -> None:
         self.choices = Choices(task)
@@ -44,12 +44,12 @@ class Draft:
     def choose(self, **changes: Any) -> None:
         """Change some choices: `task`, `backbone`, `freeze`, or any other field of a Recipe; all of them or none.
 
-        Another backbone brings its own weights and freeze plan along, another strategy its own plan; between strategies
-        that freeze the same, what was frozen by hand still holds. Raises an InputError when a choice cannot work.
+        A new backbone resets weights and freeze plan, a new strategy resets the plan; between strategies with the same
+        plan, a plan chosen by hand is kept. Raises an InputError if a choice cannot work.
         """
         with self._changing:
             if "backbone" in changes:
-                changes = {"weights": "default", **changes}  # weights chosen for other layers do not follow
+                changes = {"weights": "default", **changes}  # weights chosen for other layers do not apply
             fixed = {name: changes.pop(name) for name in ("task", "backbone", "freeze") if name in changes}
             chosen = replace(self.choices, settings={**self.choices.settings, **changes}, **fixed)
             if "freeze" not in fixed and ("backbone" in fixed or _strategy_plan(chosen) != _strategy_plan(self.choices)):
@@ -59,7 +59,7 @@ class Draft:
             self.revision += 1
 
     def like(self, recipe: Recipe) -> None:
-        """Take over everything from a recipe, such as that of a run."""
+        """Copy all choices from a recipe, such as that of a run."""
         task, settings = Task.of(recipe.task), {f.name: getattr(recipe, f.name) for f in fields(recipe) if f.name != "code"}
         remember(recipe.code)
         self.choose(**{**settings, "task": task})
@@ -70,11 +70,11 @@ class Draft:
 
     @property
     def strategy(self) -> Strategy:
-        """The phases as they would be carried out."""
+        """The phases as the run would carry them out."""
         return _recipe(self.choices, _ANY_TASK).resolved(self.card)
 
     def solver(self, phase: Phase) -> Solver | None:
-        """How the head of a phase would be solved for; None where it would be trained."""
+        """The solver for the head of a phase; None if it would be trained."""
         return _recipe(self.choices, self.choices.task or _ANY_TASK).solver(phase, self.card)
 
     @property
@@ -83,7 +83,7 @@ class Draft:
         return self.strategy.phases[-1].plan
 
     def recipe(self) -> Recipe:
-        """The recipe of the next run; raises TaskError when there is no task yet."""
+        """The recipe of the next run; raises TaskError without a task."""
         if self.choices.task is None:
             raise TaskError("there is no target task yet; choose a folder of labelled images, or demo:textile")
         return _recipe(self.choices, self.choices.task)
@@ -94,7 +94,7 @@ class Draft:
 
 
 def _strategy_plan(choices: Choices) -> FreezePlan:
-    """The plan of the last phase as the strategy has it."""
+    """The strategy's own plan for the last phase."""
     return _recipe(replace(choices, freeze=None), _ANY_TASK).resolved(backbone(choices.backbone)).phases[-1].plan
 
 

@@ -12,7 +12,7 @@ from nbtransfer.core.text.tables import html_table, text_table
 
 
 class History(tuple[HistoryRow, ...]):
-    """One row for each epoch; prints as a table."""
+    """One row per epoch; prints as a table."""
 
     __slots__ = ()
     _HEADER = ("phase", "epoch", "step", "loss", "accuracy", "val loss", "val accuracy (95 %)", "lr", "time", "")

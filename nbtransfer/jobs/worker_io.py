@@ -1,4 +1,4 @@
-"""Where a worker meets the run folder: it writes what happens, and takes in what people ask."""
+"""The worker's side of the run folder: it writes events, and reads commands."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RESERVE_BYTES = 64 * 1024
 
 
 class WorkerIO:
-    """The control of a run, for its engine, and the pen of its journal. Only the holder of the run's lock may have one."""
+    """The engine's access to journal and inbox. Only the holder of the run's lock may have one."""
 
     def __init__(self, paths: RunPaths) -> None:
         self._paths = paths
@@ -46,22 +46,22 @@ class WorkerIO:
         self._reserve()
 
     def write(self, event: ev.Event) -> None:
-        """Into the journal; where the disk is full, wait until it is not."""
+        """Write to the journal; while the disk is full, wait."""
         self._beat()
         record = self._append(event)
         if record is None:
-            said = self._write_from_reserve(ev.Paused("the disk is full; free some space, and the run goes on by itself"))
+            reported = self._write_from_reserve(ev.Paused("the disk is full; free some space, and the run goes on by itself"))
             while record is None:
                 self._beat()
                 time.sleep(RETRY_SECONDS)
-                # What the reserve has left behind is no room to go on with: it is for saying that there is none.
+                # The space of the reserve is only for reporting a full disk, not for continuing.
                 record = self._append(event) if self._reserve() else None
-            if said:
+            if reported:
                 self.write(ev.Continued())
         self._note(record)
 
     def _append(self, event: ev.Event) -> Record | None:
-        """None when the disk is full."""
+        """None if the disk is full."""
         try:
             return self._journal.append(event, sync=not isinstance(event, UNSYNCED))
         except OSError as error:
@@ -70,21 +70,21 @@ class WorkerIO:
             return None
 
     def waiting(self) -> bool:
-        """Whether anything is asked."""
+        """Whether any command is pending."""
         self._beat()
         self._resting_since = None
         return inbox.has_any(self._paths.control)
 
     def take(self) -> Sequence[Command | Junk]:
-        """What is asked and was not answered yet, in order."""
+        """Pending commands without an answer yet, in order."""
         found = inbox.pending(self._paths.control)
         for command in found:
-            if command.id in self._answered:  # the worker was killed before it could remove it
+            if command.id in self._answered:  # an earlier worker was killed before it could remove it
                 inbox.remove(self._paths.control, command)
         return [command for command in found if command.id not in self._answered]
 
     def refusal(self, command: Command) -> str | None:
-        """Why a change is out of date: somebody else made one that its sender had not seen yet."""
+        """Why a change is out of date: another client made one that its sender had not seen yet."""
         if command.seen is None:
             return None
         for sender, record in self._changed.items():
@@ -94,11 +94,11 @@ class WorkerIO:
         return None
 
     def done(self, command: Command | Junk) -> None:
-        """It has been answered."""
+        """Remove an answered command."""
         inbox.remove(self._paths.control, command)
 
     def rest(self) -> bool:
-        """Wait a moment; False when the pause has lasted so long that memory should be given back."""
+        """Wait a moment; False once the pause has lasted so long that memory should be freed."""
         self._beat()
         now = time.monotonic()
         if self._resting_since is None:
@@ -107,7 +107,7 @@ class WorkerIO:
         return now - self._resting_since < self._patience
 
     def on_signal(self, _signum: int, _frame: FrameType | None) -> None:
-        """A polite signal is a command to end soon: a machine that is about to be taken away sends one."""
+        """Treat a termination signal as a command to end soon: a machine sends one before it shuts down."""
         self.ended_by = "asked to end by a signal"
 
     def _note(self, record: Record) -> None:
@@ -118,16 +118,16 @@ class WorkerIO:
                 self._changed[event.sender] = record
 
     def _beat(self) -> None:
-        """Show that work goes on."""
+        """Show that the worker makes progress."""
         if self._heart.beat():
             rotate(self._paths)
             if not self._paths.lock.exists():
-                raise RunError("the run's folder was removed while it went on")
+                raise RunError("the run's folder was removed while it was running")
 
     def _reserve(self) -> bool:
-        """Keep some room on the disk, for saying that there is none left. False when there is none."""
+        """Reserve disk space for reporting that the disk is full. False if it is."""
         try:
-            self._paths.reserve.write_bytes(os.urandom(RESERVE_BYTES))  # a disk may store zeros in no room at all
+            self._paths.reserve.write_bytes(os.urandom(RESERVE_BYTES))  # a file system may store zeros without using space
         except OSError as error:
             with contextlib.suppress(OSError):
                 self._paths.reserve.unlink(missing_ok=True)

@@ -1,1 +1,1 @@
-"""Where pretrained shared layers come from, and how a family of them is cut into stages."""
+"""Where pretrained shared layers come from, and how each family is cut into stages."""

@@ -11,10 +11,10 @@ from nbtransfer.core.backbone import LayerCard
 
 
 class Backbone(nn.Module):
-    """Shared layers cut into stages that are run one after the other.
+    """Shared layers, cut into stages that run one after the other.
 
-    Each stage is a child module of that name, so a layer is called `<stage>.<name in the original model>`. What the last
-    stage gives is pooled to features of shape (N, width).
+    Each stage is a child module of that name, so a layer is called `<stage>.<name in the original model>`. The output of
+    the last stage is pooled to features of shape (N, width).
     """
 
     divisible = True
@@ -32,7 +32,7 @@ class Backbone(nn.Module):
         return self.pool(self.run(images))  # type: ignore[no-any-return]
 
     def run(self, x: torch.Tensor, start: int = 0, end: int | None = None) -> torch.Tensor:
-        """Run stages start … end-1: from what enters stage `start` to what leaves the last of them."""
+        """Run stages start … end-1: from the input of stage `start` to the output of the last."""
         for name in self.stages[start:end]:
             x = self.get_submodule(name)(x)
         return x
@@ -42,7 +42,7 @@ class Backbone(nn.Module):
         return layer.split(".", 1)[0]
 
     def layers(self) -> Iterator[LayerCard]:
-        """Every module that owns parameters or buffers itself, in forward order of the stages."""
+        """Every module with parameters or buffers of its own, in forward order of the stages."""
         order = {name: number for number, name in enumerate(self.stages)}
         found = [
             LayerCard(
@@ -55,9 +55,9 @@ class Backbone(nn.Module):
 
 
 class WholeBackbone(Backbone):
-    """Shared layers of an architecture we have no cut for: they run as a whole, but learn stage by stage.
+    """Shared layers of an architecture without a cut: they run as a whole, but learn stage by stage.
 
-    `body` gives pooled features; `stage_of_layer` says for each layer which stage it counts to.
+    `body` returns pooled features; `stage_of_layer` maps each layer to its stage.
     """
 
     divisible = False

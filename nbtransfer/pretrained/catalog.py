@@ -1,4 +1,4 @@
-"""Make `core/catalog.jsonl`: `python -m nbtransfer.pretrained.catalog`. Run it when torchvision has new models."""
+"""Generate `core/catalog.jsonl`: `python -m nbtransfer.pretrained.catalog`. Run it after torchvision adds models."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def make_card(name: str) -> BackboneCard:
 
 
 def make_lines() -> Iterator[str]:
-    """The lines of the file, one backbone each."""
+    """The lines of the file, one per backbone."""
     for name in built_in_names():
         yield catalog.encode(make_card(name))
 

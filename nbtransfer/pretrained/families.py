@@ -1,11 +1,11 @@
 """How each family of torchvision and timm is cut into stages, in forward order.
 
-A cut takes the original model, with whatever weights it holds, and gives its stages and the pooling that follows them.
-The original classifier is left behind. Where pretrained layers stand between pooling and classifier, they are a last
-stage of their own ("norm" or "prelogits"): they are shared, only the final linear layer is the head. VGG and AlexNet
-are the exception by convention: their large fully connected layers give way to average pooling.
+A cut takes the original model, with any weights, and returns its stages and the pooling that follows them. The original
+classifier is dropped. Pretrained layers between pooling and classifier form a last stage of their own ("norm" or
+"prelogits"): they are shared, only the final linear layer is the head. VGG and AlexNet are the exception by convention:
+average pooling replaces their large fully connected layers.
 
-Modules keep the names they have in the original, below the name of their stage.
+Modules keep their original names below the name of their stage.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Cut = tuple[Mapping[str, nn.Module], nn.Module]
 
 
 def chain(owner: nn.Module, *names: str) -> nn.Sequential:
-    """The named children of `owner`, run one after the other under the names they have."""
+    """The named children of `owner` in sequence, under their own names."""
     return nn.Sequential(OrderedDict((name, owner.get_submodule(name)) for name in names))
 
 
@@ -59,7 +59,7 @@ def cut_efficientnet(net: Any) -> Cut:
 
 
 def _by_width(features: Any) -> dict[str, nn.Module]:
-    """Blocks of equal width in a row make a stage."""
+    """Consecutive blocks of equal width make a stage."""
     stages: dict[str, list[int]] = {}
     width = None
     for number in range(1, len(features) - 1):
@@ -75,7 +75,7 @@ def cut_mobilenetv2(net: Any) -> Cut:
 
 
 def cut_mobilenetv3(net: Any) -> Cut:
-    # The classifier's first linear layer was trained with the features: it is shared.
+    # The classifier's first linear layer was trained with the features, so it is shared.
     prelogits = nn.Sequential(
         OrderedDict(pool=net.avgpool, flat=nn.Flatten(1), linear=net.classifier[0], act=net.classifier[1])
     )
@@ -126,7 +126,7 @@ def cut_alexnet(net: Any) -> Cut:
 
 
 class ToInceptionRange(nn.Module):
-    """From ImageNet's mean and deviation to -1…1, which the weights of GoogLeNet and Inception v3 were trained with."""
+    """From ImageNet's mean and deviation to -1…1, the range GoogLeNet and Inception v3 were trained with."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         channels = [x[:, i : i + 1] * (std / 0.5) + (mean - 0.5) / 0.5 for i, (mean, std) in enumerate(_IMAGENET)]
@@ -180,7 +180,7 @@ class PatchesToTokens(nn.Module):
 
 
 class ClassToken(nn.Module):
-    """The first token of (N, T, C), which gathers what the classifier needs."""
+    """The first token of (N, T, C), which the classifier reads."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x[:, 0]

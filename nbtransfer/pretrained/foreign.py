@@ -1,7 +1,7 @@
-"""Weights from elsewhere, in a format that can hold more than numbers: read once, in a process of its own, and kept as numbers.
+"""Foreign weights in a format that can contain code: read once, in a child process, and stored as plain tensors.
 
-`python -m nbtransfer.pretrained.foreign SOURCE TARGET` is that process. It may not take much memory or time, it accepts
-nothing but dense tensors, and whatever a hostile file makes of it does not reach the process that asked.
+`python -m nbtransfer.pretrained.foreign SOURCE TARGET` is that process. Its memory and time are limited, it accepts only
+dense tensors, and a hostile file cannot affect its parent.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DTYPES = frozenset({
 
 
 def read(path: Path) -> weights.StateDict:
-    """The tensors in a .safetensors, .pt or .pth file; raises WeightsError when there is anything else in it."""
+    """The tensors in a .safetensors, .pt or .pth file; raises WeightsError if it contains anything else."""
     if path.suffix == ".safetensors" or not path.is_file():
         return weights.read(path)
     _check_archive(path)
@@ -38,7 +38,7 @@ def read(path: Path) -> weights.StateDict:
 
 
 def _convert_in_child(path: Path) -> Path:
-    """The same tensors as a safetensors file, made by another process unless that was done before."""
+    """The same tensors as a safetensors file, converted once by a child process."""
     kept = private_folder(home() / "weights") / f"{weights.file_digest(path)}.safetensors"
     proof = kept.with_suffix(".sha256")
     if kept.is_file() and proof.is_file() and proof.read_text(encoding="ascii") == weights.file_digest(kept):
@@ -63,9 +63,9 @@ def _convert_in_child(path: Path) -> Path:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse from the table of contents what no reader should unpack."""
+    """Refuse, by its table of contents, an archive that is unsafe to unpack."""
     if not zipfile.is_zipfile(path):
-        return  # an older format, which the other process will look at
+        return  # an older format, which the child process checks
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -73,20 +73,20 @@ def _check_archive(path: Path) -> None:
         raise _refusal(path, f"its table of contents is damaged: {error}") from error
     names = [entry.filename for entry in entries]
     if any("/code/" in name or name.endswith(("constants.pkl", "archive_format")) for name in names):
-        raise _refusal(path, "it holds a program, not just weights")
+        raise _refusal(path, "it contains a program, not just weights")
     if sum(entry.file_size for entry in entries) > path.stat().st_size:
-        raise _refusal(path, "it claims to hold more than it can")
+        raise _refusal(path, "it claims to contain more than its size allows")
 
 
 def _refusal(path: Path, reason: str) -> WeightsError:
     return WeightsError(
         f"{path} cannot be read as plain weights ({reason}); "
-        "save it as safetensors, or with torch.save(model.state_dict(), …) where it came from"
+        "save it again where it came from, as safetensors or with torch.save(model.state_dict(), …)"
     )
 
 
 def convert(source: Path, target: Path) -> str | None:
-    """Write the tensors of `source` as safetensors; returns what to say if it holds anything else."""
+    """Write the tensors of `source` as safetensors; returns an error message if it contains anything else."""
     _limit(source.stat().st_size)
     try:
         state = weights.read(source)
@@ -94,20 +94,20 @@ def convert(source: Path, target: Path) -> str | None:
         return str(error)
     odd = [name for name, t in state.items() if t.dtype not in DTYPES or t.layout != torch.strided or t.is_quantized]
     if odd:
-        return str(_refusal(source, f"{odd[0]} is no dense tensor of numbers"))
+        return str(_refusal(source, f"{odd[0]} is not a dense tensor of numbers"))
     save_file({str(name): tensor.detach().clone().contiguous() for name, tensor in state.items()}, target)
     return None
 
 
 def _limit(size: int) -> None:
-    """Leave room for the tensors twice, and not much more. Only some systems can be told."""
+    """Allow memory for the tensors a few times, and not much more. Not every system supports this."""
     try:
         import resource
     except ImportError:  # Windows
         return
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     status = Path("/proc/self/statm")
-    if status.exists():  # elsewhere nobody says how much address space the libraries have taken already
+    if status.exists():  # elsewhere the address space taken by libraries is unknown
         taken = int(status.read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_AS, (taken + 4 * size + ROOM,) * 2)
 

@@ -1,4 +1,4 @@
-"""The public way to look at backbones. Built-in cards need no framework; those of timm are built when asked for."""
+"""Public access to backbone cards. Built-in cards need no framework; those of timm are built on demand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def backbone(name: str) -> BackboneCard:
 def backbones(text: str = "") -> BackboneList:
     """The cards of all built-in backbones whose name or family contains `text`: a list that prints as a table.
 
-    Text that begins with "timm/" searches timm instead, whose cards take a moment each: at most 20 are made.
+    Text that begins with "timm/" searches timm instead. Its cards take a moment each, so at most 20 are made.
     """
     if text.startswith(TIMM):
         return _timm(text)
@@ -35,7 +35,7 @@ def backbones(text: str = "") -> BackboneList:
 
 
 def _timm_card(name: str) -> BackboneCard:
-    """Made once for each version of timm and kept under the home folder: making it loads torch and builds the model."""
+    """Made once per version of timm and stored in the home folder: making it loads torch and builds the model."""
     version = importlib.metadata.version("timm") if importlib.util.find_spec("timm") else None
     kept = home() / "cards" / f"{name.removeprefix(TIMM).replace('/', '_')}-{version}.json"
     try:

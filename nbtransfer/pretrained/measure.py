@@ -1,4 +1,4 @@
-"""Count what a backbone consists of and costs, without giving its parameters any memory."""
+"""Count the parameters and operations of a backbone without allocating its parameters."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from nbtransfer.pretrained.backbone import Backbone
 
 
 class _ParametersOnMeta(TorchFunctionMode):
-    """Makes the factories that parameters come from allocate nothing.
+    """Makes the functions that create parameters allocate nothing.
 
-    `torch.device("meta")` would also catch small tensors whose values some constructors read.
+    `torch.device("meta")` would also affect small tensors whose values some constructors read.
     """
 
     _FACTORIES = frozenset({torch.empty, torch.ones, torch.zeros, torch.rand, torch.randn, torch.full})
@@ -34,7 +34,7 @@ class _ParametersOnMeta(TorchFunctionMode):
 
 @contextmanager
 def structure_only() -> Iterator[None]:
-    """Models built inside have shapes but no numbers."""
+    """Models built inside have shapes but no values."""
     with _ParametersOnMeta():
         yield
 

@@ -1,4 +1,4 @@
-"""Find a backbone by name, and build it with the weights asked for."""
+"""Find a backbone by name, and build it with the chosen weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nbtransfer.pretrained.families import CUTS
 from nbtransfer.pretrained.measure import card_of, structure_only
 
 TIMM_CUTS = {"EfficientNet": "timm_efficientnet"}
-"""Classes of timm that we can cut into stages; the others run as a whole."""
+"""Classes of timm with a cut into stages; the others run as a whole."""
 
 
 @dataclass(frozen=True)
@@ -30,31 +30,31 @@ class BuiltBackbone:
 
 
 def card(name: str) -> BackboneCard:
-    """The card of any backbone, built-in or `timm/NAME`. For timm this builds the model without its numbers."""
+    """The card of any backbone, built-in or `timm/NAME`. For timm this builds the model without its values."""
     return _timm_card(name) if name.startswith(timm_models.PREFIX) else catalog.card(name)
 
 
 def build(
     card: BackboneCard, choice: str | None, *, own_file: bool = False, seed: int = 0, size: int | None = None
 ) -> BuiltBackbone:
-    """Build shared layers with the weights called `choice`, from a file of one's own, or random from `seed` (None).
+    """Build shared layers with the weights called `choice`, from a custom file, or random from `seed` (None).
 
-    `size` is that of the images in pixels, where the architecture depends on it; None takes that of the weights.
-    Raises WeightsError when the weights cannot be had, are not what they should be, or do not fit.
+    `size` is the image size in pixels, if the architecture depends on it; None takes that of the weights. Raises
+    WeightsError if the weights are missing, altered, or do not fit.
     """
     entry = None if choice is None or own_file else card.weights_named(choice)
     size = size or (entry.input if entry else card.input).size
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = _net(card, size)
-        original = dict(net.state_dict(keep_vars=True))  # before the cut, which may take the classifier off
+        original = dict(net.state_dict(keep_vars=True))  # before the cut, which may remove the classifier
         backbone = cut(card.family, net)
     if choice is None:
         return BuiltBackbone(backbone, None)
     path = Path(choice).expanduser() if entry is None else _weights_path(card, entry.name, net)
     state = foreign.read(path) if entry is None else weights.read(path)
     if entry is not None and card.name == timm_models.LITE0:
-        # The file names its tensors as the original implementation does; they stand in the same order.
+        # The file uses the names of the original implementation, in the same order.
         state = dict(zip(net.state_dict(), state.values(), strict=True))
     weights.fill(net, state, path, _unused(original, backbone))
     return BuiltBackbone(backbone, weights.file_digest(path))
@@ -86,13 +86,13 @@ def _weights_path(card: BackboneCard, name: str, net: Any) -> Path:
 
 
 def _unused(original: Mapping[str, torch.Tensor], backbone: Backbone) -> set[str]:
-    """Names in the original model whose tensors the shared layers do not have."""
+    """Names in the original model whose tensors are not in the shared layers."""
     kept = {id(tensor) for tensor in backbone.state_dict(keep_vars=True).values()}
     return {name for name, tensor in original.items() if id(tensor) not in kept}
 
 
 def _with_buffers(net: Any, stages: Mapping[str, str]) -> dict[str, str]:
-    """Add modules that own only buffers: they count to the stage of their nearest relative before them."""
+    """Add modules with buffers only: they belong to the stage of the nearest module before them."""
     found, last = {}, next(iter(stages.values()))
     for name, module in net.named_modules():
         if any(True for _ in module.buffers(recurse=False)) or name in stages:

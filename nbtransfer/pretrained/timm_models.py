@@ -1,4 +1,4 @@
-"""Models of timm, where that extra is installed. They are called `timm/NAME`."""
+"""Models of timm, if that extra is installed. They are called `timm/NAME`."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def timm() -> Any:
 
 
 def architecture(name: str) -> str:
-    """timm's own name for a backbone of ours."""
+    """timm's name for one of our backbones."""
     return LITE0_ARCHITECTURE if name == LITE0 else name.removeprefix(PREFIX)
 
 
 def search(text: str) -> list[str]:
-    """Names of the models timm has weights for, or every architecture, that contain `text`."""
+    """Names that contain `text`: models with weights in timm, or else any architecture."""
     wanted = text.removeprefix(PREFIX)
     found = [name for name in timm().list_models(pretrained=True) if wanted in name]
     return [PREFIX + name for name in found or timm().list_models(f"*{wanted}*")]
@@ -64,7 +64,7 @@ def build(name: str) -> Any:
 
 
 def classifier_names(net: Any) -> tuple[str, ...]:
-    """Where the source task's classifier sits in the original model."""
+    """Names of the source task's classifier in the original model."""
     names = net.pretrained_cfg.get("classifier") or ()
     return (names,) if isinstance(names, str) else tuple(names)
 
@@ -72,7 +72,7 @@ def classifier_names(net: Any) -> tuple[str, ...]:
 def stage_names(net: nn.Module) -> Mapping[str, str]:
     """The stage of each module that owns parameters; stages are numbered in forward order.
 
-    They are timm's own groups of parameters, or the model's direct children where timm states no groups.
+    They are timm's own parameter groups, or the model's direct children if timm defines no groups.
     """
     manipulate = importlib.import_module("timm.models._manipulate")
     try:
@@ -104,7 +104,7 @@ def input_spec(net: Any) -> InputSpec:
 
 
 def weights_card(net: Any) -> tuple[WeightsCard, ...]:
-    """The published weights of a model, if any. Their digest is known once the hub has been asked, see `hub_file`."""
+    """The published weights of a model, if any. Only the hub knows their digest, see `hub_file`."""
     config = net.pretrained_cfg
     if not config.get("hf_hub_id"):
         return ()
@@ -129,15 +129,15 @@ def hub_file(net: Any) -> Path:
     file = net.pretrained_cfg.get("hf_hub_filename") or "model.safetensors"
     try:
         path = Path(hub.hf_hub_download(repository, file))
-    except Exception as error:  # the hub's client has many ways to say that there is no network
+    except Exception as error:  # the hub's client raises many errors without network
         raise WeightsError(
             f"{file} of {repository} could not be downloaded ({type(error).__name__}); fetch it on a machine "
             "with network and give its path as weights="
         ) from error
-    # The hub's cache stores large files under the sha256 the hub published for them.
+    # The hub's cache stores large files under their published sha256.
     published = path.resolve().name
     if re.fullmatch(r"[0-9a-f]{64}", published) and file_digest(path) != published:
-        raise WeightsError(f"{path} is not {file} as {repository} published it; delete it and try again")
+        raise WeightsError(f"{path} is not {file} as published by {repository}; delete it and try again")
     return path
 
 

@@ -1,4 +1,4 @@
-"""Every classification model of torchvision: how to build it, and where its weights are."""
+"""The classification models of torchvision: how to build them, and where their weights are."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def family(name: str) -> str:
 
 
 def build(name: str, size: int) -> nn.Module:
-    """The model with random weights, for images of `size` pixels where that matters."""
+    """The model with random weights, for images of `size` pixels if that matters."""
     options: dict[str, Any] = {}
     of = family(name)
     if of in FIXED_SIZE:
         options[FIXED_SIZE[of]] = (size, size) if of == "maxvit" else size
     if of in ("googlenet", "inception"):
-        # Their own initialisation takes half a minute; the auxiliary classifiers are in the published files.
+        # Their initialisation takes half a minute; the published files include the auxiliary classifiers.
         options |= {"init_weights": False, "aux_logits": True, "transform_input": False}
     return models.get_model(name, weights=None, **options)
 

@@ -28,7 +28,7 @@ def file_digest(path: Path) -> str:
 
 
 def verify(path: Path, card: WeightsCard) -> Path:
-    """`path` when its sha256 begins as the card says; raises WeightsError otherwise."""
+    """`path` if its sha256 begins as the card says; raises WeightsError otherwise."""
     found = file_digest(path)
     if not found.startswith(card.digest):
         raise WeightsError(
@@ -39,7 +39,7 @@ def verify(path: Path, card: WeightsCard) -> Path:
 
 
 def fetch(card: WeightsCard, folder: Path, download: Callable[[Path], None]) -> Path:
-    """The verified file of `card` in `folder`, downloaded if it is not there. Raises WeightsError that names the file."""
+    """The verified file of `card` in `folder`, downloaded if missing. Raises WeightsError that names the file."""
     target = folder / card.file
     if not target.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def fetch(card: WeightsCard, folder: Path, download: Callable[[Path], None]) -> 
 
 
 def read(path: Path) -> StateDict:
-    """The tensors in a .safetensors, .pt or .pth file; raises WeightsError when there is anything else in it."""
+    """The tensors in a .safetensors, .pt or .pth file; raises WeightsError if it contains anything else."""
     if not path.is_file():
         raise WeightsError(f"there is no weights file {path}; give the path of a .safetensors, .pt or .pth file")
     try:
@@ -67,27 +67,27 @@ def read(path: Path) -> StateDict:
         ) from error
     state = data.get("state_dict", data.get("model", data)) if isinstance(data, dict) else data
     if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) and not t.is_sparse for t in state.values()):
-        raise WeightsError(f"{path} holds no state dict of dense tensors; save it with torch.save(model.state_dict(), …)")
+        raise WeightsError(f"{path} contains no state dict of dense tensors; save it with torch.save(model.state_dict(), …)")
     return state
 
 
 def _unpickle(path: Path) -> object:
     with warnings.catch_warnings():
-        # How a file was pickled is of no interest; whether it holds tensors only, is.
+        # Warnings about the pickle protocol do not matter: only tensors are accepted.
         warnings.simplefilter("ignore", UserWarning)
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def fill(net: nn.Module, state: StateDict, path: Path, unused: Collection[str]) -> None:
-    """Copy weights into a model, all of it or nothing.
+    """Copy weights into a model, all or nothing.
 
-    `unused` are the names in the original model that the shared layers do not need (its classifier): they may be missing
-    or of another shape.
+    `unused` are the names in the original model that the shared layers do not need (its classifier): these may be missing
+    or have another shape.
     """
     wanted = {name: tensor for name, tensor in net.state_dict().items() if name not in unused}
     given = {_plain_name(name): tensor for name, tensor in state.items()}
     given = {name: tensor for name, tensor in given.items() if name not in unused}
-    # Older files lack the counters of batch normalisation; they say nothing about the weights.
+    # Older files lack the counters of batch normalisation, which do not affect the weights.
     missing = [name for name in wanted if name not in given and not name.endswith("num_batches_tracked")]
     extra = [name for name in given if name not in wanted]
     shapes = [
@@ -103,5 +103,5 @@ def fill(net: nn.Module, state: StateDict, path: Path, unused: Collection[str]) 
 
 
 def _plain_name(name: str) -> str:
-    """Names as the bare model has them: training wrappers put a word in front."""
+    """The name in the bare model, without the prefix of a training wrapper."""
     return name.removeprefix("module.").removeprefix("_orig_mod.")

@@ -1,1 +1,1 @@
-"""Code of one's own: written in a cell, carried along with a run, and run only where it is trusted."""
+"""Custom code: written in a cell, stored with a run, and executed only where it is trusted."""

@@ -17,16 +17,16 @@ from nbtransfer.errors import CodeError
 from nbtransfer.usercode import trusted
 
 _written: dict[str, Code] = {}
-"""What was written in this process, by name; the latest counts."""
+"""Code written in this process, by name; the latest wins."""
 
 
 def code(name: str, source: str) -> ModuleType:
-    """Make a module that recipes can refer to as "NAME.function" or "NAME.Class", and return it, to be tried out at once.
+    """Make a module that recipes can refer to as "NAME.function" or "NAME.Class", and return it for a first try.
 
-    name    of the module; writing it again replaces it for the runs started after that
-    source  its text, imports included: it sees nothing of the notebook
+    name    of the module; writing it again replaces it for later runs
+    source  its text, including imports: it has no access to the notebook
 
-    A run started with it keeps the text in its folder, as `code/NAME.py`. Raises CodeError when it cannot be loaded.
+    A run keeps the text in its folder, as `code/NAME.py`. Raises CodeError if it cannot be loaded.
     """
     made = Code(name, source)
     _ = made.defines
@@ -37,25 +37,25 @@ def code(name: str, source: str) -> ModuleType:
 
 
 def find_code(reference: str) -> Code:
-    """The code that a reference such as "data.Pairs" is in, as written in this process; raises CodeError."""
+    """The code behind a reference such as "data.Pairs", as written in this process; raises CodeError."""
     found = find(parts(reference)[0], _written.values())
     check_defined(reference, found)
     return found
 
 
 def remember(codes: Iterable[Code]) -> None:
-    """Let recipes of this process refer to code of a run, where nothing was written under its name. Nothing is run."""
+    """Let recipes of this process refer to code of a run, unless the name is taken. Executes nothing."""
     for known in codes:
         _written.setdefault(known.name, known)
 
 
 def with_code(recipe: Recipe) -> Recipe:
-    """The recipe with the text of all code it refers to; raises CodeError where there is none, or two versions of it."""
+    """The recipe with the text of all code it refers to; raises CodeError if code is missing or has two versions."""
     given, own = {code.name: code for code in recipe.code}, recipe.task.code
     codes = {} if own is None else {own.name: given.get(own.name, own)}
     for reference in recipe.references:
         name, _ = parts(reference)
-        found = find(name, [*codes.values(), *_written.values(), *given.values()])  # the last one counts
+        found = find(name, [*codes.values(), *_written.values(), *given.values()])  # the last one wins
         check_defined(reference, codes.setdefault(name, found))
         if codes[name] != found:
             raise _version_error(name)
@@ -78,9 +78,9 @@ def attribute(reference: str, codes: Iterable[Code]) -> Callable[..., Any]:
 
 @functools.cache
 def load(found: Code) -> ModuleType:
-    """The module of a text, run once in a process; raises CodeError unless it is trusted and runs."""
+    """The module of a text, executed once per process; raises CodeError unless it is trusted and runs."""
     trusted.require([found])
-    # Versions of a module may live side by side: a run that was started earlier has its own.
+    # Versions of a module may coexist: an earlier run has its own.
     module = ModuleType(f"{found.name}_{found.sha256[:8]}")
     module.__file__ = f"<transfer_code {found.name}>"
     setattr(module, MARK, found.name)
@@ -95,7 +95,7 @@ def load(found: Code) -> ModuleType:
 
 
 def call(reference: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-    """What a function of a user gives; whatever goes wrong in there is a CodeError that says where."""
+    """The result of a custom function; any error inside becomes a CodeError that says where."""
     try:
         return function(*arguments, **named)
     except Exception as error:
@@ -105,7 +105,5 @@ def call(reference: str, function: Callable[..., Any], *arguments: Any, **named:
 def _error_text(error: Exception, file: str) -> str:
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     where = f" (line {lines[-1]})" if lines else ""
-    hint = (
-        "; code of its own sees nothing of the notebook, so let it import what it needs" if isinstance(error, NameError) else ""
-    )
+    hint = "; custom code has no access to the notebook, so import what it needs" if isinstance(error, NameError) else ""
     return f"{type(error).__name__}: {error}{where}{hint}"

@@ -1,6 +1,6 @@
-"""Which code may run under this account: a list of digests, kept outside every run folder.
+"""Which custom code may run under this account: a list of digests, stored outside all run folders.
 
-Trust goes to a text, not to a place. Whoever copies a run folder copies no trust, and an edited file is another text.
+Trust belongs to a text, not to a place: copying a run folder copies no trust, and an edited file is another text.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def is_trusted(code: Code) -> bool:
 
 
 def trust(codes: Iterable[Code]) -> None:
-    """From now on these texts may run here, in this process and in workers; raises CodeError for one that was edited."""
+    """Allow these texts to run here, in this process and in workers; raises CodeError if one was edited."""
     for code in codes:
         check_unaltered(code)
         if not is_trusted(code):
@@ -37,21 +37,21 @@ def trust(codes: Iterable[Code]) -> None:
 
 
 def require(codes: Iterable[Code]) -> None:
-    """Raise CodeError unless all of these are what was written, and trusted."""
+    """Raise CodeError unless all of these are unedited and trusted."""
     for code in codes:
         check_unaltered(code)
         if not is_trusted(code):
             raise CodeError(
-                f"the code {code.name!r} (sha256 {code.sha256[:8]}) was not written here, so it is not run; read it, and if "
-                "you trust it say run.trust_code(), or load_model(folder, trust=True)"
+                f"the code {code.name!r} (sha256 {code.sha256[:8]}) was not written here, so it does not run; read it, and if "
+                "you trust it call run.trust_code(), or load_model(folder, trust=True)"
             )
 
 
 def check_unaltered(code: Code) -> None:
-    """Raise CodeError when the text is another one than was written."""
+    """Raise CodeError if the text was edited."""
     if not code.unaltered:
         raise CodeError(
-            f"the code {code.name!r} was edited or removed after the run was made, so it is not run; put it back, or start a "
+            f"the code {code.name!r} was edited or removed after the run was made, so it does not run; put it back, or start a "
             "new run with the new code"
         )
 
@@ -60,7 +60,7 @@ def _add(sha256: str) -> None:
     path = file()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Several processes may add at once: one short write at the end of a file is not torn apart.
+        # Several processes may append at once: one short write at the end of a file is atomic.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             os.write(descriptor, f"{sha256}\n".encode("ascii"))
@@ -68,5 +68,6 @@ def _add(sha256: str) -> None:
             os.close(descriptor)
     except OSError as error:
         raise CodeError(
-            f"which code is trusted cannot be kept in {short_path(path)} ({error.strerror}); set XDG_STATE_HOME to a folder of yours"
+            f"the list of trusted code {short_path(path)} cannot be written ({error.strerror}); "
+            "set XDG_STATE_HOME to your own folder"
         ) from error

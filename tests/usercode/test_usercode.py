@@ -114,7 +114,7 @@ class TestWriting:
         [
             ("mine", "def (", "is not valid Python"),
             ("mine", "1 / 0", r"ZeroDivisionError: division by zero \(line 1\)"),
-            ("mine", "x = nowhere", "sees nothing of the notebook, so let it import what it needs"),
+            ("mine", "x = nowhere", "custom code has no access to the notebook, so import what it needs"),
             ("mine", "\0", "is not valid Python"),
             ("mine", "#" * 2**21, "larger than 1 MiB"),
             ("../mine", "", "is not a valid module name"),
@@ -290,7 +290,7 @@ class TestTrust:
     )
     def test_its_code_does_not_run(self, foreign, use):
         run, mark = foreign
-        with pytest.raises(CodeError, match=r"was not written here, so it is not run; read it, and if you trust it"):
+        with pytest.raises(CodeError, match=r"was not written here, so it does not run; read it, and if you trust it"):
             use(run)
         assert not mark.exists()
         assert len(nt.runs()) == 1
@@ -353,7 +353,7 @@ class TestTrust:
     def test_where_it_cannot_be_kept(self, monkeypatch, tmp_path):
         (tmp_path / "file").touch()
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-        with pytest.raises(CodeError, match="set XDG_STATE_HOME to a folder of yours"):
+        with pytest.raises(CodeError, match="set XDG_STATE_HOME to your own folder"):
             nt.code("mine", MINE)
 
 
