@@ -112,7 +112,7 @@ class Floor:
     def _seconds(self, images: int, precision: str, start: str | None, end: str | None, *, learns: bool) -> float:
         first, last = (self.card.stages.index(stage) + 1 if stage else None for stage in (start, end))
         plan = FreezePlan.up_to(self.card, start) if start else FreezePlan.none()
-        self.model.to(DTYPES[precision]).follow(plan.resolve(self.card))
+        self.model.to(DTYPES[precision]).apply_plan(plan.resolve(self.card))
         x = torch.empty(32, 3, 224, 224, dtype=DTYPES[precision], device="meta")
         with torch.no_grad():
             x = self.model.eval().features(x, 0, first) if first else x

@@ -25,21 +25,21 @@ def load_images(run: Run, images: Any, model: TransferModel) -> tuple[Any, list[
     """Pixels as the model sees them, uint8 (N, 3, size, size), and for each image its name and its class, if known."""
     import torch
 
-    from nbtransfer.engine.data.open_images import each
-    from nbtransfer.engine.data.preprocess import shape
+    from nbtransfer.engine.data.open_images import as_list
+    from nbtransfer.engine.data.preprocess import resize_and_crop
 
-    given = [images] if isinstance(images, Sample) else each(images)
+    given = [images] if isinstance(images, Sample) else as_list(images)
     if not given:
         raise InputError("there is no image to explain; give at least one")
-    pixels = torch.stack([shape(_load(run, image), model.spec) for image in given])
+    pixels = torch.stack([resize_and_crop(_load(run, image), model.spec) for image in given])
     return pixels, [_name_and_truth(run, image, number) for number, image in enumerate(given)]
 
 
 def _load(run: Run, image: Any) -> Image.Image:
-    from nbtransfer.engine.data.open_images import opened
+    from nbtransfer.engine.data.open_images import open_image
 
     if not isinstance(image, Sample):
-        return opened(image)
+        return open_image(image)
     try:
         return ImageSource(run.recipe.task).image(image)
     except UndecodableError as error:

@@ -95,7 +95,7 @@ class Checkpointer:
         if facts.images is not None:
             context.progress.meter = Meter.from_tensors(tensors, facts.images, context.device.torch)
         if context.progress.phase >= 0:
-            context.model.follow(context.plan)
+            context.model.apply_plan(context.plan)
         resume.fill_optimiser(context.optimiser, tensors)
         if facts.scaler:
             context.scaler.load_state_dict(facts.scaler)

@@ -1,4 +1,4 @@
-"""Where to compute, and in which precision."""
+"""The device to compute on, and the precision."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device and the precision that matrix products are computed in on it; parameters always stay in fp32."""
+    """A device and the precision of matrix products on it; parameters always stay in fp32."""
 
     torch: torch.device
     precision: str
 
     @property
     def name(self) -> str:
-        """What the device calls itself."""
+        """The name that the device reports."""
         if self.torch.type == "cuda":
             return torch.cuda.get_device_name(self.torch)
         return platform.processor() or platform.machine()
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Mixed precision for the code inside; nothing in fp32."""
+        """A context with mixed precision; it does nothing in fp32."""
         mixed = self.precision != "fp32"
         return torch.autocast(self.torch.type, dtype=DTYPES[self.precision] if mixed else None, enabled=mixed)
 
-    def exactly(self) -> Device:
+    def in_fp32(self) -> Device:
         """The same device in fp32."""
         return Device(self.torch, "fp32")
 
 
 def choose(name: str, precision: Precision) -> Device:
-    """The device called `name`, in fp32 where precision is "auto"; raises RecipeError when this machine has none."""
-    device = torch.device(_best() if name == "auto" else name)
+    """The device called `name`, in fp32 if precision is "auto"; raises RecipeError when this machine does not have it."""
+    device = torch.device(_best_device() if name == "auto" else name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise RecipeError(f"device is {name!r}, but torch sees {torch.cuda.device_count()} CUDA devices; use device='auto'")
     if device.type == "mps" and not torch.backends.mps.is_available():
@@ -59,7 +59,7 @@ def choose(name: str, precision: Precision) -> Device:
 
 
 def why_not_bf16(device: torch.device) -> str | None:
-    """None where the hardware multiplies bf16 matrices itself, else why not; emulation would be slower than fp32."""
+    """None if the hardware multiplies bf16 matrices, else the reason; emulation would be slower than fp32."""
     can = False
     if device.type == "cuda":
         can = bool(torch.cuda.is_bf16_supported(including_emulation=False))
@@ -71,29 +71,29 @@ def why_not_bf16(device: torch.device) -> str | None:
 
 
 def available_memory() -> int:
-    """Bytes of main memory that may be taken without pushing others out, or going beyond what a container may have."""
-    return max(0, min([psutil.virtual_memory().available, *_left_in_container()]))
+    """Bytes of main memory available without swapping, and within the limit of a container."""
+    return max(0, min([psutil.virtual_memory().available, *_container_memory_left()]))
 
 
-def _left_in_container() -> Iterator[int]:
-    """Of a limit of control groups (version 2 or 1), where there is one: files that are only cached do not count."""
+def _container_memory_left() -> Iterator[int]:
+    """Bytes left of a control group's limit (version 2 or 1), if there is one. The page cache does not count as used."""
     for folder, limit, used, cached in CONTAINERS:
         try:
             stat = dict(line.split() for line in (folder / "memory.stat").read_text(encoding="ascii").splitlines())
             left = int((folder / limit).read_text(encoding="ascii")) - int((folder / used).read_text(encoding="ascii"))
             yield left + int(stat[cached])
-        except (OSError, ValueError, KeyError):  # no such files, or "max"
+        except (OSError, ValueError, KeyError):  # no such files, or no limit ("max")
             continue
 
 
 def use_threads(wanted: int | None) -> int:
-    """Set the number of threads: `wanted`, else every core this process may use. Returns it."""
+    """Set the number of threads to `wanted`, by default to every core this process may use. Returns the number."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     torch.set_num_threads(wanted or usable or 1)
     return torch.get_num_threads()
 
 
-def _best() -> str:
+def _best_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -1,4 +1,4 @@
-"""Run a model over a split without changing it."""
+"""Evaluate a model on a split."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nbtransfer.engine.model.transfer_model import TransferModel
 
 @dataclass
 class Predictions:
-    """What a model says about a split: `probabilities` (N, classes) for the images `numbers` with `labels`."""
+    """A model's answers for a split: `probabilities` (N, classes) for the images `numbers` with `labels`."""
 
     numbers: list[int] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
@@ -26,12 +26,12 @@ class Predictions:
     failed: list[tuple[int, str]] = field(default_factory=list)
 
     @property
-    def predicted(self) -> list[int]:
+    def predicted_labels(self) -> list[int]:
         return [max(range(len(row)), key=row.__getitem__) for row in self.probabilities]
 
     @property
     def correct(self) -> int:
-        return sum(p == label for p, label in zip(self.predicted, self.labels, strict=True))
+        return sum(p == label for p, label in zip(self.predicted_labels, self.labels, strict=True))
 
     @property
     def loss(self) -> float:
@@ -39,35 +39,35 @@ class Predictions:
         return self.loss_sum / len(self.labels) if self.labels else float("nan")
 
     def evaluation(self, split: str, classes: tuple[str, ...]) -> Evaluation:
-        return evaluation(split, classes, self.labels, self.predicted, self.loss)
+        return evaluation(split, classes, self.labels, self.predicted_labels, self.loss)
 
 
 def predict_all(model: TransferModel, batches: Batches, device: Device) -> Predictions:
-    """Evaluate all of a split at once."""
-    found = Predictions()
-    for found in predict(model, batches, device):  # noqa: B007 - the last one counts
+    """Evaluate a whole split."""
+    predictions = Predictions()
+    for predictions in predict(model, batches, device):  # noqa: B007 - only the last is used
         pass
-    return found
+    return predictions
 
 
 @torch.no_grad()
 def predict(model: TransferModel, batches: Batches, device: Device) -> Iterator[Predictions]:
-    """Evaluate batch by batch; yields the same growing Predictions after each, so that a caller may stop in between.
+    """Evaluate batch by batch; yields the same growing Predictions after each, so that the caller can interrupt.
 
-    The model is left in the mode it was in.
+    Restores the mode of the model.
     """
-    normalise, found, before = Normalise(model.spec, device.torch), Predictions(), model.training
+    normalise, predictions, before = Normalise(model.spec, device.torch), Predictions(), model.training
     model.eval()
     try:
         for batch in batches.epoch(0):
-            found.failed += batch.failed
+            predictions.failed += batch.failed
             if len(batch):
                 with device.autocast():
                     logits = model(normalise(batch.inputs), batches.start).float().cpu()
-                found.loss_sum += F.cross_entropy(logits, batch.labels, reduction="sum").item()
-                found.numbers += batch.numbers
-                found.labels += batch.labels.tolist()
-                found.probabilities += logits.softmax(1).tolist()
-            yield found
+                predictions.loss_sum += F.cross_entropy(logits, batch.labels, reduction="sum").item()
+                predictions.numbers += batch.numbers
+                predictions.labels += batch.labels.tolist()
+                predictions.probabilities += logits.softmax(1).tolist()
+            yield predictions
     finally:
         model.train(before)

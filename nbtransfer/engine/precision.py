@@ -1,4 +1,4 @@
-"""Which precision to compute in, decided by measurement on images of the run."""
+"""Choose the precision by measurement on images of the run."""
 
 from __future__ import annotations
 
@@ -13,45 +13,47 @@ from nbtransfer.engine.data.batches import Images
 from nbtransfer.engine.data.preprocess import Normalise
 from nbtransfer.engine.data.sample import sample_pixels
 from nbtransfer.engine.device import Device, why_not_bf16
-from nbtransfer.engine.model.step import on_trial, trial_step
+from nbtransfer.engine.model.step import evaluation_mode, trial_step
 from nbtransfer.engine.model.transfer_model import TransferModel
-from nbtransfer.engine.timing import timed
+from nbtransfer.engine.timing import time_call
 
 WORTH_IT = 0.9
 LARGEST_DEVIATION = 0.1
 
 
-def decided(
+def choose_precision(
     recipe: Recipe, model: TransferModel, images: Images, device: Device, plan: Mapping[str, LayerPlan], before: str | None
 ) -> tuple[Device, list[ev.Decided]]:
-    """What to compute on and in: as the recipe says, as it was decided `before`, else measured; and what was measured."""
+    """The device with the precision of the recipe, or of the decision `before`, else measured; and the new decisions."""
     if recipe.precision != "auto":
         return device, []
     if before is not None:
         return Device(device.torch, before), []
-    chosen, decision = fastest(model, images, device, plan)
+    chosen, decision = measure_precision(model, images, device, plan)
     return chosen, [decision]
 
 
-def fastest(model: TransferModel, images: Images, device: Device, plan: Mapping[str, LayerPlan]) -> tuple[Device, ev.Decided]:
-    """bf16 where it is faster than fp32 on some images of this run and the features are close to those of fp32; else fp32.
+def measure_precision(
+    model: TransferModel, images: Images, device: Device, plan: Mapping[str, LayerPlan]
+) -> tuple[Device, ev.Decided]:
+    """bf16 if it is faster than fp32 on some images of this run and its features are close to those of fp32; else fp32.
 
-    What is timed is a step of training under `plan`, or with all layers frozen a forward pass: some layers gain in one
-    direction only. Close means that the norm of the difference is at most 10 % of the norm of the features: bf16 has 8 bits
-    of precision, networks lose 1 to 5 % by it. The model keeps its weights and mode, and follows `plan` afterwards.
+    Times a training step under `plan`, or a forward pass if all layers are frozen: some layers gain in one direction only.
+    Close means that the norm of the difference is at most 10 % of the norm of the features: bf16 has 8 bits of precision,
+    which costs networks 1 to 5 %. The model keeps its weights and mode, and has `plan` applied afterwards.
     """
-    lacking = why_not_bf16(device.torch)
-    if lacking:
-        return device, ev.Decided("precision", "fp32", lacking)
+    obstacle = why_not_bf16(device.torch)
+    if obstacle:
+        return device, ev.Decided("precision", "fp32", obstacle)
     pixels = sample_pixels(images)
     if not len(pixels):
         return device, ev.Decided("precision", "fp32", "no image to measure on could be decoded")
     x = Normalise(model.spec, device.torch)(pixels)
     mixed = Device(device.torch, "bf16")
-    model.follow(plan)
+    model.apply_plan(plan)
     learns = any(entry.learns for entry in plan.values())
-    with on_trial(model):
-        (exact, slow), (close, fast) = (_timed(model, x, one, learns) for one in (device, mixed))
+    with evaluation_mode(model):
+        (exact, slow), (close, fast) = (_features_and_seconds(model, x, one, learns) for one in (device, mixed))
     deviation = ((close - exact).norm() / exact.norm().clamp_min(1e-30)).item()
     work = f"{'a step of training' if learns else 'a forward pass'} on {len(x)} images"
     said = f"bf16 takes {fast / slow:.2f} of the time of fp32 for {work}, features differ by {100 * deviation:.1f} %"
@@ -59,12 +61,11 @@ def fastest(model: TransferModel, images: Images, device: Device, plan: Mapping[
     return chosen, ev.Decided("precision", chosen.precision, said)
 
 
-def _timed(model: TransferModel, x: torch.Tensor, device: Device, learns: bool) -> tuple[torch.Tensor, float]:
-
+def _features_and_seconds(model: TransferModel, x: torch.Tensor, device: Device, learns: bool) -> tuple[torch.Tensor, float]:
     def forward() -> torch.Tensor:
         with torch.no_grad(), device.autocast():
             return model.features(x).float()
 
     if learns:
-        return forward(), timed(lambda: trial_step(model, x, device), device, times=1)[1]
-    return timed(forward, device, times=1)
+        return forward(), time_call(lambda: trial_step(model, x, device), device, times=1)[1]
+    return time_call(forward, device, times=1)

@@ -1,6 +1,6 @@
-"""Seeds. Each random choice has one that depends on nothing but what is chosen.
+"""Seeds. The seed of each random choice depends only on what is chosen.
 
-No random state is kept: an epoch is the same whether this process or a helper loads it, in a fresh run or a resumed one.
+No random state is kept: an epoch is the same in this process or a loader's, in a fresh run or a resumed one.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ import numpy as np
 import torch
 
 
-def seed_of(seed: int, *what: int) -> int:
-    """A seed of 63 bits that depends on all of these numbers."""
+def derive_seed(seed: int, *what: int) -> int:
+    """A 63-bit seed that depends on all of these numbers."""
     digest = hashlib.blake2b("/".join(map(str, (seed, *what))).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
 
-def begin_step(seed: int, epoch: int, batch: int) -> None:
-    """Let whatever draws at random in a step of training (dropout, a user's own module) depend on these alone."""
-    _seed_all(seed_of(seed, epoch, batch, -2))
+def seed_step(seed: int, epoch: int, batch: int) -> None:
+    """Make everything random in a training step (dropout, custom modules) depend on these numbers alone."""
+    _seed_all(derive_seed(seed, epoch, batch, -2))
 
 
 @contextmanager
-def seeded(number: int) -> Iterator[None]:
-    """Let whatever draws at random in here depend on this number alone, and nothing that draws afterwards."""
+def fixed_seed(number: int) -> Iterator[None]:
+    """Make everything random in the block depend on this number alone, and restore the generators afterwards."""
     before = random.getstate(), np.random.get_state()  # noqa: NPY002
     with torch.random.fork_rng(devices=[]):
         _seed_all(number)
@@ -41,9 +41,9 @@ def seeded(number: int) -> Iterator[None]:
 def _seed_all(number: int) -> None:
     torch.manual_seed(number)
     random.seed(number)
-    np.random.seed(number % 2**32)  # noqa: NPY002 - what others draw from
+    np.random.seed(number % 2**32)  # noqa: NPY002 - custom code draws from it
 
 
-def shuffled(count: int, seed: int) -> list[int]:
-    """The numbers from 0 up to `count` in an order that depends on the seed."""
+def permutation(count: int, seed: int) -> list[int]:
+    """A permutation of 0 … count − 1 that depends on the seed."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tolist()

@@ -58,7 +58,7 @@ class Session:
             p.begin_phase(index)
             context.optimiser.state.clear()  # another schedule begins, from weights the old state does not belong to
             context.receipt.watch(context.model, name, context.frozen)
-        context.model.follow(context.plan)
+        context.model.apply_plan(context.plan)
         yield ev.PhaseStarted(name, index)
         while not self.over:
             self._replanned = False
@@ -117,7 +117,7 @@ class Session:
         if p.phase >= 0:
             context.receipt.check(context.model)
         self.checkpointer.keep_originals()
-        context.model.follow(context.plan)
+        context.model.apply_plan(context.plan)
         for parameter in context.model.parameters():
             if not parameter.requires_grad:
                 context.optimiser.state.pop(parameter, None)
@@ -137,7 +137,7 @@ class Session:
 
     def _score(self, split: str, batches: Batches) -> Iterator[ev.Event]:
         context, found = self.context, Predictions()
-        for found in predict(context.model, batches, context.device.exactly()):  # noqa: B007 - the last one counts
+        for found in predict(context.model, batches, context.device.in_fp32()):  # noqa: B007 - the last one counts
             context.control.waiting()  # shows that work goes on; commands come too late
         yield from report_skipped(found.failed, batches, split, context.recipe, context.progress.named)
         if found.labels:

@@ -50,7 +50,7 @@ def set_up(recipe: Recipe, paths: RunPaths, control: Control, past: RunState, re
     data = prepare(recipe, model.spec, chosen.torch)
     before = {(d.subject, d.moment): d.choice for d in (*repeat.decisions, *past.decisions)}
     plan = training_plan.phases[-1].plan.resolve(card)
-    chosen, decisions = precision.decided(recipe, model, data.val.images, chosen, plan, before.get(("precision", "")))
+    chosen, decisions = precision.choose_precision(recipe, model, data.val.images, chosen, plan, before.get(("precision", "")))
     context = RunContext(
         recipe=recipe, card=card, paths=paths, control=control, model=model, weights=weights, device=chosen, threads=threads,
         training_plan=training_plan, optimiser=optimiser, scaler=scaler, data=data,

@@ -1,4 +1,4 @@
-"""How long work takes on a device."""
+"""Timing of work on a device."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from nbtransfer.engine.device import Device
 T = TypeVar("T")
 
 
-def timed(work: Callable[[], T], device: Device, times: int = 2) -> tuple[T, float]:
-    """The result of some work, and the fewest seconds it took in `times` tries, after a first one that does not count."""
+def time_call(work: Callable[[], T], device: Device, times: int = 2) -> tuple[T, float]:
+    """The result of `work` and its shortest duration in seconds, out of `times` runs after one to warm up."""
     best, result = float("inf"), work()
     for _ in range(times):
         _wait_for(device)
@@ -25,9 +25,9 @@ def timed(work: Callable[[], T], device: Device, times: int = 2) -> tuple[T, flo
     return result, best
 
 
-def seconds(work: Callable[[], object], device: Device) -> float:
-    """The seconds that some work takes."""
-    return timed(work, device)[1]
+def seconds_for(work: Callable[[], object], device: Device) -> float:
+    """How many seconds `work` takes."""
+    return time_call(work, device)[1]
 
 
 def _wait_for(device: Device) -> None:

@@ -14,7 +14,7 @@ from nbtransfer.core import catalog
 from nbtransfer.engine import device
 from nbtransfer.engine.checkpoints import checkpoint
 from nbtransfer.engine.data.order import Order
-from nbtransfer.engine.data.preprocess import Augment, Normalise, shape
+from nbtransfer.engine.data.preprocess import Augment, Normalise, resize_and_crop
 from nbtransfer.engine.model.optimiser import rate
 from nbtransfer.errors import CheckpointError
 
@@ -83,13 +83,13 @@ class TestPreprocessing:
     )
     def test_it_is_what_the_weights_were_trained_with(self, name, weights):
         spec = catalog.card(name).input
-        ours = Normalise(spec, torch.device("cpu"))(shape(self.image, spec)[None])[0]
+        ours = Normalise(spec, torch.device("cpu"))(resize_and_crop(self.image, spec)[None])[0]
         theirs = weights.DEFAULT.transforms()(self.image)
         assert torch.allclose(ours, theirs, atol=1e-5)
 
     def test_the_whole_image_can_be_kept(self):
         spec = catalog.card("resnet18").input.at(70, crop=1.0)
-        assert shape(self.image, spec).shape == (3, 70, 70)
+        assert resize_and_crop(self.image, spec).shape == (3, 70, 70)
         assert spec.resize == 70
 
     def test_draws_depend_on_the_seed(self):
@@ -97,7 +97,7 @@ class TestPreprocessing:
 
         def drawn(seed, view):
             augment = Augment(("crop", "flip", "flip_vertical", "colour"), spec, None, seed)
-            return augment.reshaped(self.image, view, 7)
+            return augment.view_from_image(self.image, view, 7)
 
         before = torch.random.get_rng_state()
         assert torch.equal(drawn(1, 0), drawn(1, 0))
@@ -109,8 +109,8 @@ class TestPreprocessing:
     def test_mirroring_only_mirrors(self):
         spec = catalog.card("resnet18").input.at(64)
         augment = Augment(("flip", "flip_vertical"), spec, 4, 0)
-        plain = shape(self.image, spec)
-        views = [augment.change(plain, view, 0) for view in range(4)]
+        plain = resize_and_crop(self.image, spec)
+        views = [augment.view_from_pixels(plain, view, 0) for view in range(4)]
         assert [
             torch.equal(a, b) for a, b in zip(views, (plain, plain.flip(2), plain.flip(1), plain.flip(1, 2)), strict=True)
         ] == [True] * 4
@@ -189,7 +189,7 @@ class TestDevice:
         a = torch.rand(4, 4)
         with device.Device(torch.device("cpu"), "bf16").autocast():
             assert (a @ a).dtype is torch.bfloat16
-        with device.Device(torch.device("cpu"), "bf16").exactly().autocast():
+        with device.Device(torch.device("cpu"), "bf16").in_fp32().autocast():
             assert (a @ a).dtype is torch.float32
 
     def test_threads(self):

@@ -150,7 +150,7 @@ def test_a_frozen_prefix_stays_bit_for_bit(member):
     optimiser = build_optimiser(model, _Settings())
     for stage in card.stages:
         plan = FreezePlan.up_to(card, stage).resolve(card)
-        model.follow(plan)
+        model.apply_plan(plan)
         frozen = [n for n, p in plan.items() if not p.learns]
         learning = [n for n, p in plan.items() if p.learns]
         before = {n: digest(model.tensors(n).values()) for n in plan}

@@ -59,7 +59,7 @@ class BuildPlan:
                 least=size if split == "train" else 0,
                 prefix=prefix,
                 # Scores are taken in fp32 in the end: validation that is kept like that is not computed once more for them.
-                device=device if split == "train" else device.exactly(),
+                device=device if split == "train" else device.in_fp32(),
                 layout=self.layouts[split],
                 normalise=normalise,
                 progress=self._progress(both),

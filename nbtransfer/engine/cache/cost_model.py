@@ -14,9 +14,9 @@ from nbtransfer.engine.data.batches import Images
 from nbtransfer.engine.data.preprocess import Normalise
 from nbtransfer.engine.data.sample import sample_pixels
 from nbtransfer.engine.device import Device
-from nbtransfer.engine.model.step import on_trial, trial_step
+from nbtransfer.engine.model.step import evaluation_mode, trial_step
 from nbtransfer.engine.model.transfer_model import TransferModel
-from nbtransfer.engine.timing import seconds, timed
+from nbtransfer.engine.timing import seconds_for, time_call
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def measure(
     if not len(pixels):
         return None
     decode = undecoded * (time.perf_counter() - started) / len(pixels)
-    with on_trial(model):
+    with evaluation_mode(model):
         return _measured(model, pixels, nearer, boundary, device, stored, decode / max(workers, 1), images.kept)
 
 
@@ -110,13 +110,13 @@ def _measured(
         with torch.no_grad(), within.autocast():
             return model.features(inputs, start, end)
 
-    entering, before = timed(lambda: forward(x, 0, nearer), device) if nearer else (x, 0.0)
-    middle, rest = timed(lambda: forward(entering, nearer, boundary), device)
+    entering, before = time_call(lambda: forward(x, 0, nearer), device) if nearer else (x, 0.0)
+    middle, rest = time_call(lambda: forward(entering, nearer, boundary), device)
     middle_in_fp32, exact = middle, rest
     if device.precision != "fp32":
-        precise = device.exactly()
+        precise = device.in_fp32()
         entering_in_fp32 = forward(x, 0, nearer, precise) if nearer else x
-        middle_in_fp32, exact = timed(lambda: forward(entering_in_fp32, nearer, boundary, precise), device, times=1)
+        middle_in_fp32, exact = time_call(lambda: forward(entering_in_fp32, nearer, boundary, precise), device, times=1)
     rows = middle.detach().cpu().flatten(1)
     return Costs(
         layouts={"train": Layout.of(middle, stored), "val": Layout.of(middle_in_fp32, stored)},
@@ -126,8 +126,8 @@ def _measured(
         before=before / count,
         rest=rest / count,
         exact=exact / count,
-        judge=seconds(lambda: forward(middle, boundary), device) / count,
-        learn=seconds(lambda: trial_step(model, middle, device, boundary), device) / count,
-        read=seconds(lambda: rows[torch.randperm(count, generator=torch.Generator())].to(device.torch), device) / count,
-        write=seconds(rows.clone, device) / count,
+        judge=seconds_for(lambda: forward(middle, boundary), device) / count,
+        learn=seconds_for(lambda: trial_step(model, middle, device, boundary), device) / count,
+        read=seconds_for(lambda: rows[torch.randperm(count, generator=torch.Generator())].to(device.torch), device) / count,
+        write=seconds_for(rows.clone, device) / count,
     )

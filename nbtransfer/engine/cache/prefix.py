@@ -66,7 +66,7 @@ class Prefix:
         """
         if self._wanted:
             self._wanted = False
-            self._fold(x[:2].float(), device.exactly())
+            self._fold(x[:2].float(), device.in_fp32())
         try:
             parts = [self._run(self._copy or self._original, part, device) for part in torch.split(x, self._most or len(x))]
             return parts[0] if len(parts) == 1 else torch.cat(parts)

@@ -1,4 +1,4 @@
-"""Batches of images, in an order and with random changes that depend on seed, epoch and image alone."""
+"""Batches of images. Their order and augmentation depend on seed, epoch and image alone."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader, Dataset
 from nbtransfer.core.backbone import InputSpec
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.task import Sample, Split, TaskCard
-from nbtransfer.engine.data.custom_transform import transform
+from nbtransfer.engine.data.custom_transform import load_transform
 from nbtransfer.engine.data.order import Order, Sweep, ViewOfImage
-from nbtransfer.engine.data.preprocess import Augment, shape
+from nbtransfer.engine.data.preprocess import Augment, resize_and_crop
 from nbtransfer.tasks.decode import UndecodableError
 from nbtransfer.tasks.source import ImageSource
 
@@ -23,10 +23,10 @@ MEMORY_FOR_IMAGES = 2 * 2**30
 
 @dataclass(slots=True)
 class Batch:
-    """`inputs` (N, …): uint8 pixels (N, 3, size, size), or what enters a later stage of the shared layers.
+    """`inputs` (N, …): uint8 pixels (N, 3, size, size), or the inputs of a later stage of the shared layers.
 
-    `labels` (N,), `numbers` the images' places in their split.
-    `failed` names images that could not be decoded, with the reason; they are not in the batch.
+    `labels` (N,); `numbers`: the images' positions in their split.
+    `failed`: images that could not be decoded, with the reason; they are not in the batch.
     """
 
     inputs: torch.Tensor
@@ -38,18 +38,18 @@ class Batch:
         return len(self.numbers)
 
     def pin_memory(self) -> Batch:
-        """Called by the loader where a GPU copies from pinned memory."""
+        """Called by the loader on machines with a GPU, which copies from pinned memory."""
         return Batch(self.inputs.pin_memory(), self.labels.pin_memory(), self.numbers, self.failed)
 
 
 class Images(Dataset[tuple[int, torch.Tensor | str]]):
-    """The images of one split; kept in memory once decoded where they fit and are always shaped alike."""
+    """The images of one split; kept in memory once decoded if they fit and their crop never changes."""
 
     def __init__(self, task: TaskCard, split: Split, spec: InputSpec, augment: Augment | None, keep: bool) -> None:
         self.samples: list[Sample] = list(task.split(split))
         self._source, self._spec, self.augment = ImageSource(task), spec, augment
         fits = len(self.samples) * 3 * spec.size**2 <= MEMORY_FOR_IMAGES
-        self._kept: dict[int, torch.Tensor] | None = {} if keep and fits and not (augment and augment.reshapes) else None
+        self._kept: dict[int, torch.Tensor] | None = {} if keep and fits and not (augment and augment.needs_original) else None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -61,44 +61,44 @@ class Images(Dataset[tuple[int, torch.Tensor | str]]):
 
     @property
     def undecoded(self) -> Sequence[int]:
-        """Numbers of the images that are to be decoded when they are wanted."""
+        """Numbers of the images that are not in memory."""
         numbers = range(len(self))
         return [number for number in numbers if number not in self._kept] if self._kept else numbers
 
     @property
     def views(self) -> int | None:
-        """In how many ways an image can look; None if it is drawn anew every time."""
+        """The number of views of an image; None if each epoch draws a new one."""
         return self.augment.views if self.augment else 1
 
-    def __getitem__(self, drawn: ViewOfImage) -> tuple[int, torch.Tensor | str]:
-        view, number = drawn
+    def __getitem__(self, item: ViewOfImage) -> tuple[int, torch.Tensor | str]:
+        view, number = item
         try:
             if self.augment is None:
-                return number, self._shaped(number)
-            if self.augment.reshapes:
-                return number, self.augment.reshaped(self._source.image(self.samples[number]), view, number)
-            return number, self.augment.change(self._shaped(number), view, number)
+                return number, self._pixels(number)
+            if self.augment.needs_original:
+                return number, self.augment.view_from_image(self._source.image(self.samples[number]), view, number)
+            return number, self.augment.view_from_pixels(self._pixels(number), view, number)
         except UndecodableError as error:
             return number, str(error)
 
     def problem(self, number: int) -> str | None:
-        """Why an image can no longer be used although it was seen before: its file is gone or another one."""
+        """Why an image that was usable no longer is: its file is gone or has changed."""
         try:
             self._source.check(self.samples[number])
         except UndecodableError as error:
             return str(error)
         return None
 
-    def _shaped(self, number: int) -> torch.Tensor:
+    def _pixels(self, number: int) -> torch.Tensor:
         if self._kept is not None and number in self._kept:
             return self._kept[number]
-        pixels = shape(self._source.image(self.samples[number]), self._spec)
+        pixels = resize_and_crop(self._source.image(self.samples[number]), self._spec)
         if self._kept is not None:
             self._kept[number] = pixels
         return pixels
 
     def collate(self, items: Sequence[tuple[int, torch.Tensor | str]]) -> Batch:
-        """Put the decoded images of a batch together and the failures aside."""
+        """Stack the decoded images of a batch and list the failures."""
         good = [(n, pixels) for n, pixels in items if isinstance(pixels, torch.Tensor)]
         failed = [(n, reason) for n, reason in items if isinstance(reason, str)]
         pixels = torch.stack([p for _, p in good]) if good else torch.empty(0, 3, self._spec.size, self._spec.size)
@@ -109,7 +109,7 @@ class Images(Dataset[tuple[int, torch.Tensor | str]]):
 class Batches(Protocol):
     """The batches of one split, epoch after epoch.
 
-    What they hold enters the shared layers at stage number `start`: 0 for pixels, the number of stages for features.
+    Their inputs are those of stage number `start` of the shared layers: 0 for pixels, the number of stages for features.
     """
 
     images: Images
@@ -123,7 +123,7 @@ class Batches(Protocol):
 
 
 class PixelBatches:
-    """Batches of images, decoded here or by helpers."""
+    """Batches of images, decoded in this process or in workers."""
 
     start = 0
 
@@ -137,7 +137,7 @@ class PixelBatches:
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=pin,
-            # Without a generator of its own a loader draws from torch's global one, and a resumed run would differ.
+            # Without its own generator the loader draws from torch's global one, and a resumed run would differ.
             generator=torch.Generator().manual_seed(0),
         )
 
@@ -151,7 +151,7 @@ class PixelBatches:
 
 @dataclass(frozen=True, slots=True)
 class TaskData:
-    """Batches of the three splits; `test` is None where the task has none."""
+    """Batches of the three splits; `test` is None if the task has no test split."""
 
     train: Batches
     val: Batches
@@ -159,7 +159,7 @@ class TaskData:
 
 
 def prepare(recipe: Recipe, spec: InputSpec, device: torch.device) -> TaskData:
-    """Everything the loop needs from the task."""
+    """The batches of all splits of a recipe's task."""
     workers = recipe.loader_workers
     if workers is None:
         workers = 4 if device.type == "cuda" else 0
@@ -173,12 +173,12 @@ def prepare(recipe: Recipe, spec: InputSpec, device: torch.device) -> TaskData:
 
 
 def augmentation(recipe: Recipe, spec: InputSpec) -> Augment | None:
-    """The random changes of training images; None where there are none. Raises CodeError."""
-    own = transform(recipe.transform, recipe.code) if recipe.transform else None
-    return Augment(recipe.augment, spec, recipe.all_views, recipe.seed, own) if recipe.augment or own else None
+    """The augmentation of training images; None if the recipe has none. Raises CodeError."""
+    custom = load_transform(recipe.transform, recipe.code) if recipe.transform else None
+    return Augment(recipe.augment, spec, recipe.all_views, recipe.seed, custom) if recipe.augment or custom else None
 
 
 def order(recipe: Recipe, images: Images, split: Split) -> Order:
-    """Training images are shuffled, all others come in the order of the manifest."""
+    """Shuffled for training images, manifest order for all others."""
     view = images.augment.view if images.augment else None
     return Order(len(images), recipe.batch_size, recipe.seed if split == "train" else None, view)

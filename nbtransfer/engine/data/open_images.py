@@ -13,15 +13,15 @@ from nbtransfer.errors import InputError
 from nbtransfer.tasks.decode import UndecodableError, load_rgb, to_rgb
 
 
-def each(images: Any) -> list[Any]:
-    """What was given, one image or many, as a list."""
+def as_list(images: Any) -> list[Any]:
+    """One image or many, as a list."""
     return [images] if isinstance(images, (str, os.PathLike, Image.Image)) or _is_single(images) else list(images)
 
 
-def opened(image: Any) -> Image.Image:
+def open_image(image: Any) -> Image.Image:
     """Any of the accepted forms as an RGB image."""
     if isinstance(image, Image.Image):
-        return _prepared(image)
+        return _to_rgb(image)
     if isinstance(image, (str, os.PathLike)):
         try:
             return load_rgb(Path(image))
@@ -35,7 +35,7 @@ def opened(image: Any) -> Image.Image:
     return Image.fromarray(values).convert("RGB")
 
 
-def _prepared(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image) -> Image.Image:
     try:
         return to_rgb(image)
     except UndecodableError as error:

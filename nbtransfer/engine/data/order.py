@@ -1,22 +1,22 @@
-"""Which images make which batch, and in which view: it depends on seed, epoch and image alone."""
+"""Which images make up which batch, and in which view. It depends on seed, epoch and image alone."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
 
-from nbtransfer.engine.seeding import seed_of, shuffled
+from nbtransfer.engine.seeding import derive_seed, permutation
 
 ViewOfImage = tuple[int, int]
-"""A view of an image, and the number of the image in its split."""
+"""The number of a view, and the number of the image in its split."""
 
 
 class Order:
-    """Which images make which batch of an epoch: shuffled by seed and epoch, or in manifest order, and in which view.
+    """The batches of an epoch: images shuffled by seed and epoch, or in manifest order, each in one view.
 
-    The batches of epoch number `epoch` are iterated over, from number `first` on.
+    Iterates over the batches of epoch `epoch` from number `first` on.
 
-    A last batch of a single image, which normalisation layers cannot learn from, joins the one before.
+    A last batch of one image, which normalisation layers cannot learn from, is merged into the one before.
     """
 
     def __init__(self, count: int, batch_size: int, seed: int | None, view: Callable[[int, int], int] | None = None) -> None:
@@ -28,16 +28,18 @@ class Order:
         return max(1, batches + (rest > 1 or (rest == 1 and self._seed is None)))
 
     def __iter__(self) -> Iterator[list[ViewOfImage]]:
-        numbers = range(self._count) if self._seed is None else shuffled(self._count, seed_of(self._seed, self.epoch, -1))
-        drawn = [(self._view(self.epoch, number) if self._view else 0, number) for number in numbers]
+        numbers = (
+            range(self._count) if self._seed is None else permutation(self._count, derive_seed(self._seed, self.epoch, -1))
+        )
+        items = [(self._view(self.epoch, number) if self._view else 0, number) for number in numbers]
         for batch in range(self.first, len(self)):
             last = batch == len(self) - 1
             start = batch * self._batch_size
-            yield drawn[start:] if last else drawn[start : start + self._batch_size]
+            yield items[start:] if last else items[start : start + self._batch_size]
 
 
 class Sweep:
-    """All views of all images of a split in batches, view after view."""
+    """All views of all images of a split, in batches, view by view."""
 
     epoch = first = 0
 
@@ -46,13 +48,13 @@ class Sweep:
 
     @property
     def count(self) -> int:
-        """All views of all images."""
+        """The number of views of all images together."""
         return self.images * self.views
 
     def __len__(self) -> int:
         return math.ceil(self.count / self._batch_size)
 
     def __iter__(self) -> Iterator[list[ViewOfImage]]:
-        drawn = [(view, number) for view in range(self.views) for number in range(self.images)]
-        for start in range(0, len(drawn), self._batch_size):
-            yield drawn[start : start + self._batch_size]
+        items = [(view, number) for view in range(self.views) for number in range(self.images)]
+        for start in range(0, len(items), self._batch_size):
+            yield items[start : start + self._batch_size]

@@ -1,4 +1,4 @@
-"""Do the next thing while the last one is being used."""
+"""Prefetching in a thread."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def prefetch(things: Iterable[T], depth: int = 2) -> Iterator[T]:
-    """The same things in the same order, made by a thread that is up to `depth` of them ahead."""
-    iterator, end = iter(things), object()
-    with ThreadPoolExecutor(1, "nbtransfer-ahead") as pool:
-        coming = deque(pool.submit(next, iterator, end) for _ in range(depth))
-        while (thing := coming.popleft().result()) is not end:
-            coming.append(pool.submit(next, iterator, end))
-            yield thing  # type: ignore[misc]
+def prefetch(items: Iterable[T], depth: int = 2) -> Iterator[T]:
+    """The same items in the same order, produced up to `depth` ahead by a thread."""
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1, "nbtransfer-prefetch") as pool:
+        pending = deque(pool.submit(next, iterator, end) for _ in range(depth))
+        while (item := pending.popleft().result()) is not end:
+            pending.append(pool.submit(next, iterator, end))
+            yield item  # type: ignore[misc]

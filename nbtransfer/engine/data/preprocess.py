@@ -1,4 +1,4 @@
-"""From an RGB image to what the shared layers expect. The only place that knows how."""
+"""Preprocessing: from an RGB image to the input of the shared layers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torchvision.transforms.v2 import functional as F
 
 from nbtransfer.core.backbone import InputSpec
 from nbtransfer.engine.data.custom_transform import Transform
-from nbtransfer.engine.seeding import seed_of, seeded
+from nbtransfer.engine.seeding import derive_seed, fixed_seed
 
 
-def shape(image: Image.Image, spec: InputSpec) -> torch.Tensor:
+def resize_and_crop(image: Image.Image, spec: InputSpec) -> torch.Tensor:
     """Resize the shorter side and keep the centre: uint8 (3, size, size)."""
     resized = F.resize(image, [spec.resize], InterpolationMode(spec.interpolation), antialias=True)
     return to_pixels(F.center_crop(resized, [spec.size]))
@@ -25,7 +25,7 @@ def to_pixels(image: Image.Image) -> torch.Tensor:
 
 
 class Normalise:
-    """uint8 (N, 3, H, W) to normalised floats on the device, in channels-last order. What is not pixels is left as it is."""
+    """uint8 (N, 3, H, W) to normalised floats on the device, in channels-last order. Other types are only moved there."""
 
     def __init__(self, spec: InputSpec, device: torch.device) -> None:
         mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) * 255 for v in (spec.mean, spec.std))
@@ -40,53 +40,53 @@ class Normalise:
 
 
 class Augment:
-    """Random changes of training images.
+    """Random augmentation of training images.
 
-    `crop` takes a random part of 35 to 100 % of the image, `flip` and `flip_vertical` mirror it with probability ½,
-    `colour` varies brightness, contrast and saturation by up to 20 % and hue by up to 2 %.
+    `crop` takes a random 35 to 100 % of the image, `flip` and `flip_vertical` mirror it with probability ½, `colour` varies
+    brightness, contrast and saturation by up to 20 % and hue by up to 2 %.
 
-    A view is one way an image can look. Mirrored alone, an image has two views or four, and each epoch shows one of them.
-    Otherwise there are as many as `views` says, each a draw of its own, or with None a new one in every epoch.
+    A view is one augmented form of an image. With mirroring alone, an image has two or four views, and each epoch shows one
+    of them. Otherwise there are `views` random views, or with None a new one in every epoch.
 
-    `own` is a change of the user's own; it comes first, on the image as it was decoded.
+    `custom` is a transform from custom code. It comes first, on the decoded image.
     """
 
     def __init__(
-        self, names: tuple[str, ...], spec: InputSpec, views: int | None, seed: int, own: Transform | None = None
+        self, names: tuple[str, ...], spec: InputSpec, views: int | None, seed: int, custom: Transform | None = None
     ) -> None:
-        self._spec, self._seed, self.views, self._own = spec, seed, views, own
+        self._spec, self._seed, self.views, self._custom = spec, seed, views, custom
         mode = InterpolationMode(spec.interpolation)
         mirrors = {"flip": v2.RandomHorizontalFlip(), "flip_vertical": v2.RandomVerticalFlip()}
         known = {**mirrors, "colour": v2.ColorJitter(0.2, 0.2, 0.2, 0.02)}
         self._crop = v2.RandomResizedCrop(spec.size, scale=(0.35, 1.0), interpolation=mode) if "crop" in names else None
         self._pixelwise = [known[name] for name in names if name != "crop"]
         sides = {"flip": -1, "flip_vertical": -2}
-        self._sides = [sides[name] for name in names] if set(names) <= set(sides) and own is None else None
+        self._sides = [sides[name] for name in names] if set(names) <= set(sides) and custom is None else None
 
     @property
-    def reshapes(self) -> bool:
-        """Whether the shaped image depends on the draw."""
-        return self._crop is not None or self._own is not None
+    def needs_original(self) -> bool:
+        """Whether a view is made from the original image, not from its resized pixels."""
+        return self._crop is not None or self._custom is not None
 
     def view(self, epoch: int, number: int) -> int:
         """Which view of an image an epoch shows."""
-        return epoch if self.views is None else seed_of(self._seed, epoch, number) % self.views
+        return epoch if self.views is None else derive_seed(self._seed, epoch, number) % self.views
 
-    def reshaped(self, image: Image.Image, view: int, number: int) -> torch.Tensor:
+    def view_from_image(self, image: Image.Image, view: int, number: int) -> torch.Tensor:
         """A view of image `number`, from the original: uint8 (3, size, size)."""
-        with seeded(seed_of(self._seed, view, number)):
-            image = self._own(image) if self._own else image
-            return self._changed(to_pixels(self._crop(image)) if self._crop else shape(image, self._spec))
+        with fixed_seed(derive_seed(self._seed, view, number)):
+            image = self._custom(image) if self._custom else image
+            return self._apply_pixelwise(to_pixels(self._crop(image)) if self._crop else resize_and_crop(image, self._spec))
 
-    def change(self, pixels: torch.Tensor, view: int, number: int) -> torch.Tensor:
-        """A view of image `number`, from its shaped pixels (3, size, size)."""
+    def view_from_pixels(self, pixels: torch.Tensor, view: int, number: int) -> torch.Tensor:
+        """A view of image `number`, from its resized and cropped pixels (3, size, size)."""
         if self._sides is not None:
             sides = [side for bit, side in enumerate(self._sides) if view >> bit & 1]
             return pixels.flip(sides) if sides else pixels
-        with seeded(seed_of(self._seed, view, number)):
-            return self._changed(pixels)
+        with fixed_seed(derive_seed(self._seed, view, number)):
+            return self._apply_pixelwise(pixels)
 
-    def _changed(self, pixels: torch.Tensor) -> torch.Tensor:
+    def _apply_pixelwise(self, pixels: torch.Tensor) -> torch.Tensor:
         for transform in self._pixelwise:
             pixels = transform(pixels)
         return pixels

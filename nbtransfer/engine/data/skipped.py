@@ -1,4 +1,4 @@
-"""Images that could not be decoded: named once, or a reason to give up."""
+"""Images that cannot be decoded: reported once, or an error."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from nbtransfer.errors import TaskError
 
 
 def report_skipped(
-    failed: Sequence[tuple[int, str]], batches: Batches, split: str, recipe: Recipe, named: set[str]
+    failed: Sequence[tuple[int, str]], batches: Batches, split: str, recipe: Recipe, reported: set[str]
 ) -> Iterator[ev.ImageSkipped]:
-    """Name each image that cannot be decoded once, or give up, as the recipe says."""
+    """Report each image that cannot be decoded once, or raise TaskError, as the recipe says. Updates `reported`."""
     for number, reason in failed:
         source = batches.images.samples[number].source
         if recipe.on_bad_image == "fail":
             raise TaskError(f"{source} cannot be decoded: {reason}; remove it, or set on_bad_image='skip'")
-        if source not in named:
-            named.add(source)
+        if source not in reported:
+            reported.add(source)
             yield ev.ImageSkipped(source, split, reason)

@@ -55,7 +55,7 @@ class LinearProbe:
             context.model.linear_head.bias.copy_(head.bias)
         yield solved
         loss, accuracy = _scores(head, features.flatten(0, 1), labels.repeat_interleave(features.shape[1]))
-        val = predict_all(context.model, self.val, context.device.exactly())
+        val = predict_all(context.model, self.val, context.device.in_fp32())
         p.step += 1
         p.judge(val)
         seconds = time.monotonic() - self.began
@@ -90,7 +90,7 @@ class LinearProbe:
         """Validation chooses nothing: the images left out one by one do."""
         started = time.monotonic()
         path = linear_solver.ridge(features, labels, len(self.context.model.classes))
-        head = linear_solver.calibrated(path, labels)
+        head = linear_solver.calibrate(path, labels)
         seconds = time.monotonic() - started
         return head, ev.Solved("ridge", path.strengths, path.errors, path.best, converged=True, seconds=seconds)
 

@@ -64,7 +64,7 @@ def ridge(
     y = F.one_hot(labels, classes).double().repeat_interleave(views, 0)
     x_mean, y_mean = x.mean(0), y.mean(0)
     x, y = x - x_mean, y - y_mean
-    left, values, right = _decomposed(x)
+    left, values, right = _decompose(x)
     scale = max(values.sum().item() / width, 1e-300)
     along = left.T @ y
     blocks = left.view(count, views, -1)
@@ -88,7 +88,7 @@ def ridge(
     return RidgePath(tuple(strengths), tuple(errors), left_out, Head(weight.T, y_mean - x_mean @ weight))
 
 
-def _decomposed(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _decompose(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Left singular vectors, squared singular values and right singular vectors, of the smaller scatter matrix."""
     rows, columns = x.shape
     values, vectors = torch.linalg.eigh(x @ x.T if rows < columns else x.T @ x)
@@ -98,7 +98,7 @@ def _decomposed(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
     return (vectors, values, other) if rows < columns else (other, values, vectors)
 
 
-def calibrated(path: RidgePath, labels: torch.Tensor) -> Head:
+def calibrate(path: RidgePath, labels: torch.Tensor) -> Head:
     """The head of a ridge path with its outputs scaled so that their softmax predicts left-out images best.
 
     Regression on one-hot labels gives outputs between 0 and 1, whose softmax would be close to uniform.
@@ -149,12 +149,12 @@ def logistic_path(
             fit = F.cross_entropy(F.linear(x, weight, bias), targets, label_smoothing=smoothing)
             return fit + strength / 2 * weight.square().sum()
 
-        converged = _minimised(loss, [weight, bias])
+        converged = _minimise(loss, [weight, bias])
         raw = weight.detach().double() / scale
         yield Fit(strength, Head(raw.clone(), bias.detach().double() - raw @ mean), converged)
 
 
-def _minimised(loss: Callable[[], torch.Tensor], parameters: list[torch.Tensor], most: int = 200) -> bool:
+def _minimise(loss: Callable[[], torch.Tensor], parameters: list[torch.Tensor], most: int = 200) -> bool:
     """Minimise in place; whether the largest entry of the gradient fell below 1e-4."""
     tolerance = 1e-4
     solver = torch.optim.LBFGS(

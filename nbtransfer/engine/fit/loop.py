@@ -21,7 +21,7 @@ from nbtransfer.engine.model.optimiser import rate, set_rates
 from nbtransfer.engine.model.step import forward_loss
 from nbtransfer.engine.progress import Meter
 from nbtransfer.engine.resumable import SAFE_POINT, Resumable
-from nbtransfer.engine.seeding import begin_step
+from nbtransfer.engine.seeding import seed_step
 from nbtransfer.errors import TaskError
 
 SECONDS_BETWEEN_STEPS = 0.25
@@ -90,7 +90,7 @@ class Loop:
             p.lr, momentum = self._rate(p.batch)
             set_rates(self.context.optimiser, p.lr, momentum, self._plan)
             if len(batch) >= self._least:
-                begin_step(self.recipe.seed, p.epoch, p.batch)
+                seed_step(self.recipe.seed, p.epoch, p.batch)
                 yield from self._learn(batch, meter)
             p.batch, p.step = p.batch + 1, p.step + 1
             now = time.monotonic()
@@ -157,7 +157,7 @@ class Loop:
     def _validate(self) -> Resumable[Predictions]:
         val, only_head = Predictions(), self.data.val.start == len(self.model.backbone.stages)
         # A head alone costs next to nothing in fp32, and its scores are then those of the model that is handed on.
-        device = self.device.exactly() if only_head else self.device
+        device = self.device.in_fp32() if only_head else self.device
         for val in predict(self.model, self.data.val, device):  # noqa: B007 - the last one counts
             if self.context.is_interrupted():
                 yield SAFE_POINT

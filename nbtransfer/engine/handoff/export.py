@@ -26,7 +26,7 @@ from nbtransfer.core.code import Code, parts
 from nbtransfer.core.codec import dumps, from_plain, to_plain
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.recipe import Recipe
-from nbtransfer.engine.data.preprocess import Normalise, shape
+from nbtransfer.engine.data.preprocess import Normalise, resize_and_crop
 from nbtransfer.engine.model.custom_head import make_head
 from nbtransfer.engine.model.transfer_model import TransferModel
 from nbtransfer.engine.versions import installed_versions
@@ -80,7 +80,7 @@ def _sample(recipe: Recipe, spec: InputSpec) -> torch.Tensor:
     source = ImageSource(recipe.task)
     for sample in recipe.task.split("val"):
         try:
-            return shape(source.image(sample), spec)
+            return resize_and_crop(source.image(sample), spec)
         except UndecodableError:
             continue
     raise InputError(

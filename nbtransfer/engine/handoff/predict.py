@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from nbtransfer.engine.data.open_images import each, opened
-from nbtransfer.engine.data.preprocess import Normalise, shape
+from nbtransfer.engine.data.open_images import as_list, open_image
+from nbtransfer.engine.data.preprocess import Normalise, resize_and_crop
 from nbtransfer.engine.model.transfer_model import TransferModel
 
 
@@ -31,11 +31,11 @@ def predict(model: TransferModel, images: Any, batch_size: int = 32) -> list[Ans
 
     Computed in fp32 on the device the model is on.
     """
-    given = each(images)
+    given = as_list(images)
     device = next(model.parameters()).device
     normalise, answers = Normalise(model.spec, device), list[Answer]()
     for start in range(0, len(given), batch_size):
-        pixels = torch.stack([shape(opened(image), model.spec) for image in given[start : start + batch_size]])
+        pixels = torch.stack([resize_and_crop(open_image(image), model.spec) for image in given[start : start + batch_size]])
         probabilities = model(normalise(pixels)).softmax(1).cpu()
         answers += [_answer(row, model.classes) for row in probabilities.tolist()]
     return answers

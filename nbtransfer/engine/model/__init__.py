@@ -1,1 +1,1 @@
-"""The model that is trained: shared layers, head, and what of it learns."""
+"""The model in training: shared layers, head, freezing, optimiser."""

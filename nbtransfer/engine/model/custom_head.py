@@ -1,4 +1,4 @@
-"""Task-specific layers that a user's own code makes."""
+"""Task-specific layers head by custom code."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import torch
 from torch import nn
 
 from nbtransfer.core.code import Code
-from nbtransfer.engine.seeding import seeded
+from nbtransfer.engine.seeding import fixed_seed
 from nbtransfer.errors import CodeError
 from nbtransfer.usercode.module import attribute, call
 
 
 def make_head(reference: str, codes: Iterable[Code], features: int, classes: int, seed: int) -> nn.Module:
-    """Layers from features (N, features) to logits (N, classes), drawn with a seed; raises CodeError when they are not."""
+    """Layers from features (N, features) to logits (N, classes), drawn with a seed; raises CodeError for anything else."""
     make = attribute(reference, codes)
-    with seeded(seed):
-        made = call(reference, make, features, classes)
-        if not isinstance(made, nn.Module):
-            raise CodeError(f"{reference} makes {type(made).__name__}; let it make a torch.nn.Module")
-        training = made.training
+    with fixed_seed(seed):
+        head = call(reference, make, features, classes)
+        if not isinstance(head, nn.Module):
+            raise CodeError(f"{reference} makes {type(head).__name__}; let it make a torch.nn.Module")
+        training = head.training
         with torch.no_grad():
-            found = call(reference, made.eval(), torch.zeros(2, features))
-    shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+            logits = call(reference, head.eval(), torch.zeros(2, features))
+    shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
     if shape != (2, classes):
         raise CodeError(f"{reference} makes {shape} of features (2, {features}); let it make logits (2, {classes})")
-    return made.train(training)
+    return head.train(training)

@@ -14,8 +14,8 @@ from nbtransfer.core.freeze import LayerPlan
 def training_modules(backbone: nn.Module, plan: Mapping[str, LayerPlan]) -> frozenset[str]:
     """Names of the modules that may be in training mode under a plan.
 
-    A layer is in training mode if it learns; one that keeps statistics, only if they are to be updated. A module without
-    tensors of its own goes with what learns inside it, or around it if it is a leaf (dropout, stochastic depth).
+    A layer is in training mode if it learns; a layer with running statistics, only if the plan updates them. A module
+    without its own tensors follows the layers inside it; a leaf (dropout, stochastic depth) follows those around it.
     """
     active: set[str] = set()
 
@@ -31,14 +31,14 @@ def training_modules(backbone: nn.Module, plan: Mapping[str, LayerPlan]) -> froz
     return frozenset(active)
 
 
-def _trains(module: nn.Module, own: LayerPlan | None, learns: bool) -> bool:
-    if own is None:
+def _trains(module: nn.Module, entry: LayerPlan | None, learns: bool) -> bool:
+    if entry is None:
         return learns
-    return own.updates if getattr(module, "running_mean", None) is not None else own.learns
+    return entry.updates if getattr(module, "running_mean", None) is not None else entry.learns
 
 
 def digest(tensors: Iterable[torch.Tensor]) -> str:
-    """sha256 over the bytes of tensors, in order."""
+    """sha256 of the tensors' bytes, in order."""
     state = hashlib.sha256()
     for tensor in tensors:
         state.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)

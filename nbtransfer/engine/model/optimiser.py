@@ -17,15 +17,15 @@ from nbtransfer.engine.model.transfer_model import HEAD, TransferModel
 def build_optimiser(model: TransferModel, recipe: Recipe) -> torch.optim.Optimizer:
     """An optimiser over every parameter, frozen or not.
 
-    There is a group for each layer (two where some of its parameters decay and some do not), so that a freeze plan can
-    change at any step without a group appearing or vanishing. Parameters without a gradient are passed over.
+    Each layer has its own group (two if only some of its parameters decay), so that a freeze plan can change at any step
+    without adding or removing a group. The optimiser skips parameters without a gradient.
     """
     groups: list[dict[str, Any]] = []
     for layer in [*(entry.name for entry in model.card.layers), HEAD]:
         module = model.head if layer == HEAD else model.backbone.get_submodule(layer)
-        own = list(module.parameters(recurse=layer == HEAD))
+        parameters = list(module.parameters(recurse=layer == HEAD))
         for decays in (True, False):
-            chosen = [p for p in own if (p.ndim > 1) is decays]
+            chosen = [p for p in parameters if (p.ndim > 1) is decays]
             if chosen:
                 decay = recipe.weight_decay if decays else 0.0
                 groups.append({"params": chosen, "layer": layer, "weight_decay": decay})
@@ -36,7 +36,7 @@ def build_optimiser(model: TransferModel, recipe: Recipe) -> torch.optim.Optimiz
 
 
 def set_rates(optimiser: torch.optim.Optimizer, lr: float, momentum: float, plan: Mapping[str, LayerPlan]) -> None:
-    """Give every group the learning rate `lr` times its layer's multiplier."""
+    """Set the learning rate of every group to `lr` times its layer's multiplier, and the momentum."""
     for group in optimiser.param_groups:
         group["lr"] = lr if group["layer"] == HEAD else lr * plan[group["layer"]].lr
         if "betas" in group:
@@ -46,7 +46,7 @@ def set_rates(optimiser: torch.optim.Optimizer, lr: float, momentum: float, plan
 
 
 def rate(schedule: Schedule, done: float) -> tuple[float, float]:
-    """Share of the peak learning rate, and momentum, when the share `done` of a phase's steps is behind us.
+    """Share of the peak learning rate, and momentum, after the share `done` of a phase's steps.
 
     one_cycle  up from 1/25 over the first 30 %, down to 1/250,000 along half a cosine; momentum moves against it between
                0.95 and 0.85 (Smith & Topin 2018, arXiv 1708.07120)

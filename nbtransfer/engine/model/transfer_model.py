@@ -1,4 +1,4 @@
-"""The model that is trained: shared layers, a head, and the freeze plan in force."""
+"""The model in training: shared layers, a head, and the current freeze plan."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ HEAD = "head"
 
 
 class TransferModel(nn.Module):
-    """Shared layers and a head: one linear layer, or layers of the user's own.
+    """Shared layers and a head: one linear layer, or custom layers.
 
-    The freeze plan in force holds whatever is called on the model: `train()` puts it into training mode *within* the
-    plan, so that a frozen layer never leaves evaluation mode.
+    The current freeze plan always holds: `train()` sets training mode *within* the plan, so that a frozen layer never leaves
+    evaluation mode.
     """
 
     def __init__(
@@ -37,14 +37,14 @@ class TransferModel(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.head: nn.Module = linear(card.width, len(classes)) if head is None else head
+        self.head: nn.Module = zero_head(card.width, len(classes)) if head is None else head
         self.card, self.spec, self.classes = card, spec, classes
         self._stored = frozenset(self.state_dict())
         self._active = freezing.training_modules(backbone, FreezePlan.none().resolve(card))
 
     @property
     def linear_head(self) -> nn.Linear:
-        """The head, where it is one linear layer; raises InputError where it is not."""
+        """The head, if it is one linear layer; raises InputError if not."""
         if not isinstance(self.head, nn.Linear):
             raise InputError(
                 f"the head of this model is a {type(self.head).__name__} of the user's own, and only what reaches one linear "
@@ -53,14 +53,14 @@ class TransferModel(nn.Module):
         return self.head
 
     def forward(self, x: torch.Tensor, start: int = 0) -> torch.Tensor:
-        """Logits (N, classes) of normalised images (N, 3, size, size), or of what enters stage number `start`.
+        """Logits (N, classes) of normalised images (N, 3, size, size), or of the inputs of stage number `start`.
 
-        What follows the last stage is features (N, width).
+        After the last stage, inputs are features (N, width).
         """
         return self.head(self.features(x, start))  # type: ignore[no-any-return]
 
     def features(self, x: torch.Tensor, start: int = 0, end: int | None = None) -> torch.Tensor:
-        """What leaves stage number `end` - 1, given what enters stage number `start`; pooled after the last stage."""
+        """The activations of stage number `end` - 1 for inputs of stage number `start`; pooled after the last stage."""
         stages = len(self.backbone.stages)
         end = stages if end is None else end
         if start < stages:
@@ -68,8 +68,8 @@ class TransferModel(nn.Module):
             x = self.backbone.pool(x) if end == stages else x
         return x
 
-    def follow(self, plan: Mapping[str, LayerPlan]) -> None:
-        """Put a freeze plan in force: gradients now, modes now and after every `train()`."""
+    def apply_plan(self, plan: Mapping[str, LayerPlan]) -> None:
+        """Apply a freeze plan: to gradients now, to modes now and after every `train()`."""
         self._active = freezing.training_modules(self.backbone, plan)
         for name, entry in plan.items():
             for parameter in self.backbone.get_submodule(name).parameters(recurse=False):
@@ -78,17 +78,17 @@ class TransferModel(nn.Module):
         self.train(self.training)
 
     def tensors(self, layer: str) -> dict[str, torch.Tensor]:
-        """Parameters and buffers a layer owns itself, under their names in the model. `layer` may be "head"."""
+        """A layer's own parameters and buffers, under their names in the model. `layer` may be "head"."""
         prefix = HEAD if layer == HEAD else f"backbone.{layer}"
         module = self.get_submodule(prefix)
-        deep = layer == HEAD  # a head is one layer, whatever it is made of
-        held = [*module.named_parameters(recurse=deep), *module.named_buffers(recurse=deep)]
-        named = {f"{prefix}.{name}": tensor.detach() for name, tensor in held}
-        # Buffers that the model itself does not store are constants of the architecture.
+        deep = layer == HEAD  # a head counts as one layer, whatever it contains
+        tensors = [*module.named_parameters(recurse=deep), *module.named_buffers(recurse=deep)]
+        named = {f"{prefix}.{name}": tensor.detach() for name, tensor in tensors}
+        # Buffers outside the state dict are constants of the architecture.
         return {name: tensor for name, tensor in named.items() if name in self._stored}
 
     def train(self, mode: bool = True) -> Self:
-        """Training mode, as far as the freeze plan in force allows."""
+        """Training mode, as far as the freeze plan allows."""
         super().train(mode)
         if mode:
             for name, module in self.backbone.named_modules():
@@ -96,8 +96,8 @@ class TransferModel(nn.Module):
         return self
 
 
-def linear(features: int, classes: int) -> nn.Linear:
-    """A head of zeros: it asks nothing of the shared layers in the first step (Kolesnikov et al. 2020, arXiv 1912.11370)."""
+def zero_head(features: int, classes: int) -> nn.Linear:
+    """A head of zeros: the shared layers get no gradient in the first step (Kolesnikov et al. 2020, arXiv 1912.11370)."""
     layer = nn.Linear(features, classes)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)

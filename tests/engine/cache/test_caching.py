@@ -569,7 +569,7 @@ class TestPrecision:
         images = batches.prepare(recipe, model.spec, torch.device("cpu")).val.images
         times = iter(seconds)
         monkeypatch.setattr(precision, "why_not_bf16", lambda _: None)
-        monkeypatch.setattr(precision, "timed", lambda work, *_, **__: (work(), next(times)))
+        monkeypatch.setattr(precision, "time_call", lambda work, *_, **__: (work(), next(times)))
         device, decision = precision.measure_precision(model, images, Device(torch.device("cpu"), "fp32"), plan)
         assert (device.precision, decision.choice) == (choice, choice)
         assert "a step of training" in decision.reason

@@ -144,7 +144,7 @@ def test_chance_is_at_work(small, monkeypatch):
     """Otherwise the test above would prove less than it says: what a step order must depend on the step alone."""
     recipe = replace(small, **RECIPES["dropout"])
     whole = uninterrupted(recipe)
-    monkeypatch.setattr(loop, "begin_step", lambda *_: None)
+    monkeypatch.setattr(loop, "seed_step", lambda *_: None)
     assert killed_again_and_again(recipe, 1).outcome()[0] != whole[0]
 
 

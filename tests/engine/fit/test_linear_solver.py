@@ -61,7 +61,7 @@ class TestRidge:
         features, labels = data(60, 1, 20, 3)
         path = linear_solver.ridge(features, labels, 3)
         flat, scaled = (
-            F.cross_entropy(head.logits(features[:, 0]), labels) for head in (path.head, linear_solver.calibrated(path, labels))
+            F.cross_entropy(head.logits(features[:, 0]), labels) for head in (path.head, linear_solver.calibrate(path, labels))
         )
         assert scaled < 0.5 * flat
 

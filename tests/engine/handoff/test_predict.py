@@ -9,7 +9,7 @@ from PIL import Image
 
 import nbtransfer as nt
 from nbtransfer.core import catalog
-from nbtransfer.engine.data.open_images import opened
+from nbtransfer.engine.data.open_images import open_image
 from nbtransfer.engine.model.transfer_model import TransferModel
 from nbtransfer.errors import InputError
 from nbtransfer.pretrained import registry
@@ -46,7 +46,7 @@ def test_paths_images_and_arrays_are_one(model, tmp_path):
 )
 def test_odd_images_mean_the_same_from_a_file_and_from_memory(tmp_path, image):
     image.save(tmp_path / "x.png")
-    assert np.array_equal(np.asarray(opened(image)), np.asarray(opened(tmp_path / "x.png")))
+    assert np.array_equal(np.asarray(open_image(image)), np.asarray(open_image(tmp_path / "x.png")))
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def training(model):
 
 
 def test_a_plan_survives_every_call_of_train(resnet):
-    resnet.follow(FreezePlan.up_to("resnet18", "layer2").resolve(resnet.card))
+    resnet.apply_plan(FreezePlan.up_to("resnet18", "layer2").resolve(resnet.card))
     for call in (resnet.train, resnet.eval, lambda: resnet.train(True), resnet.train):
         call()
     names = training(resnet)
@@ -38,7 +38,7 @@ def test_a_plan_survives_every_call_of_train(resnet):
 
 
 def test_frozen_statistics_with_weights_that_learn(resnet):
-    resnet.follow(FreezePlan.none().norm("frozen").resolve(resnet.card))
+    resnet.apply_plan(FreezePlan.none().norm("frozen").resolve(resnet.card))
     resnet.train()
     norms = [m for m in resnet.backbone.modules() if isinstance(m, nn.BatchNorm2d)]
     assert not any(m.training for m in norms)
@@ -49,7 +49,7 @@ def test_frozen_statistics_with_weights_that_learn(resnet):
 
 
 def test_affine_only(resnet):
-    resnet.follow(FreezePlan.all().norm("affine_only").resolve(resnet.card))
+    resnet.apply_plan(FreezePlan.all().norm("affine_only").resolve(resnet.card))
     resnet.train()
     learning = {name for name, p in resnet.named_parameters() if p.requires_grad}
     assert learning == {n for n in dict(resnet.named_parameters()) if "bn" in n or "downsample.1" in n or n.startswith("head")}
@@ -58,14 +58,14 @@ def test_affine_only(resnet):
 
 def test_dropout_in_a_frozen_stage_is_off():
     model = made("efficientnet_b0")
-    model.follow(FreezePlan.up_to("efficientnet_b0", "stage5").resolve(model.card))
+    model.apply_plan(FreezePlan.up_to("efficientnet_b0", "stage5").resolve(model.card))
     model.train()
     depths = {n: m.training for n, m in model.backbone.named_modules() if type(m).__name__ == "StochasticDepth"}
     assert {n.split(".")[0] for n, on in depths.items() if on} == {"stage6", "stage7"}
 
 
 def test_a_frozen_backbone_gives_the_same_features_in_training(resnet):
-    resnet.follow(FreezePlan.all().resolve(resnet.card))
+    resnet.apply_plan(FreezePlan.all().resolve(resnet.card))
     x = torch.rand(4, 3, 64, 64)
     with torch.no_grad():
         resnet.eval()
