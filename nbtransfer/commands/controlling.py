@@ -1,4 +1,4 @@
-"""Commands for a run that goes on, or should."""
+"""Commands that control a run."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from nbtransfer.usercode.trusted import is_trusted
 
 
 def pause(args: argparse.Namespace, context: CommandContext) -> Outcome:
-    """Let a run rest after its present step."""
+    """Pause a run after its present step."""
     run = find_run(args.run, context)
     return _status_outcome(run, run.pause())
 
 
 def resume(args: argparse.Namespace, context: CommandContext) -> Outcome:
-    """Let a run go on from where it was."""
+    """Continue a run from where it was."""
     run = find_run(args.run, context)
     state = run.resume()
     begun = f", from step {state.resumed.step}" if state.resumed and state.status == "running" else ""
@@ -34,19 +34,19 @@ def stop(args: argparse.Namespace, context: CommandContext) -> Outcome:
     run = find_run(args.run, context)
     over = run.state.over
     state = run.stop()
-    said = f"has ended already: {ending(state)}" if over else "will stop after this step"
-    return Outcome(run, f"{run.id} {said}", run_facts(run))
+    what = f"has ended already: {ending(state)}" if over else "will stop after this step"
+    return Outcome(run, f"{run.id} {what}", run_facts(run))
 
 
 def kill(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """End the worker of a run at once."""
     run = find_run(args.run, context)
     run.kill()
-    return Outcome(run, f"the worker of {run.id} will be killed; resume goes on from its newest checkpoint", run_facts(run))
+    return Outcome(run, f"the worker of {run.id} will be killed; resume continues from its newest checkpoint", run_facts(run))
 
 
 def checkpoint(args: argparse.Namespace, context: CommandContext) -> Outcome:
-    """Put everything onto the disk after the present step."""
+    """Save a checkpoint after the present step."""
     run = find_run(args.run, context)
     return _status_outcome(run, run.checkpoint())
 
@@ -54,8 +54,8 @@ def checkpoint(args: argparse.Namespace, context: CommandContext) -> Outcome:
 def change(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Change a run from its next step on; the changes are made in the order freeze, thaw, lr, epochs."""
     run = find_run(args.run, context)
-    wanted = [name for name in ("freeze", "thaw", "lr", "epochs") if name in args]
-    if not wanted:
+    changes = [name for name in ("freeze", "thaw", "lr", "epochs") if name in args]
+    if not changes:
         raise UsageError("say what to change: --freeze LAYER, --thaw LAYER, --lr NUMBER or --epochs NUMBER")
     if "freeze" in args:
         run.freeze(*args.freeze)
@@ -67,22 +67,22 @@ def change(args: argparse.Namespace, context: CommandContext) -> Outcome:
         run.set_epochs(args.epochs)
     state = run.state
     how = f"; {state.plan.summary}, {state.plan.how}" if state.plan else ""
-    return Outcome(run, f"{run.id}: {quantity(len(wanted), 'change')} from the next step on{how}", run_facts(run))
+    return Outcome(run, f"{run.id}: {quantity(len(changes), 'change')} from the next step on{how}", run_facts(run))
 
 
 def repeat_run(args: argparse.Namespace, context: CommandContext) -> Outcome:
-    """Start a run that does what another one did."""
+    """Repeat a run, including its changes."""
     run = repeat(find_run(args.run, context))
     return Outcome(run, f"{run.id} started; see `{context.prog} status {run.id}`", run_facts(run))
 
 
 def trust(args: argparse.Namespace, context: CommandContext) -> Outcome:
-    """Show code that came with a run, and let it run here once it has been read."""
+    """Show or trust the custom code of a run."""
     run = find_run(args.run, context)
     codes = run.recipe.code
     plain = {"id": run.id, "code": [{"name": c.name, "sha256": c.sha256, "trusted": is_trusted(c)} for c in codes]}
     if not codes:
-        return Outcome(run, f"{run.id} has no code of its own", plain)
+        return Outcome(run, f"{run.id} has no custom code", plain)
     if args.yes:
         run.trust_code()
         return Outcome(run, f"{short_list([c.name for c in codes])} of {run.id} may run here from now on", plain)

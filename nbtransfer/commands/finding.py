@@ -1,4 +1,4 @@
-"""Which run is meant."""
+"""Find the run that a command is about."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nbtransfer.store.home import home
 
 
 def find_run(name: str | None, context: CommandContext) -> Run:
-    """The run of this id or part of an id, in a notebook also that of a variable; without a name the newest."""
+    """The run with this id or part of it, or in this variable of a notebook; without a name, the newest."""
     if name is not None:
         variable = context.names.get(name)
         return variable if isinstance(variable, Run) else attach(name)

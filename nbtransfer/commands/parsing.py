@@ -1,4 +1,4 @@
-"""What commands are made of, on the command line and in a notebook: words in, an outcome out, mistakes as one sentence."""
+"""Commands for the command line and the notebook: words in, an outcome out, mistakes as one sentence."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class UsageError(InputError):
 
 
 class HelpShown(Exception):  # noqa: N818 - not an error
-    """Help was asked for and printed; there is nothing else to do."""
+    """Help was printed; there is nothing else to do."""
 
 
 @dataclass(frozen=True)
 class CommandContext:
-    """Where a command is given.
+    """Where a command was typed.
 
-    prog    what it begins with: `nbtransfer` or `%transfer`
-    draft   what the next run will be; on the command line it lasts for one command
+    prog    its first word: `nbtransfer` or `%transfer`
+    draft   the next run; on the command line it lasts for one command
     watch   follows a run and shows its progress
-    say     shows one line while a command is carried out; scripts are not talked to
-    names   the variables of a notebook, by which a run may be called
+    say     shows one line while a command runs; does nothing on the command line, whose output scripts read
+    names   the variables of a notebook, which may hold runs
     """
 
     prog: str
@@ -45,9 +45,9 @@ class CommandContext:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command came to: the value for whoever called, text for people, plain data for scripts, success or not.
+    """The result of a command: a value for Python, text for people, plain data for scripts, and success or not.
 
-    `view` is what a notebook shows before the value.
+    A notebook shows `view` before the value.
     """
 
     value: Any
@@ -59,10 +59,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class CommandSpec:
-    """One command: what carries it out, what it takes, and where it exists.
+    """One command: its function, its arguments, and where it exists.
 
-    `gives` is what a notebook gets: the value; or the text, where that is what people want; or nothing more than what
-    was said on the way.
+    `gives` is what a notebook gets: the value, the text if that is more useful, or nothing beyond the output so far.
     """
 
     name: str
@@ -76,20 +75,20 @@ class CommandSpec:
 _WELCOME: dict[Place, str] = {
     "shell": "Transfer learning in the background.",
     "notebook": "Transfer learning in the background. `run = %transfer start` keeps the run in a variable; "
-    "`%%transfer -o run` starts a recipe written in the cell; `%transfer help COMMAND` says more.",
+    "`%%transfer -o run` starts a recipe written in the cell; `%transfer help COMMAND` explains a command.",
 }
 
 
 class _Columns(argparse.HelpFormatter):
-    """All commands in one column, however long their names are."""
+    """All commands in one column, whatever the length of their names."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog)
-        self._action_max_length = 14  # argparse forgets that names of commands are indented once more
+        self._action_max_length = 14  # argparse ignores the extra indentation of command names
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises instead of ending the process: it also runs inside notebooks."""
+    """A parser that raises instead of exiting, because it also runs in notebooks."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{self.prog}: {message}; see {self.prog} --help")
@@ -104,7 +103,7 @@ class Parser(argparse.ArgumentParser):
         return found
 
     def options(self) -> list[str]:
-        """Everything that may be written with dashes before it."""
+        """All options, with their dashes."""
         return [text for action in self._actions for text in action.option_strings]
 
 
@@ -116,13 +115,13 @@ def parser(commands: Mapping[str, CommandSpec], prog: str, place: Place) -> Pars
         branch = branches.add_parser(command.name, help=command.summary, description=command.summary)
         for takes in command.takes:
             takes(branch)
-        if place == "shell":  # whoever is in a notebook has the value itself
+        if place == "shell":  # a notebook has the value itself
             branch.add_argument("--json", action="store_true", help="plain data for scripts")
     return root
 
 
 def parse(root: Parser, words: list[str]) -> argparse.Namespace:
-    """What the words say; a name that does not exist raises UsageError with the nearest that do."""
+    """The parsed words; an unknown name raises UsageError that suggests known ones."""
     args, unknown = root.parse_known_args(words)
     if not unknown:
         return args
@@ -131,6 +130,5 @@ def parse(root: Parser, words: list[str]) -> argparse.Namespace:
         known = suggest(unknown[0].lstrip("-"), [o[2:] for o in branch.options() if o.startswith("--")])
         raise UsageError(f"{branch.prog} has no option {unknown[0]!r}; {known}")
     raise UsageError(
-        f"{branch.prog} does not know what to do with {unknown[0]!r}; "
-        f"put quotes around words with blanks, or see {branch.prog} --help"
+        f"{branch.prog} does not expect {unknown[0]!r}; put quotes around words with blanks, or see {branch.prog} --help"
     )

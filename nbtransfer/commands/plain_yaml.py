@@ -1,7 +1,7 @@
-"""YAML to plain Python data, with the line of every key. Nothing is ever constructed or evaluated.
+"""YAML to plain Python data, with the line of every key. Nothing is constructed or evaluated.
 
-Only mappings, lists and plain values are read. Numbers and words follow YAML 1.2, as people expect them: `1e-3` is a
-number and `no` is a word, while YAML 1.1, which PyYAML resolves by, has it the other way round.
+Only mappings, lists and plain values are read. Numbers and words follow YAML 1.2, as users expect: `1e-3` is a number and
+`no` is a word. In YAML 1.1, which PyYAML implements, it is the other way round.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DEEPEST = 12
 
 
 class Lines(dict[str, Any]):
-    """A mapping that knows on which line each of its keys stands."""
+    """A mapping that knows the line of each key."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,13 +32,13 @@ class Lines(dict[str, Any]):
 
 
 def read(text: str) -> Any:
-    """What the text says; raises RecipeError with the line of the first thing that cannot be read."""
+    """The parsed text; raises RecipeError with the line of the first error."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, text) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise RecipeError(f"the text is no YAML: {' '.join(str(error).split())}") from error
+        raise RecipeError(f"the text is not valid YAML: {' '.join(str(error).split())}") from error
     return None if node is None else _Reader().value(node, 0)
 
 
@@ -47,14 +47,14 @@ class _Reader:
         self._seen: set[int] = set()
 
     def value(self, node: yaml.Node, depth: int) -> Any:
-        """One node of the text. An alias brings a node that was seen before: few letters could stand for endless data."""
+        """One node of the text. Aliases repeat a node, so a short text could expand without limit: they are refused."""
         line = node.start_mark.line + 1
         if node.tag not in _OWN_TAGS:
-            raise RecipeError(f"line {line}: a tag such as !name is not read here; leave it out")
+            raise RecipeError(f"line {line}: tags such as !name are not supported; leave it out")
         if id(node) in self._seen:
-            raise RecipeError(f"line {line}: anchors and aliases are not read here; write the value out")
+            raise RecipeError(f"line {line}: anchors and aliases are not supported; write the value out")
         if depth > _DEEPEST:
-            raise RecipeError(f"line {line}: this is nested too deep for a recipe")
+            raise RecipeError(f"line {line}: this is nested too deeply for a recipe")
         self._seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, depth)
@@ -98,5 +98,5 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> RecipeError:
 
 
 def line_of(mapping: Mapping[str, Any], key: str) -> str:
-    """`line 3: `, or nothing when the mapping does not come from a text."""
+    """`line 3: `, or nothing if the mapping does not come from a text."""
     return f"line {mapping.line[key]}: " if isinstance(mapping, Lines) else ""

@@ -1,4 +1,4 @@
-"""Recipes as people write them, in YAML: the same keys as Recipe, each checked, nothing evaluated.
+"""Recipes in YAML: the same keys as Recipe, each checked, nothing evaluated.
 
 task: {path: images/, holdout: 0.25}    a folder, `demo:textile`, or a mapping with the options of Task.from_folder
 backbone: resnet18
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class TaskText:
-    """A task as a mapping: where it is, and the options of Task.from_folder."""
+    """A task as a mapping: its location, and the options of Task.from_folder."""
 
     path: str | None = None
     demo: str | None = None
@@ -50,7 +50,7 @@ class TaskText:
 
 @dataclass(frozen=True)
 class PlanText:
-    """A freeze plan as a mapping: up to a stage; or these layers frozen, all others not, then those thawed."""
+    """A freeze plan as a mapping: freeze up to a stage, or only these layers; then thaw those."""
 
     up_to: str | None = None
     freeze: tuple[str, ...] = ()
@@ -60,14 +60,13 @@ class PlanText:
 def read(text: str, backbone_name: str) -> dict[str, Any]:
     """The fields of a Recipe that a text sets.
 
-    `backbone_name` is used where the text names none. Raises an InputError of one sentence, with the line where there
-    is one.
+    `backbone_name` is used if the text names none. Raises an InputError of one sentence, with the line if it is known.
     """
     given = plain_yaml.read(text)
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        raise RecipeError("a recipe is written as lines of `key: value`, such as `backbone: resnet18`")
+        raise RecipeError("a recipe consists of lines `key: value`, such as `backbone: resnet18`")
     _check_keys(given, KEYS)
     shared = given.get("backbone", backbone_name)
     return {key: _at(given, key, shared) for key in given}
@@ -80,7 +79,7 @@ def _check_keys(given: Mapping[str, Any], known: Sequence[str]) -> None:
 
 
 def _at(given: Mapping[str, Any], key: str, shared: Any) -> Any:
-    """The value of one key, or an error that says on which line it stands."""
+    """The value of one key, or an error that names its line."""
     try:
         return _value(key, given[key], shared)
     except InputError as error:
@@ -121,18 +120,18 @@ def _plan(value: Any, shared: Any) -> FreezePlan:
     if not isinstance(value, Mapping):
         raise RecipeError(f"freeze should be a list of layers, or a mapping with freeze, thaw or up_to, not {value!r}")
     _check_keys(value, [field.name for field in fields(PlanText)])
-    said = _fit(PlanText, value)
-    if said.up_to is not None:
-        return FreezePlan.up_to(_card(shared), said.up_to).freeze(*said.freeze).thaw(*said.thaw)
-    if said.thaw and not said.freeze:
-        return FreezePlan.all().thaw(*said.thaw)
-    return FreezePlan.none().freeze(*said.freeze).thaw(*said.thaw)
+    plan = _fit(PlanText, value)
+    if plan.up_to is not None:
+        return FreezePlan.up_to(_card(shared), plan.up_to).freeze(*plan.freeze).thaw(*plan.thaw)
+    if plan.thaw and not plan.freeze:
+        return FreezePlan.all().thaw(*plan.thaw)
+    return FreezePlan.none().freeze(*plan.freeze).thaw(*plan.thaw)
 
 
 def _strategy(value: Mapping[str, Any], shared: Any) -> Strategy:
     phases = value.get("phases")
     if not isinstance(phases, list) or not all(isinstance(phase, Mapping) and "plan" in phase for phase in phases):
-        raise RecipeError("a strategy of your own needs a name and phases, each with name, plan and epochs")
+        raise RecipeError("a custom strategy needs a name and phases, each with name, plan and epochs")
     built = [{**phase, "plan": _plan(phase["plan"], shared)} for phase in phases]
     return _fit(Strategy, {**value, "phases": built})
 
@@ -144,7 +143,7 @@ def _card(shared: Any) -> BackboneCard:
 
 
 def _fit(kind: type[T], values: Mapping[str, Any]) -> T:
-    """A dataclass of these values. Whoever writes a recipe need not know its name, nor those of Python's types."""
+    """A dataclass of these values. Its errors avoid the names of Python classes and types."""
     try:
         return from_plain(kind, values)
     except InputError as error:

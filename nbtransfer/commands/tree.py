@@ -1,7 +1,7 @@
 """The commands, one tree for the command line and the magics.
 
-Each command is a thin call to a public function. It returns what the function returned, and says only what is asked
-for; a caller shows the value in its own way. Mistakes in the words raise `UsageError` with one sentence.
+Each command is a thin call to a public function and returns its value; the caller decides how to show it. Mistakes in the
+words raise `UsageError` with one sentence.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["COMMANDS", "CommandContext", "HelpShown", "Outcome", "UsageError", "
 
 
 def tree(place: Place) -> dict[str, CommandSpec]:
-    """The commands that exist in a place, by name."""
+    """The commands of the shell or the notebook, by name."""
     return {command.name: command for command in TREE if place in command.places}
 
 
@@ -43,12 +43,12 @@ def parser(prog: str = "nbtransfer", place: Place = "shell") -> Parser:
 
 
 def shell_context() -> CommandContext:
-    """A command line: whatever is chosen lasts for one command."""
+    """The command line, where choices last for one command."""
     return CommandContext("nbtransfer", "shell", Draft(), lambda run, timeout: watch(run, timeout=timeout), lambda _line: None)
 
 
 def execute(words: Sequence[str], context: CommandContext | None = None) -> tuple[argparse.Namespace, Outcome]:
-    """Parse and carry out one command. Raises an NbTransferError with one sentence when it cannot be done."""
+    """Parse and run one command. Raises an NbTransferError with one sentence if that fails."""
     context = context or shell_context()
     if words and not words[0].startswith("-"):
         _check_name(words[0], context)
@@ -61,23 +61,23 @@ def _check_name(name: str, context: CommandContext) -> None:
     if name in known:
         return
     if any(command.name == name for command in TREE):
-        raise UsageError(f"{name!r} belongs in a notebook, as %transfer {name}: only there is a next run kept in mind")
-    raise UsageError(f"there is no command {name!r}; {suggest(name, known)} ({context.prog} help lists them all)")
+        raise UsageError(f"{name!r} works in notebooks only, as %transfer {name}: the command line keeps no settings")
+    raise UsageError(f"there is no command {name!r}; {suggest(name, known)} ({context.prog} help lists all)")
 
 
 def start_task(args: argparse.Namespace, context: CommandContext) -> Outcome:
-    """Start a run on the task named with it."""
+    """Start a run on the named task."""
     context.draft.choose(task=choosing.task_of(args))
     return start(args, context)
 
 
 def start(args: argparse.Namespace, context: CommandContext) -> Outcome:
-    """Start the run that the draft and the options say. The options hold for this run only."""
+    """Start a run from the draft and the options, which apply to this run only."""
     return launch(choosing.recipe_with(context.draft, choosing.options_of(args)), context, stay=args.wait)
 
 
 def launch(recipe: Recipe, context: CommandContext, *, stay: bool) -> Outcome:
-    """Start a run, and perhaps wait for its end."""
+    """Start a run, and wait for its end if asked to."""
     run = start_run(recipe)
     card = backbone(recipe.backbone)
     phases = recipe.resolved(card)
@@ -94,13 +94,13 @@ def show_runs(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 
 def show_caches(args: argparse.Namespace, context: CommandContext) -> Outcome:
-    """What was computed once and is kept for the next run."""
+    """Activations kept for the next run."""
     found = caches()
     if args.clear is not None:
         for word in args.clear:
             if not any(cache.key.startswith(word) for cache in found):
                 keys = [cache.key[:8] for cache in found]
-                raise UsageError(f"no key begins with {word!r}; {suggest(word, keys) if keys else 'nothing is kept'}")
+                raise UsageError(f"no key begins with {word!r}; {suggest(word, keys) if keys else 'there are no caches'}")
         freed = clear(*args.clear)
         return Outcome(freed, f"{byte_size(freed)} freed", {"bytes": freed})
     plain = [{"key": c.key, **{k: c.facts[k] for k in ("task", "backbone", "layer")}, "bytes": c.bytes} for c in found]
@@ -108,7 +108,7 @@ def show_caches(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 
 def status(args: argparse.Namespace, context: CommandContext) -> Outcome:
-    """One run: where it is, its epochs, its scores."""
+    """One run: its state, epochs and scores."""
     run = find_run(args.run, context)
     state = run.state
     parts = [f"{run.id}: {ending(state)}", f"{run.recipe!r}"]
@@ -135,15 +135,15 @@ def _wait_outcome(run: Run, timeout: float | None, context: CommandContext) -> O
 
 
 def attach_run(args: argparse.Namespace, context: CommandContext) -> Outcome:
-    """A run started anywhere, with the dashboard on it."""
+    """A run started anywhere, shown in the dashboard."""
     run = find_run(args.run, context)
     return Outcome(run, repr(run), run_facts(run), view=_dashboard(context, run))
 
 
 def show_dashboard(args: argparse.Namespace, context: CommandContext) -> Outcome:
-    """The dashboard on what is chosen now."""
-    shown = _dashboard(context, None)
-    return Outcome(shown, repr(shown), None)
+    """The dashboard for the present choices."""
+    view = _dashboard(context, None)
+    return Outcome(view, repr(view), None)
 
 
 def _dashboard(context: CommandContext, run: Run | None) -> Any:
@@ -160,7 +160,7 @@ def log(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 
 def export(args: argparse.Namespace, context: CommandContext) -> Outcome:
-    """Write the best model of a run to a folder that others can use."""
+    """Write the best model of a run to a folder for use elsewhere."""
     path = find_run(args.run, context).export(args.folder)
     return Outcome(path, f"exported to {short_path(path)}", {"folder": str(path)})
 
@@ -180,7 +180,7 @@ def _stages(name: str) -> str:
 
 
 def show_help(args: argparse.Namespace, context: CommandContext) -> Outcome:
-    """What there is, or one command in full."""
+    """All commands, or one in full."""
     words = [args.topic] if args.topic else []
     execute([*words, "--help"], context)
     raise AssertionError("help ends the command")  # pragma: no cover
@@ -188,17 +188,17 @@ def show_help(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 def demo(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """A linear probe, then fine-tuning, on real images of textile defects; writes a report."""
-    from nbtransfer.demo import run_demo  # the story has a file of its own
+    from nbtransfer.demo import run_demo  # loads the figures
 
     report = Path(args.report).expanduser()
-    told, ok = run_demo(report, say=lambda text: sys.stderr.write(f"{text}\n"))
-    rows = [dict(zip(told.HEADER, row, strict=True)) for row in told.rows()]
-    text = f"{told.table()}\n\nreport: {short_path(report)}" if rows else "no run finished, so there is nothing to report"
-    return Outcome(told, text, rows, ok)
+    result, ok = run_demo(report, say=lambda text: sys.stderr.write(f"{text}\n"))
+    rows = [dict(zip(result.HEADER, row, strict=True)) for row in result.rows()]
+    text = f"{result.table()}\n\nreport: {short_path(report)}" if rows else "no run finished, so there is nothing to report"
+    return Outcome(result, text, rows, ok)
 
 
 def doctor(args: argparse.Namespace, context: CommandContext) -> Outcome:
-    """Check that this environment can do all of it."""
+    """Check this environment."""
     from nbtransfer.doctor import examine  # starts processes and loads frameworks
 
     findings = examine()
@@ -212,47 +212,47 @@ def _is_healthy(run: Run) -> bool:
 
 NOTEBOOK: tuple[Place, ...] = ("notebook",)
 TREE: tuple[CommandSpec, ...] = (
-    CommandSpec("dashboard", show_dashboard, "the live dashboard; without any command, too", (), NOTEBOOK),
+    CommandSpec("dashboard", show_dashboard, "the live dashboard; the default without a command", (), NOTEBOOK),
     CommandSpec("data", choosing.data, "set the target task", (arguments.task, arguments.split_seed), NOTEBOOK),
     CommandSpec("backbones", list_backbones, "shared layers to choose from", (arguments.text,)),
     CommandSpec("backbone", choosing.backbone, "choose the shared layers", (arguments.backbone,), NOTEBOOK),
-    CommandSpec("freeze", choosing.freeze, "freeze layers, beside those frozen now", (arguments.layers,), NOTEBOOK),
-    CommandSpec(
-        "thaw", choosing.thaw, "let layers learn, beside those that do now", (arguments.layers, arguments.multiplier), NOTEBOOK
-    ),
+    CommandSpec("freeze", choosing.freeze, "freeze more layers", (arguments.layers,), NOTEBOOK),
+    CommandSpec("thaw", choosing.thaw, "let more layers learn", (arguments.layers, arguments.multiplier), NOTEBOOK),
     CommandSpec("start", start, "start a run in the background", (arguments.recipe, arguments.watching), NOTEBOOK),
     CommandSpec(
         "start", start_task, "start a run in the background", (arguments.task, arguments.recipe, arguments.watching), ("shell",)
     ),
     CommandSpec("runs", show_runs, "all runs, newest first"),
-    CommandSpec("status", status, "one run: where it is, its epochs, its scores", (arguments.run,), gives="text"),
-    CommandSpec("attach", attach_run, "a run started anywhere, with the dashboard on it", (arguments.run,), NOTEBOOK),
+    CommandSpec("status", status, "one run: its state, epochs and scores", (arguments.run,), gives="text"),
+    CommandSpec("attach", attach_run, "a run started anywhere, shown in the dashboard", (arguments.run,), NOTEBOOK),
     CommandSpec("wait", wait, "show a run's progress until it ends", (arguments.run, arguments.timeout), gives="nothing"),
-    CommandSpec("pause", controlling.pause, "let a run rest, with everything on the disk", (arguments.run,), gives="text"),
-    CommandSpec(
-        "resume", controlling.resume, "let a run go on: paused, stopped, failed or lost", (arguments.run,), gives="text"
-    ),
+    CommandSpec("pause", controlling.pause, "pause a run, with everything on the disk", (arguments.run,), gives="text"),
+    CommandSpec("resume", controlling.resume, "continue a paused, stopped, failed or lost run", (arguments.run,), gives="text"),
     CommandSpec("stop", controlling.stop, "stop a run and keep its best model", (arguments.run,), gives="text"),
-    CommandSpec("kill", controlling.kill, "end a worker that hangs; resume goes on", (arguments.run,), gives="text"),
-    CommandSpec("checkpoint", controlling.checkpoint, "put everything onto the disk now", (arguments.run,), gives="text"),
+    CommandSpec("kill", controlling.kill, "kill a worker that hangs; resume continues", (arguments.run,), gives="text"),
+    CommandSpec("checkpoint", controlling.checkpoint, "save a checkpoint now", (arguments.run,), gives="text"),
     CommandSpec(
         "change",
         controlling.change,
-        "change a run while it goes on: layers, learning rate, length",
+        "change a run while it runs: layers, learning rate, length",
         (arguments.run, arguments.changes),
         gives="text",
     ),
-    CommandSpec("repeat", controlling.repeat_run, "a run that does what another one did, changes included", (arguments.run,)),
+    CommandSpec("repeat", controlling.repeat_run, "repeat a run, including its changes", (arguments.run,)),
     CommandSpec(
-        "trust", controlling.trust, "let code that came with a run run here", (arguments.run, arguments.trusting), gives="text"
+        "trust",
+        controlling.trust,
+        "show or trust the custom code of a run",
+        (arguments.run, arguments.trusting),
+        gives="text",
     ),
     CommandSpec("log", log, "the last lines of a run's log", (arguments.run, arguments.lines), gives="text"),
-    CommandSpec("explain", explaining.explain, "where in its images a run found its answers", (arguments.explain,)),
+    CommandSpec("explain", explaining.explain, "where in the images a run finds its answers", (arguments.explain,)),
     CommandSpec("export", export, "write the best model of a run to a folder", (arguments.folder, arguments.run)),
-    CommandSpec("caches", show_caches, "what was computed once and is kept for the next run", (arguments.caches,)),
-    CommandSpec("demo", demo, "linear probe against fine-tuning on real images", (arguments.report,)),
+    CommandSpec("caches", show_caches, "activations kept for the next run", (arguments.caches,)),
+    CommandSpec("demo", demo, "linear probe and fine-tuning on real images", (arguments.report,)),
     CommandSpec("doctor", doctor, "check this environment", gives="text"),
-    CommandSpec("help", show_help, "what there is, or one command in full", (arguments.topic,)),
+    CommandSpec("help", show_help, "all commands, or one in full", (arguments.topic,)),
 )
 COMMANDS = tree("shell")
 """The commands of the command line."""

@@ -1,7 +1,7 @@
-"""Completion of `%transfer`, brought into a shell and taken out again.
+"""Completion of `%transfer`, added to a shell and removed again.
 
-One matcher answers for lines, assignments and cells. Hooks for single commands would not do: beside them, IPython goes
-on offering Python names.
+One matcher serves lines, assignments and cells. Hooks for single commands are not enough: IPython would still offer
+Python names beside them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nbtransfer.commands.parsing import CommandContext
 
 
 def add(shell: InteractiveShell, commands: CommandContext) -> None:
-    """Complete what belongs to the magic; where there is nothing to offer, others are asked."""
+    """Complete the magic; without any completion, IPython asks its other matchers."""
 
     def match(context: CompletionContext) -> SimpleMatcherResult:
         typed, found = _completions(context, commands)
@@ -29,13 +29,13 @@ def add(shell: InteractiveShell, commands: CommandContext) -> None:
 
 
 def remove(shell: InteractiveShell) -> None:
-    """Take it away."""
+    """Remove it."""
     matchers = shell.Completer.custom_matchers
     matchers[:] = [matcher for matcher in matchers if matcher.__module__ != __name__]
 
 
 def _completions(context: CompletionContext, commands: CommandContext) -> tuple[str, list[str]]:
-    """The text before the cursor that counts, and what may complete its last word."""
+    """The relevant text before the cursor, and completions of its last word."""
     line = context.text_until_cursor
     if context.cursor_line and context.full_text.startswith("%%transfer"):
         above = context.full_text.split("\n")[1 : context.cursor_line]

@@ -1,4 +1,4 @@
-"""`%transfer`, `%%transfer` and `%%transfer_code`: split the words, carry out the command, hand its value to the notebook."""
+"""`%transfer`, `%%transfer` and `%%transfer_code`: split the words, run the command, return its value to the notebook."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from nbtransfer.usercode.module import code
 
 NAME, CODE_NAME = "transfer", "transfer_code"
 _LEFT_OVER = re.compile(r"\{\s*([^{}]*?)\s*\}|\$\{?([A-Za-z_]\w*)")
-_drafts: WeakKeyDictionary[InteractiveShell, Draft] = WeakKeyDictionary()  # they outlast an unload: dashboards may show them
+_drafts: WeakKeyDictionary[InteractiveShell, Draft] = WeakKeyDictionary()  # dashboards may show a draft after an unload
 
 
 def load(shell: InteractiveShell) -> None:
-    """Register the magics and their completion. Doing it again changes nothing."""
+    """Register the magics and their completion. Repeating it changes nothing."""
     unload(shell)
     magics = Magics(shell)
     shell.magics_manager.register_function(magics.transfer, "line_cell", NAME)
@@ -38,7 +38,7 @@ def load(shell: InteractiveShell) -> None:
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Take the magics and their completion away. Runs and views stay as they are."""
+    """Remove the magics and their completion. Runs and views are not affected."""
     for registered in shell.magics_manager.magics.values():
         for name in (NAME, CODE_NAME):
             registered.pop(name, None)
@@ -62,18 +62,18 @@ class Magics:
         except NbTransferError as error:
             raise UsageError(str(error)) from None
         except KeyboardInterrupt:
-            raise UsageError("interrupted; runs go on in the background (stop one with %transfer stop)") from None
+            raise UsageError("interrupted; runs continue in the background (stop one with %transfer stop)") from None
 
     transfer.__doc__ = commands.parser("%transfer", "notebook").format_help()
 
     def transfer_code(self, line: str, cell: str) -> None:
-        """Make the cell a module that runs can use: `%%transfer_code NAME`, and recipes say transform="NAME.function".
+        """Make the cell a module for runs: after `%%transfer_code NAME`, recipes use transform="NAME.function".
 
-        It sees nothing of the notebook, so it begins with its imports. The module is a variable of the notebook, too.
+        It has no access to the notebook, so it begins with its imports. The module is also a variable of the notebook.
         """
         words = split(line)
         if len(words) != 1:
-            raise UsageError("%%transfer_code: say what the module is called, as in `%%transfer_code augment`")
+            raise UsageError("%%transfer_code: name the module, as in `%%transfer_code augment`")
         try:
             module = code(words[0], cell)
         except NbTransferError as error:
@@ -87,7 +87,7 @@ class Magics:
         return _show(outcome, commands.tree("notebook")[args.command].gives)
 
     def _cell(self, words: list[str], cell: str) -> Any:
-        """Start the run that a recipe in YAML and the draft say; the recipe holds for this run only."""
+        """Start a run from the draft and a recipe in YAML, which applies to this run only."""
         args = _cell_parser().parse_args(words)
         options = recipe_text.read(cell, self.context.draft.choices.backbone)
         recipe = choosing.recipe_with(self.context.draft, options)
@@ -99,32 +99,32 @@ class Magics:
 
 
 def split(line: str) -> list[str]:
-    """The words of a line, as a command line has them: quotes keep blanks together. Raises UsageError."""
+    """The words of a line, split as by a shell: quotes protect blanks. Raises UsageError."""
     try:
         words = shlex.split(line)
     except ValueError as error:
         raise UsageError(f"%transfer: {str(error).lower()}; close the quotes, and write a backslash twice") from None
     left = _LEFT_OVER.search(line)
     if left:
-        raise UsageError(f"%transfer: nothing was put in for {left[0]}; is {left[1] or left[2]!r} defined in this notebook?")
+        raise UsageError(f"%transfer: {left[0]} was not substituted; is {left[1] or left[2]!r} defined in this notebook?")
     return words
 
 
 def _cell_parser() -> Parser:
-    p = Parser(prog="%%transfer", description="Start the run that a recipe in the cell says, in YAML, with the keys of Recipe.")
-    p.add_argument("-o", "--out", metavar="NAME", type=_variable, help="the variable to keep the run in")
+    p = Parser(prog="%%transfer", description="Start a run from the recipe in the cell, in YAML, with the keys of Recipe.")
+    p.add_argument("-o", "--out", metavar="NAME", type=_variable, help="the variable for the run")
     p.add_argument("--wait", action="store_true", help="show progress until the run ends")
     return p
 
 
 def _variable(text: str) -> str:
     if not text.isidentifier() or keyword.iskeyword(text):
-        raise commands.UsageError(f"%%transfer: {text!r} is no name for a variable")
+        raise commands.UsageError(f"%%transfer: {text!r} is not a valid variable name")
     return text
 
 
 def _show(outcome: Outcome, gives: str) -> Any:
-    """Show what belongs to an outcome beside its value. The value itself is shown by IPython, once, unless it is assigned."""
+    """Show the view or text of an outcome. IPython shows the value, unless it is assigned."""
     if outcome.view is not None:
         display(outcome.view)
     if gives == "text":

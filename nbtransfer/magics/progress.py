@@ -1,4 +1,4 @@
-"""A run's progress in a notebook: one line that is written over, and at the end says how it went."""
+"""A run's progress in a notebook: one line, overwritten until it says how the run ended."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from nbtransfer.ui.progress import doing, ending
 def watch(run: Run, timeout: float | None) -> RunState:
     """Follow a run until it ends or `timeout` seconds have passed; returns its state then.
 
-    What stays is the same whenever the run ends the same: a stored notebook can be compared with a new one.
+    The final line depends only on how the run ended, so a stored notebook can be compared with a new one.
     """
-    line = _Line()
+    line = _StatusLine()
     try:
         for state, last in run.follow(timeout):
             if not last:
-                line.show(_now(state))
+                line.show(_progress_text(state))
     finally:
         line.clear()
     print(ending(state))
     return state
 
 
-def _now(state: RunState) -> str:
+def _progress_text(state: RunState) -> str:
     best = f", best validation accuracy {state.best.val_accuracy:.3f}" if state.best else ""
     return f"{state.fraction:.0%} {doing(state)}{best}"
 
 
-class _Line:
+class _StatusLine:
     def __init__(self) -> None:
         self._shown = ""
 

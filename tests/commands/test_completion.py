@@ -129,4 +129,4 @@ def interrupted(manager, client):
     reply = client.get_shell_msg(timeout=60)
     assert reply["parent_header"]["msg_id"] == asked
     assert (reply["content"]["status"], reply["content"]["ename"]) == ("error", "UsageError")
-    assert reply["content"]["evalue"] == "interrupted; runs go on in the background (stop one with %transfer stop)"
+    assert reply["content"]["evalue"] == "interrupted; runs continue in the background (stop one with %transfer stop)"

@@ -77,7 +77,7 @@ class TestWhatIsMeant:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("- a", "a recipe is written as lines of `key: value`"),
+        ("- a", "a recipe consists of lines `key: value`"),
         ("epochs: 3\nepochs: 4", "line 2: 'epochs' is given twice, first on line 1"),
         ("epochs: 3\noptimizer: adam", "line 2: there is no setting 'optimizer'; did you mean 'optimiser'"),
         ("epochs: 3\n\tlr: 4", "line 2: there is a tab; indent with spaces"),
@@ -92,8 +92,8 @@ class TestWhatIsMeant:
         ("lr: !!binary aa", "line 1: a tag"),
         ("augment: &a [*a]", "line 1: anchors and aliases are not read here"),
         ("? [a]\n: b", "line 1: a key should be a word"),
-        ("[" * 5000, "the text is no YAML"),
-        ("a\x00b: 1", "the text is no YAML"),
+        ("[" * 5000, "the text is not valid YAML"),
+        ("a\x00b: 1", "the text is not valid YAML"),
         ("a: 1\n---\nb: 2", "line 2: but found another document"),
         ("lr: " + "[" * 20 + "]" * 20, "nested too deep"),
         ("lr: 3\nfreeze: [layer9]", "line 2: no layer of resnet18 is called 'layer9'"),

@@ -28,7 +28,7 @@ class TestCaches:
         assert execute("caches").text == "there are no caches"
 
     def test_a_key_that_is_not_there(self, execute):
-        with pytest.raises(UsageError, match="no key begins with 'c'; nothing is kept"):
+        with pytest.raises(UsageError, match="no key begins with 'c'; there are no caches"):
             execute("caches", "--clear", "c")
         made("aa")
         with pytest.raises(UsageError, match="no key begins with 'ab'; did you mean 'aa'"):

@@ -145,7 +145,7 @@ class TestRuns:
         assert run.recipe.freeze == nt.FreezePlan.none().freeze("stem")
         until(run, lambda s: s.history)
         shell.user_ns["interrupted"] = Interrupted(run)
-        assert "runs go on in the background" in one_line(cell("%transfer wait interrupted"))
+        assert "runs continue in the background" in one_line(cell("%transfer wait interrupted"))
         assert not run.state.ended
         assert cell("%transfer wait run --timeout 0").out.startswith("running")
         assert cell("%transfer stop run").out == f"{run.id} will stop after this step\n"
@@ -203,9 +203,9 @@ class TestMistakes:
             ("data nowhere", "nowhere is not there; give a folder with one folder per class"),
             ("data demo:textil", "there is no demo task 'textil'; did you mean 'textile'?"),
             ("data demo:digits --per-class 20", "are for folders of images"),
-            (r'data "a\0b" x', "does not know what to do with 'x'"),
-            ("data {folder}", "nothing was put in for {folder}; is 'folder' defined in this notebook?"),
-            ("data $folder/x", "nothing was put in for $folder; is 'folder' defined in this notebook?"),
+            (r'data "a\0b" x', "does not expect 'x'"),
+            ("data {folder}", "{folder} was not substituted; is 'folder' defined in this notebook?"),
+            ("data $folder/x", "$folder was not substituted; is 'folder' defined in this notebook?"),
             ("data 'x", "close the quotes"),
             ("backbone resnet19", "did you mean 'resnet18'"),
             ("freeze layer9", "no layer of resnet18 is called 'layer9'; did you mean 'layer4'"),
@@ -221,8 +221,8 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("words", "body", "message"),
         [
-            ("-o 1", "lr: 3", "'1' is no name for a variable"),
-            ("-o class", "lr: 3", "'class' is no name for a variable"),
+            ("-o 1", "lr: 3", "'1' is not a valid variable name"),
+            ("-o class", "lr: 3", "'class' is not a valid variable name"),
             ("start", "lr: 3", "unrecognized arguments: start; see %%transfer --help"),
             ("", "optimizer: adam", "line 1: there is no setting 'optimizer'; did you mean 'optimiser'"),
             ("", "epochs: 3", "there is no target task yet"),
@@ -250,8 +250,8 @@ class TestCode:
     @pytest.mark.parametrize(
         ("words", "body", "message"),
         [
-            ("", "x = 1", "say what the module is called"),
-            ("a b", "x = 1", "say what the module is called"),
+            ("", "x = 1", "name the module"),
+            ("a b", "x = 1", "name the module"),
             ("mine", "def (", "the code 'mine' is no Python"),
             ("mine", "import torch\nx = y", "NameError: name 'y' is not defined (line 2)"),
         ],
