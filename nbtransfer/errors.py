@@ -9,6 +9,7 @@
     │   └── RecipeError       settings of a run that do not fit together
     ├── WeightsError          pretrained weights: missing, altered, or of another architecture
     ├── CheckpointError       a stored model that cannot be trusted or does not fit
+    │   └── FormatError       a checkpoint that another version of nbtransfer wrote
     ├── MissingExtraError     an optional package is needed; the message names the command
     └── RunError              a run: unknown, unfinished, lost or failed
 
@@ -52,6 +53,10 @@ class WeightsError(NbTransferError):
 
 class CheckpointError(NbTransferError):
     """A stored model is damaged or does not fit the recipe it claims to come from."""
+
+
+class FormatError(CheckpointError):
+    """A checkpoint is whole, but another version of nbtransfer wrote it, in a format that this one does not go on from."""
 
 
 class MissingExtraError(NbTransferError, ImportError):

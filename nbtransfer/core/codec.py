@@ -16,6 +16,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nbtransfer.core.messages import Message
 from nbtransfer.errors import InputError
 
 T = typing.TypeVar("T")
@@ -24,7 +25,9 @@ _SPECIAL_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf
 
 
 def to_plain(value: Any) -> Any:
-    """Convert dataclasses, tuples and mappings to JSON types."""
+    """Convert dataclasses, tuples, mappings and messages to JSON types."""
+    if isinstance(value, Message) and value.code:
+        return {"code": value.code, "arguments": to_plain(value.arguments), "text": str(value)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -114,6 +117,8 @@ def _build_tuple(args: Sequence[Any], data: Any, where: str) -> Any:
 def _build_scalar(kind: Any, data: Any, where: str) -> Any:
     if kind is Any:
         return data
+    if kind is Message:
+        return _build_message(data, where)
     if kind is float:
         if isinstance(data, str) and data in _SPECIAL_FLOATS:
             return _SPECIAL_FLOATS[data]
@@ -124,3 +129,10 @@ def _build_scalar(kind: Any, data: Any, where: str) -> Any:
     else:
         return data
     raise InputError(f"{where} should be of type {kind.__name__}, not {data!r}")
+
+
+def _build_message(data: Any, where: str) -> Message:
+    message = Message.from_plain(data)
+    if message is None:
+        raise InputError(f"{where} should be text, or a code with arguments and text, not {data!r}")
+    return message

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from nbtransfer.core.evaluation import Evaluation
+from nbtransfer.core.formats.numbers import EVENTS
+from nbtransfer.core.messages import Message
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.training_plan import CHANGES, Change
+
+PhaseEnd = Literal["finished", "patience", "stopped", "diverged"]
+"""Its epochs are done, the validation score got no better, it was stopped, or the loss became NaN or infinite."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +22,15 @@ class Event:
 
 @dataclass(frozen=True)
 class Starting(Event):
-    """A worker holds the run's lock. Written before any framework is loaded."""
+    """A worker holds the run's lock. Written before any framework is loaded.
+
+    `format` is that of its events; this event has these fields in every format.
+    """
 
     pid: int
     host: str
     python: str
+    format: int = EVENTS
 
 
 @dataclass(frozen=True)
@@ -65,15 +74,15 @@ class Decided(Event):
     """A choice the worker made by itself, and why.
 
     If it is about time: the expected seconds for the phase, and those it would have taken `otherwise`.
-    `moment` identifies the decision, so that a worker that continues later chooses the same.
+    `id` identifies the decision, so that a worker that continues later chooses the same.
     """
 
     subject: str
     choice: str
-    reason: str
+    reason: Message
     seconds: float | None = None
     otherwise: float | None = None
-    moment: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,7 @@ class Resumed(Event):
     step: int
     epoch: int
     checkpoint: str | None
-    differences: tuple[str, ...] = ()
+    differences: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,7 +113,7 @@ class Paused(Event):
     Everything is on the disk. `left` means that the worker exited to free its memory; another one will continue.
     """
 
-    reason: str
+    reason: Message
     left: bool = False
 
 
@@ -178,12 +187,12 @@ class EpochEnded(Event):
 
 @dataclass(frozen=True)
 class PhaseEnded(Event):
-    """`reason` is "finished", "no better validation score", "stopped" or "diverged"."""
+    """`reason` is "finished", "patience", "stopped" or "diverged"."""
 
     phase: str
     index: int
     best_epoch: int
-    reason: str
+    reason: PhaseEnd
 
 
 @dataclass(frozen=True)
@@ -192,14 +201,14 @@ class ImageSkipped(Event):
 
     source: str
     split: str
-    reason: str
+    reason: Message
 
 
 @dataclass(frozen=True)
 class Warned(Event):
     """A warning that does not end the run."""
 
-    message: str
+    message: Message
 
 
 @dataclass(frozen=True)
@@ -221,7 +230,7 @@ class CommandDone(Event):
     op: str
     sender: str
     accepted: bool
-    message: str
+    message: Message
     arguments: dict[str, Any] = field(default_factory=dict)
     phase: int = 0
     step: int = 0
@@ -261,11 +270,11 @@ class Finished(Event):
 class Stopped(Event):
     """The last event of a run that was asked to stop, or whose loss became NaN or infinite."""
 
-    reason: str
+    reason: Message
 
 
 @dataclass(frozen=True)
 class Failed(Event):
     """`message` is one sentence for the user; the traceback is in the log."""
 
-    message: str
+    message: Message

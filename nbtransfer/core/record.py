@@ -10,6 +10,8 @@ from typing import Any
 
 from nbtransfer.core.codec import from_plain, to_plain
 from nbtransfer.core.events import Event
+from nbtransfer.core.formats import events as formats
+from nbtransfer.core.formats.numbers import EVENTS
 from nbtransfer.errors import InputError
 
 
@@ -28,17 +30,18 @@ class Record:
         return {**head, "event": type(self.event).__name__, **to_plain(self.event)}
 
     @classmethod
-    def from_plain(cls, data: Any) -> Record:
-        """Raises InputError if the line is not a record of a known event."""
+    def from_plain(cls, data: Any, number: int = EVENTS) -> Record:
+        """A line in format `number`; raises InputError if it is not a record of a known event."""
         if not isinstance(data, dict):
             raise InputError(f"not a journal record: {data!r}")
-        rest = dict(data)
+        rest = dict(data) if number > EVENTS else formats.upgrade(data, number)
         try:
-            seq, attempt, moment, clock = (rest.pop(key) for key in ("seq", "attempt", "time", "clock"))
-            kind = _all_events()[rest.pop("event")]
+            seq, attempt, at, clock, name = (rest.pop(key) for key in formats.HEAD)
+            kind = _all_events()[name]
         except KeyError as error:
             raise InputError(f"not a journal record: {error} is missing or unknown") from error
-        return cls(seq, attempt, moment, clock, from_plain(kind, rest))
+        known = formats.known_part(rest, kind) if number > EVENTS else rest
+        return cls(seq, attempt, at, clock, from_plain(kind, known))
 
 
 def _all_events() -> dict[str, type[Event]]:

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from nbtransfer.core import events as ev
 from nbtransfer.core.evaluation import Evaluation, Interval, wilson
+from nbtransfer.core.formats.numbers import EVENTS
+from nbtransfer.core.messages import message
 from nbtransfer.core.record import Record
 from nbtransfer.core.training_plan import Change
 
@@ -55,6 +57,7 @@ class RunState:
     resumed: ev.Resumed | None = None
     waits: ev.Paused | None = None
     attempt: int = 0
+    newer: bool = False
     receipt: ev.ReceiptIssued | None = None
     evaluations: tuple[Evaluation, ...] = ()
     best_epoch: int | None = None
@@ -152,8 +155,8 @@ def _time(state: RunState, record: Record) -> dict[str, Any]:
 
 def _changes(state: RunState, record: Record) -> dict[str, Any]:  # noqa: C901, PLR0911, PLR0912 - one case an event
     match record.event:
-        case ev.Starting(pid=pid):
-            return {"status": "starting", "pid": pid, "message": "", "waits": None}
+        case ev.Starting(pid=pid) as starting:
+            return {"status": "starting", "pid": pid, "message": "", "waits": None, **_written_by(state, starting)}
         case ev.Resumed() as resumed:
             return {"resumed": resumed, **_rewind(state, resumed)}
         case ev.Planned(phases=phases):
@@ -167,9 +170,7 @@ def _changes(state: RunState, record: Record) -> dict[str, Any]:  # noqa: C901, 
         case ev.PhaseStarted(phase=phase):
             return {"status": "running", "phase": phase, "computing": None, "message": ""}
         case ev.Decided() as decision:
-            others = (
-                d for d in state.decisions if not d.moment or (d.subject, d.moment) != (decision.subject, decision.moment)
-            )
+            others = (d for d in state.decisions if not d.id or (d.subject, d.id) != (decision.subject, decision.id))
             return {"decisions": (*others, decision)}
         case ev.Computing() as computing:
             return {"computing": computing}
@@ -194,6 +195,13 @@ def _changes(state: RunState, record: Record) -> dict[str, Any]:  # noqa: C901, 
         case ev.Failed(message=message):
             return {"status": "failed", "message": message, "progress": None}
     return {}
+
+
+def _written_by(state: RunState, starting: ev.Starting) -> dict[str, Any]:
+    """The journal of a newer version is known in part only."""
+    if state.newer or starting.format <= EVENTS:
+        return {}
+    return {"newer": True, "warnings": (*state.warnings, message("warn.newer"))}
 
 
 def _after_command(state: RunState, command: ev.CommandDone) -> dict[str, Any]:

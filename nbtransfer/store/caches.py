@@ -51,16 +51,23 @@ class CacheList(tuple[Cache, ...]):
 
     def _rows(self) -> Iterator[tuple[object, ...]]:
         for cache in self:
-            facts = cache.facts
-            images = sum(split["images"] for split in facts["splits"].values())
             used = time.strftime("%Y-%m-%d %H:%M", time.localtime(cache.used))
-            yield cache.key[:8], facts["task"], facts["backbone"], facts["layer"], images, byte_size(cache.bytes), used
+            yield cache.key[:8], *_contents(cache.facts), byte_size(cache.bytes), used
 
     def __repr__(self) -> str:
         return text_table(self._HEADER, self._rows()) if self else "there are no caches"
 
     def _repr_html_(self) -> str:
         return html_table(self._HEADER, self._rows())
+
+
+def _contents(facts: dict[str, Any]) -> tuple[object, ...]:
+    """Task, backbone, layer and number of images; a dash for what another version of nbtransfer wrote differently."""
+    try:
+        images: object = sum(split["images"] for split in facts["splits"].values())
+    except (KeyError, TypeError, AttributeError):
+        images = "–"
+    return *(facts.get(name, "–") for name in ("task", "backbone", "layer")), images
 
 
 def caches() -> CacheList:

@@ -8,9 +8,12 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from nbtransfer.core.codec import dumps
 from nbtransfer.core.events import Event
+from nbtransfer.core.formats import events as formats
+from nbtransfer.core.formats.numbers import EVENTS
 from nbtransfer.core.record import Record
 from nbtransfer.errors import InputError
 
@@ -61,6 +64,7 @@ class JournalReader:
         self.offset = 0
         self.skipped = 0
         self.parsed = 0
+        self._format = EVENTS
 
     def read(self) -> Iterator[Record]:
         """The records added since the last call, in order; an incomplete last line is left for the next call."""
@@ -68,9 +72,14 @@ class JournalReader:
             for line in lines if self.passing == 1 else _thin_out(lines, self.passing):
                 self.parsed += 1
                 try:
-                    yield Record.from_plain(json.loads(line))
+                    yield self._record(json.loads(line))
                 except (ValueError, InputError, RecursionError):
                     self.skipped += 1
+
+    def _record(self, plain: Any) -> Record:
+        """Attempts may be of different versions, so each says what it writes."""
+        self._format = formats.format_of(plain, self._format)
+        return Record.from_plain(plain, self._format)
 
     def _blocks(self) -> Iterator[list[bytes]]:
         """Whole lines, about a megabyte at a time. Memory stays bounded even if a line does not end."""

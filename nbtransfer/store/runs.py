@@ -14,6 +14,8 @@ from typing import Any
 from nbtransfer.core.code import MOST_BYTES as MOST_SOURCE
 from nbtransfer.core.code import Code
 from nbtransfer.core.codec import dumps, from_plain, to_plain
+from nbtransfer.core.formats.numbers import RUN, refusal
+from nbtransfer.core.formats.run import upgrade
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.repeat import Repeat
 from nbtransfer.core.task import Sample, TaskCard
@@ -24,7 +26,6 @@ from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
 from nbtransfer.store.paths import RunPaths
 
-FORMAT = 1
 MOST_BYTES = 64 * 2**20
 _COLUMNS = tuple(field.name for field in fields(Sample))
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
@@ -51,7 +52,7 @@ def _write(paths: RunPaths, run_id: str, recipe: Recipe, repeat: Repeat) -> None
     paths.manifest.write_text("".join(_manifest_lines(recipe.task.samples)), encoding="ascii")
     for code in recipe.code:
         (paths.code / f"{code.name}.py").write_text(code.source, encoding="utf-8", newline="")
-    spec = {"format": FORMAT, "id": run_id, "created": time.time(), "recipe": _encode(recipe), "repeat": repeat}
+    spec = {"format": RUN, "id": run_id, "created": time.time(), "recipe": _encode(recipe), "repeat": repeat}
     paths.spec.write_text(dumps(spec, indent=1), encoding="ascii")
 
 
@@ -76,7 +77,7 @@ def list_ids() -> list[str]:
 
 
 def read_spec(paths: RunPaths) -> dict[str, Any]:
-    """The contents of spec.json; raises RunError when another version of nbtransfer wrote it."""
+    """The contents of spec.json in the present format; raises RunError when a newer version of nbtransfer wrote it."""
     try:
         with paths.spec.open("rb") as file:
             spec: dict[str, Any] = json.loads(file.read(MOST_BYTES))  # a longer file is not ours
@@ -84,9 +85,9 @@ def read_spec(paths: RunPaths) -> dict[str, Any]:
         raise RunError(f"run {paths.id} cannot be read: {error}") from error
     if not isinstance(spec, dict) or not isinstance(spec.get("recipe"), dict):
         raise RunError(f"run {paths.id} cannot be read: its spec.json contains no recipe")
-    if spec.get("format") != FORMAT:
-        raise RunError(f"run {paths.id} has format {spec.get('format')!r}; this nbtransfer reads format {FORMAT}")
-    return spec
+    if why := refusal(spec.get("format"), RUN):
+        raise RunError(f"run {paths.id} {why}")
+    return upgrade(spec)
 
 
 def read_recipe(paths: RunPaths) -> Recipe:

@@ -32,13 +32,13 @@ class Folding:
         """Whether it is close enough."""
         return self.deviation <= LARGEST_DEVIATION
 
-    def decided(self, moment: str) -> ev.Decided:
+    def decided(self, decision_id: str) -> ev.Decided:
         """What there is to say about it, on an occasion of this name."""
         if self.used:
             said = f"{self.layers} normalisation layers are folded; features differ by {self.deviation:.1e} of their norm"
-            return ev.Decided("folding", "yes", said, moment=moment)
+            return ev.Decided("folding", "yes", said, id=decision_id)
         said = f"with normalisation layers folded, features would differ by {self.deviation:.1e} of their norm"
-        return ev.Decided("folding", "no", said, moment=moment)
+        return ev.Decided("folding", "no", said, id=decision_id)
 
 
 class Prefix:

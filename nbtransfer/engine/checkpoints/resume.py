@@ -11,16 +11,18 @@ import torch
 
 from nbtransfer.core import events as ev
 from nbtransfer.core.codec import from_plain
+from nbtransfer.core.formats.numbers import CHECKPOINT
+from nbtransfer.core.messages import Message, message
 from nbtransfer.core.strategy import Strategy
 from nbtransfer.engine.checkpoints import checkpoint
-from nbtransfer.errors import CheckpointError, InputError
+from nbtransfer.errors import CheckpointError, FormatError, InputError
 
 Tensors = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a run needs to go on, beside tensors.
+    """What a run needs to go on, beside tensors. Another set of fields is another format: see `core.formats`.
 
     base          sha256 of the weights it started from
     strategy      its phases as they were then; `changes` of all changes are in them
@@ -29,6 +31,7 @@ class Facts:
     receipt       for each layer and stretch, whether it was left unchanged while frozen
     watched       sha256 of the layers frozen in the present stretch, when it began; `stretch` is its name
     scaler        state of the gradient scaler
+    format        that of these facts and of the names of the tensors
     """
 
     base: str | None
@@ -42,6 +45,7 @@ class Facts:
     watched: dict[str, str]
     stretch: str
     scaler: dict[str, Any]
+    format: int = CHECKPOINT
 
 
 @dataclass(frozen=True)
@@ -56,16 +60,19 @@ class StoredCheckpoint:
 def newest(parent: Path, base: str | None) -> Generator[ev.Event, None, StoredCheckpoint | None]:
     """The newest checkpoint that is whole, with the best ones it names; None when there is none.
 
-    Damaged ones are put aside, with a warning. Raises CheckpointError when the run started from other weights than `base`.
+    Damaged ones are put aside, with a warning. Raises FormatError when another version wrote it, which can still go on from
+    it, and CheckpointError when the run started from other weights than `base`.
     """
     for name in checkpoint.newest_first(parent):
         try:
             found = _read(parent, name)
             for other in set(found.facts.best.values()) - {name}:
                 _read(parent, other)
+        except FormatError:
+            raise
         except CheckpointError as error:
             checkpoint.set_aside(parent / name)
-            yield ev.Warned(f"{error}; it is put aside, and the one before is used")
+            yield ev.Warned(message("warn.checkpoint", error=str(error)))
             continue
         if found.facts.base != base:
             raise CheckpointError(
@@ -80,20 +87,23 @@ def _read(parent: Path, name: str) -> StoredCheckpoint:
     if not checkpoint.is_name(name):  # it may come from a checkpoint that somebody else made: no paths
         raise CheckpointError(f"{name!r} is no name of a checkpoint")
     tensors, facts = checkpoint.load(parent / name)
+    number = facts.get("format", 1)
+    if number != CHECKPOINT:
+        raise FormatError(message("fail.format", name=name, number=number, known=CHECKPOINT))
     try:
         return StoredCheckpoint(name, from_plain(Facts, facts), tensors)
     except InputError as error:
-        raise CheckpointError(f"{parent / name} was written by another nbtransfer ({error})") from error
+        raise FormatError(message("fail.facts", name=name, error=str(error))) from error
 
 
-def differences(then: ev.Prepared, now: ev.Prepared) -> tuple[str, ...]:
+def differences(then: ev.Prepared, now: ev.Prepared) -> tuple[Message, ...]:
     """Why results may differ in their last bits: versions, device and the like, as they were and as they are."""
     pairs = {
         "device": (then.device_name, now.device_name), "precision": (then.precision, now.precision),
         "threads": (str(then.threads), str(now.threads)),
         **{name: (then.versions.get(name, "none"), now.versions.get(name, "none")) for name in _all(then, now)},
     }  # fmt: skip
-    return tuple(f"{name} is {new}, was {old}" for name, (old, new) in pairs.items() if old != new)
+    return tuple(message("difference", name=name, now=new, then=old) for name, (old, new) in pairs.items() if old != new)
 
 
 def _all(then: ev.Prepared, now: ev.Prepared) -> list[str]:
