@@ -72,7 +72,7 @@ def _locks() -> str:
         held.release()
         path.unlink()
     if seen.returncode:
-        raise OSError("not supported on this file system; set NBTRANSFER_HOME to a local folder")
+        raise OSError("not honoured on this file system; set NBTRANSFER_HOME to a local folder")
     return "work between processes"
 
 

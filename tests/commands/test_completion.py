@@ -7,7 +7,7 @@ import pytest
 import nbtransfer as nt
 from nbtransfer.commands import tree as commands
 from nbtransfer.commands.completion import in_recipe, on_line
-from nbtransfer.commands.parsing import Here
+from nbtransfer.commands.parsing import CommandContext
 from nbtransfer.core import catalog
 from nbtransfer.jobs.draft import Draft
 from tests.jobs.test_runs import PATIENCE, recipe
@@ -15,7 +15,7 @@ from tests.jobs.test_runs import PATIENCE, recipe
 
 @pytest.fixture
 def here():
-    return Here("%transfer", "notebook", Draft(), lambda run, timeout: run.state, print, {})
+    return CommandContext("%transfer", "notebook", Draft(), lambda run, timeout: run.state, print, {})
 
 
 @pytest.mark.parametrize(
@@ -40,33 +40,33 @@ def here():
         ("print('%transfer st", []),
     ],
 )
-def test_lines(here, line, found):
-    assert [c for c in on_line(line, here) if "." not in c] == found
+def test_lines(context, line, found):
+    assert [c for c in on_line(line, context) if "." not in c] == found
 
 
-def test_everything_is_offered_at_first(here):
-    assert on_line("%transfer ", here) == list(commands.tree("notebook"))
-    assert set(on_line("%transfer backbone ", here)) == set(catalog.names())
+def test_everything_is_offered_at_first(context):
+    assert on_line("%transfer ", context) == list(commands.tree("notebook"))
+    assert set(on_line("%transfer backbone ", context)) == set(catalog.names())
 
 
-def test_layers_are_those_of_the_backbone_chosen(here):
-    here.draft.choose(backbone="vgg11")
-    assert on_line("%transfer thaw block1", here)[0] == "block1"
-    assert all(name.startswith("block1") for name in on_line("%transfer thaw block1", here))
+def test_layers_are_those_of_the_backbone_chosen(context):
+    context.draft.choose(backbone="vgg11")
+    assert on_line("%transfer thaw block1", context)[0] == "block1"
+    assert all(name.startswith("block1") for name in on_line("%transfer thaw block1", context))
 
 
-def test_folders_and_files(here, images, monkeypatch):
+def test_folders_and_files(context, images, monkeypatch):
     monkeypatch.chdir(images.parent)
     (images.parent / "with blank").mkdir()
-    assert "images/" in on_line("%transfer data ", here)
-    assert on_line("%transfer data images/b", here) == ["images/blue/"]
-    assert "images/red/03.png" in on_line("%transfer explain images/red/0", here)
-    assert on_line("%transfer data w", here) == []
+    assert "images/" in on_line("%transfer data ", context)
+    assert on_line("%transfer data images/b", context) == ["images/blue/"]
+    assert "images/red/03.png" in on_line("%transfer explain images/red/0", context)
+    assert on_line("%transfer data w", context) == []
 
 
-def test_runs_by_id_and_by_variable(here, images):
+def test_runs_by_id_and_by_variable(context, images):
     run = nt.start(recipe(images, epochs=1))
-    named = Here(here.prog, here.place, here.draft, here.watch, here.say, {"mine": run, "other": 3, "_": run})
+    named = CommandContext(context.prog, context.place, context.draft, context.watch, context.say, {"mine": run, "other": 3, "_": run})
     assert on_line("%transfer status ", named) == ["mine", run.id]
     assert on_line("%transfer export folder m", named) == ["mine"]
     run.stop()
@@ -85,8 +85,8 @@ def test_runs_by_id_and_by_variable(here, images):
         ("epochs: ", []),
     ],
 )
-def test_recipes(here, text, found):
-    assert in_recipe(text, here) == found
+def test_recipes(context, text, found):
+    assert in_recipe(text, context) == found
 
 
 def test_a_real_kernel(kernel, images):

@@ -13,8 +13,8 @@ from tests.store.test_caches import made
 
 @pytest.fixture
 def execute():
-    here = commands.Here("%transfer", "notebook", Draft(), watch, print)
-    return lambda *words: commands.execute(list(words), here)[1]
+    context = commands.CommandContext("%transfer", "notebook", Draft(), watch, print)
+    return lambda *words: commands.execute(list(words), context)[1]
 
 
 class TestCaches:

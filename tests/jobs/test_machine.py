@@ -24,7 +24,7 @@ from nbtransfer.engine.checkpoints import checkpoint, result
 from nbtransfer.engine.fit import loop
 from nbtransfer.engine.model.freezing import digest
 from nbtransfer.engine.training import carry_out
-from nbtransfer.jobs.worker_io import Desk
+from nbtransfer.jobs.worker_io import WorkerIO
 from nbtransfer.store import inbox, runs
 from nbtransfer.store.journal import JournalReader
 from tests.jobs.test_runs import recipe
@@ -59,7 +59,7 @@ FOLLOWING = {
 """What a reader may see next. From `paused` to `stopped` or `finished` something must be said first."""
 
 
-class Desks(Desk):
+class WorkerIOs(WorkerIO):
     """While the run is paused, what is to be asked `later` comes one by one; then the worker leaves."""
 
     def __init__(self, paths, later):
@@ -97,7 +97,7 @@ class Machine(RuleBasedStateMachine):
 
     def begin(self):
         """Another worker."""
-        self.desk = Desks(self.paths, self.later)
+        self.desk = WorkerIOs(self.paths, self.later)
         self.desk.write(ev.Starting(os.getpid(), "h", "3"))
         past = self.desk.past if self.desk.past.pid else None
         self.worker = carry_out(self.recipe, self.paths, self.desk, past)

@@ -19,7 +19,7 @@ from tests.jobs.test_runs import PATIENCE, recipe
 
 @pytest.fixture(autouse=True)
 def kept(monkeypatch):
-    """Warm workers are allowed here, and gone afterwards."""
+    """Warm workers are allowed context, and gone afterwards."""
     monkeypatch.setenv("NBTRANSFER_WARM", "1")
     yield
     if warm._kept is not None:
@@ -103,8 +103,8 @@ class TestWarm:
         assert ready() != first
 
     def test_choosing_makes_one_ready(self, images):
-        here = commands.Here("%transfer", "notebook", Draft(), watch, print)
-        commands.execute(["data", str(images)], here)
+        context = commands.CommandContext("%transfer", "notebook", Draft(), watch, print)
+        commands.execute(["data", str(images)], context)
         assert warm._kept is not None
 
     def test_or_not(self, monkeypatch):
