@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import nbtransfer as nt
@@ -14,7 +16,7 @@ from tests.jobs.test_runs import PATIENCE, recipe
 
 
 @pytest.fixture
-def here():
+def context():
     return CommandContext("%transfer", "notebook", Draft(), lambda run, timeout: run.state, print, {})
 
 
@@ -66,7 +68,7 @@ def test_folders_and_files(context, images, monkeypatch):
 
 def test_runs_by_id_and_by_variable(context, images):
     run = nt.start(recipe(images, epochs=1))
-    named = CommandContext(context.prog, context.place, context.draft, context.watch, context.say, {"mine": run, "other": 3, "_": run})
+    named = replace(context, names={"mine": run, "other": 3, "_": run})
     assert on_line("%transfer status ", named) == ["mine", run.id]
     assert on_line("%transfer export folder m", named) == ["mine"]
     run.stop()

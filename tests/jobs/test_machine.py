@@ -59,7 +59,7 @@ FOLLOWING = {
 """What a reader may see next. From `paused` to `stopped` or `finished` something must be said first."""
 
 
-class WorkerIOs(WorkerIO):
+class DelayedWorkerIO(WorkerIO):
     """While the run is paused, what is to be asked `later` comes one by one; then the worker leaves."""
 
     def __init__(self, paths, later):
@@ -79,7 +79,7 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self, recipes):
         super().__init__()
-        self.recipes, self.later, self.sent, self.worker, self.desk = recipes, [], [], None, None
+        self.recipes, self.later, self.sent, self.worker, self.io = recipes, [], [], None, None
         self.reader, self.state, self.steps = None, None, 0
 
     @initialize(name=st.sampled_from(sorted(RECIPES)))
@@ -97,13 +97,13 @@ class Machine(RuleBasedStateMachine):
 
     def begin(self):
         """Another worker."""
-        self.desk = WorkerIOs(self.paths, self.later)
-        self.desk.write(ev.Starting(os.getpid(), "h", "3"))
-        past = self.desk.past if self.desk.past.pid else None
-        self.worker = carry_out(self.recipe, self.paths, self.desk, past)
+        self.io = DelayedWorkerIO(self.paths, self.later)
+        self.io.write(ev.Starting(os.getpid(), "h", "3"))
+        past = self.io.past if self.io.past.pid else None
+        self.worker = carry_out(self.recipe, self.paths, self.io, past)
 
     def end(self):
-        self.desk._journal.close()
+        self.io._journal.close()
         self.worker = None
 
     def send(self, op, arguments):
@@ -115,7 +115,7 @@ class Machine(RuleBasedStateMachine):
         if event is None:
             self.end()
         else:
-            self.desk.write(event)
+            self.io.write(event)
             self.steps += isinstance(event, ev.Step)
 
     def learn(self, steps):

@@ -19,7 +19,7 @@ from tests.jobs.test_runs import PATIENCE, recipe
 
 @pytest.fixture(autouse=True)
 def kept(monkeypatch):
-    """Warm workers are allowed context, and gone afterwards."""
+    """Warm workers are allowed here, and gone afterwards."""
     monkeypatch.setenv("NBTRANSFER_WARM", "1")
     yield
     if warm._kept is not None:
