@@ -1,19 +1,19 @@
 """Every error nbtransfer raises, in one tree.
 
     NbTransferError
-    ├── InputError            something the caller gave cannot work; the message says what to do
-    │   ├── TaskError         examples: unreadable, missing, mislabelled, leaking across the split
+    ├── InputError            an invalid argument or input; the message says what to do
+    │   ├── TaskError         examples: unreadable, missing, mislabelled, or in two splits
     │   ├── BackboneError     shared layers: unknown name, wrong input size, missing extra
-    │   ├── CodeError         code of one's own: unknown, failing, edited or not trusted
+    │   ├── CodeError         custom code: unknown, failing, edited or not trusted
     │   ├── PlanError         freeze plan or strategy: unknown layer, nothing left to learn
-    │   └── RecipeError       settings of a run that do not fit together
+    │   └── RecipeError       settings of a run that contradict each other
     ├── WeightsError          pretrained weights: missing, altered, or of another architecture
     ├── CheckpointError       a stored model that cannot be trusted or does not fit
     │   └── FormatError       a checkpoint that another version of nbtransfer wrote
     ├── MissingExtraError     an optional package is needed; the message names the command
     └── RunError              a run: unknown, unfinished, lost or failed
 
-Expected outcomes (a run that was stopped, a command that came too late) are values, not errors.
+Expected outcomes (a stopped run, a command that came too late) are values, not errors.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class NbTransferError(Exception):
 
 
 class InputError(NbTransferError):
-    """Something the caller gave cannot work. The message is one sentence that says what to do."""
+    """An invalid argument or input. The message is one sentence that says what to do."""
 
 
 class TaskError(InputError):
@@ -32,11 +32,11 @@ class TaskError(InputError):
 
 
 class BackboneError(InputError):
-    """The shared layers asked for do not exist or cannot take this input."""
+    """The shared layers do not exist or cannot take this input."""
 
 
 class CodeError(InputError):
-    """Code that a recipe refers to is missing, does not work, was edited, or is not trusted here."""
+    """Custom code of a recipe is missing, fails, was edited, or is not trusted here."""
 
 
 class PlanError(InputError):
@@ -60,7 +60,7 @@ class FormatError(CheckpointError):
 
 
 class MissingExtraError(NbTransferError, ImportError):
-    """An optional package is needed for this."""
+    """This needs an optional package."""
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs an optional package: pip install 'nbtransfer[{extra}]'")
@@ -68,4 +68,4 @@ class MissingExtraError(NbTransferError, ImportError):
 
 
 class RunError(NbTransferError):
-    """A run does not exist, is not finished yet, or ended without the thing asked for."""
+    """A run does not exist, has not finished, or ended without the requested result."""
