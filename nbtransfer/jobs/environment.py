@@ -7,8 +7,10 @@ import sys
 
 from nbtransfer.store.home import home
 
-# Set by a notebook kernel for its own children; a worker must not act on them.
-_KERNEL_VARIABLES = ("MPLBACKEND", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM", "PAGER", "GIT_PAGER", "PYTHONPATH")
+# Set by a notebook kernel, or by pytest, for itself and its own children; a worker must not act on them.
+_KERNEL_VARIABLES = (
+    "MPLBACKEND", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM", "PAGER", "GIT_PAGER", "PYTHONPATH", "PYTEST_CURRENT_TEST",
+)  # fmt: skip
 
 # Threads that wait for each other by spinning starve whoever else computes on the same cores: the notebook, or a second
 # run. Those that sleep at once lose a tenth of their speed. They spin for some microseconds, then sleep: see

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.repeat import Repeat
-from nbtransfer.jobs import process, warm
+from nbtransfer.jobs import process
 from nbtransfer.jobs.checks import preflight
 from nbtransfer.jobs.run import Run
 from nbtransfer.store import runs
@@ -31,6 +31,5 @@ def repeat(run: Run) -> Run:
 def _started(recipe: Recipe, history: Repeat) -> Run:
     recipe = preflight(recipe)
     paths = runs.create(recipe, history)
-    if not warm.take(paths):
-        process.launch(paths)
+    process.launch(paths)
     return Run(paths)

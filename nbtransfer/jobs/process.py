@@ -6,12 +6,21 @@ import subprocess
 import sys
 
 from nbtransfer.errors import RunError
+from nbtransfer.jobs import warm
 from nbtransfer.jobs.environment import worker_environment
 from nbtransfer.store.paths import RunPaths
 
 
 def launch(paths: RunPaths) -> None:
-    """Start the runner of a run in a session of its own, where signals meant for this process do not reach it."""
+    """Start the runner of a run in a session of its own, where signals meant for this process do not reach it.
+
+    Where the frameworks are loaded already it takes milliseconds until the run begins, else seconds.
+    """
+    if not warm.take(paths):
+        _launch_cold(paths)
+
+
+def _launch_cold(paths: RunPaths) -> None:
     command = [sys.executable, "-P", "-m", "nbtransfer.jobs.runner", str(paths.root)]
     try:
         with paths.log.open("ab") as log:

@@ -1,10 +1,9 @@
 """`python -m nbtransfer.jobs.runner FOLDER`: start the worker, stay with it, write down how it ended.
 
-Without a folder it starts the worker all the same, and waits for a folder on its standard input: see `jobs.warm`.
-
 The worker may be killed in ways it cannot report itself (out of memory, a segmentation fault), or hang. This process loads
 nothing but the standard library, so that it is still there to tell. It forks itself off whoever started it: a kernel
-that shuts down looks for its children.
+that shuts down looks for its children. Where the frameworks are loaded already, it is a fork of the process that has them:
+see `jobs.fork_server`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import contextlib
 import json
 import os
 import resource
-import select
 import signal
 import socket
 import subprocess
@@ -21,39 +19,36 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
 from nbtransfer.store import atomic
 from nbtransfer.store.heartbeat import Watch
 from nbtransfer.store.paths import RunPaths
 
-WORKER = [sys.executable, "-P", "-m", "nbtransfer.jobs.worker"]
-IDLE_SECONDS = 600.0
 LOOK_SECONDS = 0.5
 STALL_SECONDS = 60.0
 
 
+class Worker(Protocol):
+    """The child that is watched: a `subprocess.Popen`, or a fork."""
+
+    @property
+    def pid(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit status, negative for a signal. Raises `subprocess.TimeoutExpired`."""
+
+    def send_signal(self, number: int, /) -> None: ...
+
+    def kill(self) -> None: ...
+
+
 def main(folder: str) -> int:
     """Run one attempt; returns the worker's exit status."""
-    return attend(subprocess.Popen([*WORKER, folder]), RunPaths(Path(folder)))
+    return attend(subprocess.Popen([sys.executable, "-P", "-m", "nbtransfer.jobs.worker", folder]), RunPaths(Path(folder)))
 
 
-def wait_for_work() -> None:
-    """Start a worker that only loads its frameworks; give it a run when one comes, else let it end."""
-    worker = subprocess.Popen(WORKER, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    assert worker.stdin is not None
-    with worker.stdin:
-        coming, _, _ = select.select([sys.stdin], [], [], IDLE_SECONDS)
-        folder = os.fsdecode(sys.stdin.buffer.readline().rstrip(b"\n")) if coming else ""
-        if not folder or worker.poll() is not None:
-            return
-        worker.stdin.write(os.fsencode(folder) + b"\n")
-    with contextlib.suppress(OSError):  # whoever asked may not wait for an answer
-        sys.stdout.write("taken\n")
-        sys.stdout.flush()
-    attend(worker, RunPaths(Path(folder)))
-
-
-def attend(worker: subprocess.Popen[bytes], paths: RunPaths) -> int:
+def attend(worker: Worker, paths: RunPaths) -> int:
     """Stay with a worker until it ends, and write down how it did."""
     started = time.time()
 
@@ -81,7 +76,7 @@ def attend(worker: subprocess.Popen[bytes], paths: RunPaths) -> int:
     return code
 
 
-def _watched(worker: subprocess.Popen[bytes], paths: RunPaths) -> int:
+def _watched(worker: Worker, paths: RunPaths) -> int:
     """Wait for the end of a worker; say when it hangs, and kill it when somebody asks for that.
 
     Only its parent can be sure that a process number is still this worker's.
@@ -106,5 +101,5 @@ def _watched(worker: subprocess.Popen[bytes], paths: RunPaths) -> int:
 
 if __name__ == "__main__":
     if os.fork() == 0:
-        main(sys.argv[1]) if len(sys.argv) > 1 else wait_for_work()
+        main(sys.argv[1])
     os._exit(os.EX_OK)

@@ -1,102 +1,145 @@
-"""A worker that has loaded its frameworks before there is anything to do: loading them takes seconds.
+"""A process that has loaded the frameworks before there is a run: loading them takes seconds, forking it milliseconds.
 
-There is at most one for each process that starts runs. It is started when a run is likely to come, ends when this process
-does or after ten minutes without a run, and is not used when the environment has changed since. `NBTRANSFER_WARM=0` does
-without.
+There is at most one for each process that starts runs; what it does is in `jobs.fork_server`. It is started when a run is
+likely to come, carries out any number of them, and ends when this process does or after ten minutes without a run. It is not
+used when what it began with has changed since. `NBTRANSFER_WARM=0` does without.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nbtransfer.jobs.environment import worker_environment
 from nbtransfer.store.paths import RunPaths
 
-PATIENCE = 2.0
+PATIENCE = 5.0
+
+# On macOS, frameworks of the system start threads when they are loaded; a fork of such a process may crash.
+FORKING_IS_SAFE = sys.platform == "linux"
+
+# Read when they are needed, not when a process or a library starts: a fork takes those of its own run.
+_READ_LATE = ("NBTRANSFER_", "XDG_STATE_HOME")
 
 
 @dataclass
-class _Warm:
-    """A runner that waits for the folder of a run on its standard input, its worker beside it."""
+class _ForkServer:
+    """The process that is kept, as its client sees it."""
 
-    runner: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes]
     environment: dict[str, str]
+    loaded: bool = False
 
     @property
     def fits(self) -> bool:
         """Whether it is there, and as one started now would be."""
-        assert self.runner.stdout is not None
-        ended, _, _ = select.select([self.runner.stdout], [], [], 0)  # it says nothing before it is asked
-        return not ended and self.environment == worker_environment()
+        return self.process.poll() is None and _read_early(self.environment) == _read_early(worker_environment())
+
+    def ready(self, timeout: float) -> bool:
+        """Whether it has loaded the frameworks; waits that long for it."""
+        self.loaded = self.loaded or self._said(b"ready\n", timeout)
+        return self.loaded
 
     def hand_over(self, paths: RunPaths) -> bool:
         """Give it a run; False when it does not take it."""
-        assert self.runner.stdin is not None
-        assert self.runner.stdout is not None
+        assert self.process.stdin is not None
+        request = {"folder": str(paths.root), "environment": worker_environment()}
         try:
-            self.runner.stdin.write(os.fsencode(paths.root) + b"\n")
-            self.runner.stdin.flush()
-            answered, _, _ = select.select([self.runner.stdout], [], [], PATIENCE)
-            return bool(answered) and self.runner.stdout.readline() == b"taken\n"
+            self.process.stdin.write(json.dumps(request).encode() + b"\n")
+            self.process.stdin.flush()
         except OSError:
             return False
+        return self._said(b"ack\n", PATIENCE)
+
+    def _said(self, word: bytes, timeout: float) -> bool:
+        assert self.process.stdout is not None
+        answered, _, _ = select.select([self.process.stdout], [], [], timeout)
+        return bool(answered) and self.process.stdout.readline() == word
 
     def close(self) -> None:
-        """Let it go: without a run it ends."""
-        for stream in (self.runner.stdin, self.runner.stdout):
+        """End it. Its runs go on: they are processes of their own."""
+        self.process.kill()
+        for stream in (self.process.stdin, self.process.stdout):
             with contextlib.suppress(OSError):
                 stream.close()  # type: ignore[union-attr]
+        self.process.wait()
 
 
-_kept: _Warm | None = None
+_kept: _ForkServer | None = None
 _changing = threading.Lock()
 
 
 def keep() -> None:
-    """Have a worker ready for the next run. Returns at once; when it cannot be had, the next run just starts cold."""
+    """Be ready for the next run. Returns at once; where that cannot be, the next run just starts cold."""
     global _kept  # noqa: PLW0603 - one for the process
-    if os.environ.get("NBTRANSFER_WARM") == "0":
+    if not FORKING_IS_SAFE or os.environ.get("NBTRANSFER_WARM") == "0":
         return
     with _changing:
         if _kept is not None and _kept.fits:
             return
-        if _kept is not None:
-            _kept.close()
+        _close()
         with contextlib.suppress(OSError):
             _kept = _started()
 
 
+def ready(timeout: float = 0.0) -> bool:
+    """Whether a run that starts now would start warm; waits up to `timeout` seconds for it."""
+    with _changing:
+        return _usable() and _kept is not None and _kept.ready(timeout)
+
+
 def take(paths: RunPaths) -> bool:
-    """Let the worker that is ready carry out a run. False when there is none: start one then.
+    """Let a fork of the process that is kept carry out a run. False when there is none: start a cold worker then.
 
     Should both come about, the lock of the run decides, and one of them finds nothing to do.
     """
-    global _kept
     with _changing:
-        warm, _kept = _kept, None
-    if warm is None:
-        return False
-    taken = warm.fits and warm.hand_over(paths)
-    warm.close()
-    return taken
+        if not _usable() or _kept is None:
+            return False
+        # One that is still loading would only load beside the cold worker.
+        taken = _kept.ready(0) and _kept.hand_over(paths)
+        if not taken:
+            _close()
+        return taken
 
 
-def _started() -> _Warm:
+def close() -> None:
+    """Do without from now on."""
+    with _changing:
+        _close()
+
+
+def _usable() -> bool:
+    return _kept is not None and os.environ.get("NBTRANSFER_WARM") != "0" and _kept.fits
+
+
+def _close() -> None:
+    global _kept  # noqa: PLW0603 - one for the process
+    if _kept is not None:
+        _kept.close()
+    _kept = None
+
+
+def _started() -> _ForkServer:
     environment = worker_environment()
-    runner = subprocess.Popen(
-        [sys.executable, "-P", "-m", "nbtransfer.jobs.runner"],
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "nbtransfer.jobs.fork_server"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=environment,
-        start_new_session=True,
+        start_new_session=True,  # an interrupt of the kernel is not meant for it
     )
-    # It forks itself off at once and leaves its pipes to the fork; whoever is left is nobody's child.
-    threading.Thread(target=runner.wait, daemon=True).start()
-    return _Warm(runner, environment)
+    return _ForkServer(process, environment)
+
+
+def _read_early(environment: Mapping[str, str]) -> dict[str, str]:
+    """What acts when a process starts or a library is loaded: it cannot be changed later."""
+    return {name: value for name, value in environment.items() if not name.startswith(_READ_LATE)}

@@ -1,7 +1,5 @@
 """`python -m nbtransfer.jobs.worker FOLDER`: hold the lock, carry out the recipe, write what happens.
 
-Without a folder it loads its frameworks first and reads the folder from its standard input: see `jobs.warm`.
-
 The first event is written before torch is loaded, so that a reader knows within a fraction of a second that somebody
 is at work.
 """
@@ -11,13 +9,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import faulthandler
-import importlib
 import os
 import platform
 import signal
 import socket
 import sys
-import threading
 import time
 import traceback
 from pathlib import Path
@@ -73,22 +69,6 @@ def be_nice() -> None:
     os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
-def wait_for_work() -> int:
-    """Load what every run needs until there is one; then carry it out. Without one there is nothing to do."""
-    be_nice()
-    # In a thread of its own: a run that comes early says at once that somebody is at work.
-    threading.Thread(target=importlib.import_module, args=("nbtransfer.engine.training",), daemon=True).start()
-    folder = sys.stdin.buffer.readline().rstrip(b"\n")
-    if not folder:
-        os._exit(os.EX_OK)  # not waiting for what is still being loaded
-    paths = RunPaths(Path(os.fsdecode(folder)))
-    with paths.log.open("ab") as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
-    os.chdir(paths.root)
-    return main(str(paths.root))
-
-
 def explained(error: BaseException) -> str:  # noqa: PLR0911 - one case an error
     """One sentence for the user; the traceback goes to the log."""
     if isinstance(error, NbTransferError):
@@ -118,4 +98,4 @@ def _lacks_memory(error: BaseException) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]) if len(sys.argv) > 1 else wait_for_work())
+    sys.exit(main(sys.argv[1]))
