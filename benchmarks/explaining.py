@@ -41,7 +41,7 @@ def two_models(name: str) -> tuple[Any, Any]:
 
     from nbtransfer.engine.model.transfer_model import TransferModel
     from nbtransfer.pretrained import listing, registry
-    from tests.attribution.conftest import CLASSES, calibrate, new_head, randomise
+    from tests.support.trios import CLASSES, calibrate, new_head, randomise
 
     torch.manual_seed(0)
     card = listing.backbone(name)
@@ -55,7 +55,7 @@ def two_models(name: str) -> tuple[Any, Any]:
 
 def explained(before: Any, after: Any) -> dict[str, float]:
     from nbtransfer.comparison.compare_runs import Comparison, Example
-    from tests.attribution.conftest import picture
+    from tests.support.trios import picture
 
     module, pixels = importlib.import_module(COMPARE), picture(224)
     with clocked() as clock:

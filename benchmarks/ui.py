@@ -42,7 +42,7 @@ def measure() -> dict[str, float]:
 
 
 def draw_images(root: Path) -> None:
-    from tests.conftest import COLOURS, picture
+    from tests.support.pictures import COLOURS, picture
 
     for offset, (name, colour) in enumerate(COLOURS.items()):
         (root / name).mkdir(parents=True)
@@ -238,7 +238,7 @@ def live_run(opened: Callable[[Sequence[str]], Notebook], images: Path) -> dict[
 
 
 def round_trips(folder: Path) -> dict[str, float]:
-    from tests.conftest import reap
+    from tests.support.processes import reap
 
     home = folder / "kernel-home"
     with kernel({**os.environ, "NBTRANSFER_HOME": str(home)}) as client:

@@ -12,8 +12,8 @@ import pytest
 
 import nbtransfer as nt
 from nbtransfer.commands.tree import COMMANDS, tree
-from tests.conftest import picture
-from tests.magics.test_extension import new_shell
+from tests.support.pictures import picture
+from tests.support.shell import new_shell
 
 ROOT = Path(__file__).parents[1]
 TOP = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")]
@@ -46,7 +46,7 @@ def test_notebook_blocks_run(document, images, tmp_path, monkeypatch):
         return
     picture((200, 60, 50), 5).save(tmp_path / "a new image.jpg")
     monkeypatch.chdir(tmp_path)
-    shell = new_shell()
+    shell = new_shell(tmp_path)
     for block in blocks:
         result = shell.run_cell(block, store_history=False)
         assert result.success, f"{block}: {result.error_in_exec or result.error_before_exec}"

@@ -1,4 +1,4 @@
-"""Rules for every child process that waits for work on a pipe: warm worker, runner, comparison server."""
+"""Rules for every child process that waits for work on a pipe: fork server, comparison server."""
 
 from __future__ import annotations
 

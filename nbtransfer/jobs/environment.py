@@ -9,7 +9,8 @@ from nbtransfer.store.home import home
 
 # Set by a notebook kernel, or by pytest, for itself and its own children; a worker must not act on them.
 _KERNEL_VARIABLES = (
-    "MPLBACKEND", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM", "PAGER", "GIT_PAGER", "PYTHONPATH", "PYTEST_CURRENT_TEST",
+    "MPLBACKEND", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM", "PAGER", "GIT_PAGER", "PYTHONPATH",
+    "PYTEST_CURRENT_TEST",
 )  # fmt: skip
 
 # Threads that wait for each other by spinning starve whoever else computes on the same cores: the notebook, or a second

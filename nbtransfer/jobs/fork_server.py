@@ -16,7 +16,6 @@ import gc
 import importlib
 import json
 import os
-import select
 import subprocess
 import sys
 import threading
@@ -27,9 +26,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from nbtransfer.jobs import runner, worker
+from nbtransfer.jobs.child import IDLE_SECONDS, lower_priority, wait_for_input
 from nbtransfer.store.paths import RunPaths
-
-IDLE_SECONDS = 600.0
 
 
 class ForkedWorker(ForkProcess):
@@ -48,7 +46,7 @@ class ForkedWorker(ForkProcess):
 
 def main(requests: IO[bytes], answers: IO[str], idle: float = IDLE_SECONDS) -> None:
     """Fork until there are no more requests, or none for a while."""
-    worker.be_nice()
+    lower_priority()
     importlib.import_module("nbtransfer.engine.training")
     if not may_fork():
         return
@@ -56,7 +54,7 @@ def main(requests: IO[bytes], answers: IO[str], idle: float = IDLE_SECONDS) -> N
     gc.freeze()  # a collection in a fork would write to, and so copy, every page that holds an object
     print("ready", file=answers, flush=True)
     # Whoever asks waits for the answer, so that no second line is ever hidden in a buffer.
-    while select.select([requests], [], [], idle)[0]:
+    while wait_for_input(requests, idle):
         line = requests.readline()
         if not line:
             break

@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nbtransfer.jobs.child import wait_for_input
 from nbtransfer.jobs.environment import worker_environment
 from nbtransfer.store.paths import RunPaths
 
@@ -27,6 +27,9 @@ FORKING_IS_SAFE = sys.platform == "linux"
 
 # Read when they are needed, not when a process or a library starts: a fork takes those of its own run.
 _READ_LATE = ("NBTRANSFER_", "XDG_STATE_HOME")
+
+# Set by torch and by scikit-learn wherever they are loaded: that the notebook has done so is no other environment.
+_SET_BY_LIBRARIES = ("TORCHINDUCTOR_CACHE_DIR", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")
 
 
 @dataclass
@@ -60,8 +63,7 @@ class _ForkServer:
 
     def _said(self, word: bytes, timeout: float) -> bool:
         assert self.process.stdout is not None
-        answered, _, _ = select.select([self.process.stdout], [], [], timeout)
-        return bool(answered) and self.process.stdout.readline() == word
+        return wait_for_input(self.process.stdout, timeout) and self.process.stdout.readline() == word
 
     def close(self) -> None:
         """End it. Its runs go on: they are processes of their own."""
@@ -142,4 +144,4 @@ def _started() -> _ForkServer:
 
 def _read_early(environment: Mapping[str, str]) -> dict[str, str]:
     """What acts when a process starts or a library is loaded: it cannot be changed later."""
-    return {name: value for name, value in environment.items() if not name.startswith(_READ_LATE)}
+    return {name: value for name, value in environment.items() if not name.startswith((*_READ_LATE, *_SET_BY_LIBRARIES))}

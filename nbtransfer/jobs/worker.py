@@ -20,12 +20,12 @@ from pathlib import Path
 
 from nbtransfer.core import events as ev
 from nbtransfer.errors import NbTransferError
+from nbtransfer.jobs.child import lower_priority
 from nbtransfer.jobs.worker_io import WorkerIO
 from nbtransfer.store import atomic, runs
 from nbtransfer.store.lock import RunLock
 from nbtransfer.store.paths import RunPaths
 
-NICENESS = 5
 SOMEBODY_ELSE_IS_AT_WORK = os.EX_TEMPFAIL
 
 
@@ -40,7 +40,7 @@ def main(folder: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, io.on_signal)
     io.write(ev.Starting(os.getpid(), socket.gethostname(), platform.python_version()))
-    be_nice()
+    lower_priority()
     try:
         carry_out(paths, io)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the journal must say so
@@ -62,11 +62,6 @@ def carry_out(paths: RunPaths, io: WorkerIO) -> None:
         io.write(event)
         if not isinstance(event, (ev.Step, ev.Computing)):
             print(time.strftime("%H:%M:%S"), event)
-
-
-def be_nice() -> None:
-    """Whoever works in the notebook goes first."""
-    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def explained(error: BaseException) -> str:  # noqa: PLR0911 - one case an error

@@ -19,7 +19,7 @@ from nbtransfer.attribution.private_copy import private_copy, shared_digest
 from nbtransfer.attribution.spatial_cut import find_cut
 from nbtransfer.engine.model.freezing import digest
 from nbtransfer.errors import InputError
-from tests.attribution.conftest import Trio, picture, randomise
+from tests.support.trios import Trio, picture, randomise
 
 
 @pytest.fixture(scope="module")

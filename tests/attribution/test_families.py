@@ -10,8 +10,7 @@ import torch
 
 from nbtransfer.attribution.compare import compare
 from nbtransfer.engine.model.freezing import digest
-from tests.attribution.conftest import SIZES
-from tests.pretrained.test_families import SMALLEST
+from tests.support.families import SIZES, SMALLEST
 
 # Where evidence is looked at, and whether its map is exact there (averaging and one linear layer follow).
 CUTS = {

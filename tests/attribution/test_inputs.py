@@ -19,7 +19,7 @@ from nbtransfer.engine.model.transfer_model import TransferModel
 from nbtransfer.pretrained.backbone import Backbone
 from nbtransfer.pretrained.families import gap
 from nbtransfer.pretrained.measure import card_of
-from tests.attribution.conftest import Trio
+from tests.support.trios import Trio
 
 SIZE, PATCH = 32, 8
 SPEC = InputSpec(SIZE, SIZE, "bilinear", (0.4, 0.5, 0.6), (0.2, 0.25, 0.3))

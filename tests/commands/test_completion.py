@@ -12,7 +12,7 @@ from nbtransfer.commands.completion import in_recipe, on_line
 from nbtransfer.commands.parsing import CommandContext
 from nbtransfer.core import catalog
 from nbtransfer.jobs.draft import Draft
-from tests.jobs.test_runs import PATIENCE, recipe
+from tests.support.runs import PATIENCE, recipe
 
 
 @pytest.fixture

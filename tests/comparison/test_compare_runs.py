@@ -18,7 +18,7 @@ from nbtransfer.comparison.example import ENTANGLED, signed
 from nbtransfer.core.codec import dumps
 from nbtransfer.errors import InputError
 from nbtransfer.ui.report import Report
-from tests.conftest import picture
+from tests.support.pictures import picture
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.engine.model.transfer_model import build
 from nbtransfer.pretrained import registry
 from nbtransfer.store import runs
-from tests.engine.test_training import of, told, weights
-from tests.pretrained.test_families import SMALLEST, TIMM, WHOLE
+from tests.support.families import SIZES, WHOLE, each
+from tests.support.training import of, told, weights
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def task(tmp_path_factory):
 
 def size_for(card):
     """Pixels: few, but what the architecture takes."""
-    return card.input.size if card.fixed_size else max({**SMALLEST, **TIMM}[card.name], card.min_size)
+    return card.input.size if card.fixed_size else max(SIZES[card.name], card.min_size)
 
 
 def carried_out(recipe):
@@ -38,7 +38,7 @@ def carried_out(recipe):
     return [(e.train_loss, e.val_loss) for e in of(events, ev.EpochEnded)], weights(paths, recipe), events
 
 
-@pytest.mark.parametrize("name", [*SMALLEST, *TIMM])
+@pytest.mark.parametrize("name", each())
 def test_the_same_losses_and_weights(task, name):
     """Frozen to the middle, or to the end where the architecture runs as a whole; two full batches.
 

@@ -15,24 +15,11 @@ from nbtransfer.core import events as ev
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.strategy import Phase, Strategy
 from nbtransfer.engine.checkpoints import checkpoint, result
-from nbtransfer.engine.model.freezing import digest
-from nbtransfer.engine.training import carry_out
 from nbtransfer.errors import PlanError, RecipeError, RunError, TaskError
 from nbtransfer.store import runs
 from tests.support.commands import stop_after
 from tests.support.sessions import new_session
-
-
-def told(recipe, paths=None, control=None):
-    return list(carry_out(recipe, paths or runs.create(recipe), control))
-
-
-def of(events, kind):
-    return [event for event in events if isinstance(event, kind)]
-
-
-def weights(paths, recipe):
-    return digest(result.load(paths, recipe).state_dict().values())
+from tests.support.training import of, told, weights
 
 
 def test_a_run_tells_its_story(recipe, paths):

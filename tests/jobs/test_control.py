@@ -7,33 +7,15 @@ import shutil
 import signal
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import nbtransfer as nt
-from nbtransfer.engine.model.freezing import digest
 from nbtransfer.errors import InputError, RunError
 from nbtransfer.jobs.launcher import repeat
 from nbtransfer.store import inbox
-from nbtransfer.store.lock import is_held
-from tests.jobs.test_runs import PATIENCE, elsewhere, recipe, until
-
-
-def long(images, **settings):
-    """Long enough to be interrupted anywhere, and short enough to be carried out twice, with nothing chosen by measurement."""
-    return recipe(images, **{"epochs": 40, "checkpoint_every": 5, "cache": "off", "precision": "fp32", **settings})
-
-
-def bits(run):
-    rows = [replace(row, seconds=0.0) for row in run.history()]
-    return digest(run.model().state_dict().values()), rows
-
-
-def released(run):
-    while is_held(run.paths.lock):
-        time.sleep(0.01)
+from tests.support.runs import PATIENCE, bits, elsewhere, long, released, until
 
 
 def test_killed_and_resumed_from_another_process(images):

@@ -16,7 +16,7 @@ from nbtransfer.jobs.environment import worker_environment
 from nbtransfer.jobs.run import Run
 from nbtransfer.store import runs
 from nbtransfer.store.journal import JournalReader, JournalWriter
-from tests.jobs.test_runs import PATIENCE, recipe, until
+from tests.support.runs import PATIENCE, recipe, until
 
 
 def test_polite_signals_keep_everything_and_it_can_go_on(images):

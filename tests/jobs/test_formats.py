@@ -10,7 +10,7 @@ from nbtransfer.errors import RunError
 from nbtransfer.jobs.launcher import repeat
 from nbtransfer.store import runs
 from nbtransfer.store.journal import JournalWriter
-from tests.jobs.test_runs import recipe
+from tests.support.runs import recipe
 
 
 def contents(folder):

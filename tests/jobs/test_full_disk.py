@@ -13,8 +13,7 @@ import nbtransfer as nt
 from nbtransfer.engine.checkpoints import checkpoint
 from nbtransfer.errors import RunError
 from nbtransfer.store import runs
-from tests.jobs.test_control import bits, long
-from tests.jobs.test_runs import PATIENCE, until
+from tests.support.runs import PATIENCE, bits, long, until
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or os.getuid() != 0, reason="only root may make a disk of its own, and tmpfs is of Linux"

@@ -6,14 +6,14 @@ import os
 import signal
 
 import nbtransfer as nt
-from tests.jobs.test_runs import PATIENCE, until
+from tests.support.runs import PATIENCE, until
 
 
 def test_interrupt_restart_kill_and_shutdown(kernel, images):
     manager, client = kernel
     printed = []
     code = (
-        f"import nbtransfer as nt; from tests.jobs.test_runs import recipe; from pathlib import Path\n"
+        f"import nbtransfer as nt; from tests.support.runs import recipe; from pathlib import Path\n"
         f"run = nt.start(recipe(Path({str(images)!r}), epochs=5000)); print(run.id)"
     )
     reply = client.execute_interactive(

@@ -27,8 +27,7 @@ from nbtransfer.engine.training import carry_out
 from nbtransfer.jobs.worker_io import WorkerIO
 from nbtransfer.store import inbox, runs
 from nbtransfer.store.journal import JournalReader
-from tests.jobs.test_runs import recipe
-from tests.support.runs import carried_out
+from tests.support.runs import carried_out, recipe
 
 STAGES = ("stem", "stage2", "stage3", "stage4", "conv5")
 LAYERS = st.lists(st.sampled_from((*STAGES, "*")), min_size=1, max_size=2, unique=True)

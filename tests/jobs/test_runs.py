@@ -18,39 +18,7 @@ from nbtransfer.jobs import checks
 from nbtransfer.jobs.environment import worker_environment
 from nbtransfer.jobs.run import Run
 from nbtransfer.store import inbox, runs
-from nbtransfer.store.lock import is_held
-
-PATIENCE = 120
-
-
-def recipe(images, **settings):
-    small = {
-        "backbone": "shufflenet_v2_x0_5",
-        "weights": None,
-        "strategy": "ft",
-        "epochs": 2,
-        "batch_size": 8,
-        "image_size": 40,
-    }
-    task = nt.Task.from_folder(images, holdout=0.25)
-    return nt.Recipe(task=task, **{**small, "device": "cpu", "threads": 1, **settings})
-
-
-def until(run, condition):
-    """The first state that fulfils a condition."""
-    for state, last in run.follow(PATIENCE):
-        if condition(state) and (state.over or not last):  # what is seen only when patience ends came too late
-            return state
-        assert not last, f"{state.status}: {state.message}\n{run.log()}"
-    return None
-
-
-def elsewhere(code, *arguments, **options):
-    """Run Python code in a process of its own; its output."""
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(
-        command, env=worker_environment(), capture_output=True, text=True, timeout=PATIENCE, check=True, **options
-    ).stdout
+from tests.support.runs import PATIENCE, elsewhere, recipe, released, until
 
 
 def test_a_run_from_start_to_end(images, tmp_path):
@@ -65,8 +33,7 @@ def test_a_run_from_start_to_end(images, tmp_path):
     assert run.evaluate() == state.evaluation("val")
     assert set(run.receipt().values()) == {"unchanged, checked"}
     assert len(run.predictions("val")) == 9
-    while is_held(run.paths.lock):
-        time.sleep(0.01)
+    released(run)
     # another process sees the same, and needs no torch for it
     seen = elsewhere(
         "import sys, nbtransfer as nt; run = nt.attach(sys.argv[1]); print(run, nt.runs()); assert 'torch' not in sys.modules",
@@ -146,7 +113,7 @@ def test_a_stop_from_another_process_keeps_the_best_model(images):
 def test_it_outlives_the_process_and_the_group_that_started_it(images, home):
     """What a notebook kernel does when it restarts: it signals its group, then goes away."""
     code = (
-        "import sys, os, signal, nbtransfer as nt; from tests.jobs.test_runs import recipe; from pathlib import Path;"
+        "import sys, os, signal, nbtransfer as nt; from tests.support.runs import recipe; from pathlib import Path;"
         "run = nt.start(recipe(Path(sys.argv[1]), epochs=500)); print(run.id, flush=True);"
         "signal.signal(signal.SIGINT, signal.SIG_IGN); os.killpg(0, signal.SIGINT); os.killpg(0, signal.SIGKILL)"
     )

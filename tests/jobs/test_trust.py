@@ -22,7 +22,7 @@ from nbtransfer.store.journal import JournalWriter
 from nbtransfer.tasks.decode import UndecodableError
 from nbtransfer.tasks.source import ImageSource
 from nbtransfer.ui.run_monitor import RunMonitor, report_of
-from tests.jobs.test_runs import PATIENCE, recipe, until
+from tests.support.runs import PATIENCE, recipe, until
 
 
 def listening(pid):

@@ -6,14 +6,13 @@ import inspect
 
 import pytest
 from IPython.core.error import UsageError
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 import nbtransfer as nt
 from nbtransfer.commands import choosing
 from nbtransfer.commands import tree as commands
 from nbtransfer.jobs.draft import Draft
-from tests.jobs.test_runs import PATIENCE, recipe, until
+from tests.support.runs import PATIENCE, recipe, until
+from tests.support.shell import new_shell
 
 SMALL = "--weights none --strategy ft --epochs 2 --batch-size 8 --image-size 40 --device cpu --threads 1"
 BACKBONE = "shufflenet_v2_x0_5"
@@ -29,16 +28,9 @@ class Cell:
         self.ok = result.success
 
 
-def new_shell():
-    quiet = Config()
-    quiet.HistoryManager.enabled = False  # no thread and no file of IPython's own
-    return InteractiveShell(config=quiet)
-
-
 @pytest.fixture
-def shell(monkeypatch, tmp_path):
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    made = new_shell()
+def shell(tmp_path):
+    made = new_shell(tmp_path)
     yield made
     nt.unload_ipython_extension(made)
 
@@ -295,13 +287,13 @@ class TestExtension:
         assert cell("%transfer freeze stem").value is draft
         assert len(shell.Completer.custom_matchers) == 1
 
-    def test_two_shells_have_two_drafts(self, cell):
-        other = new_shell()
+    def test_two_shells_have_two_drafts(self, cell, tmp_path):
+        other = new_shell(tmp_path)
         other.run_line_magic("load_ext", "nbtransfer")
         assert other.run_line_magic("transfer", "freeze layer1") is not cell("%transfer freeze layer1").value
 
-    def test_unloading_leaves_nothing(self, cell, shell):
-        before = pristine(new_shell())
+    def test_unloading_leaves_nothing(self, cell, shell, tmp_path):
+        before = pristine(new_shell(tmp_path))
         cell("%unload_ext nbtransfer")
         assert "not found" in str(cell("%transfer").error)
         assert pristine(shell) == before

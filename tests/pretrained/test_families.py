@@ -10,7 +10,6 @@ from torch import nn
 from torchvision import models
 
 from nbtransfer.core import catalog
-from nbtransfer.core.backbone import InputSpec
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.engine.cache.activations import Layout
 from nbtransfer.engine.cache.prefix import Prefix
@@ -18,48 +17,16 @@ from nbtransfer.engine.device import Device
 from nbtransfer.engine.model.freezing import digest
 from nbtransfer.engine.model.optimiser import build_optimiser, set_rates
 from nbtransfer.engine.model.transfer_model import TransferModel
-from nbtransfer.pretrained import registry, timm_models, torchvision_models
+from nbtransfer.pretrained import torchvision_models
 from nbtransfer.pretrained.catalog import built_in_names, make_card
 from nbtransfer.pretrained.families import CUTS
-from nbtransfer.pretrained.measure import card_of
-
-# One real member of each family, the smallest, and the size of image it is tried with.
-SMALLEST = {
-    "alexnet": 64, "convnext_tiny": 64, "densenet121": 64, "efficientnet_b0": 64, "efficientnet_v2_s": 64, "googlenet": 64,
-    "inception_v3": 96, "maxvit_t": 224, "mnasnet0_5": 64, "mobilenet_v2": 64, "mobilenet_v3_small": 64, "regnet_y_400mf": 64,
-    "resnet18": 64, "shufflenet_v2_x0_5": 64, "squeezenet1_1": 64, "swin_t": 64, "swin_v2_t": 64, "vgg11": 64, "vgg11_bn": 64,
-    "vit_b_32": 64,
-}  # fmt: skip
-TIMM = {
-    "efficientnet_lite0": 64, "timm/efficientnet_b0": 64, "timm/resnet10t": 64, "timm/mobilenetv3_small_050": 64,
-    "timm/convnext_atto": 64, "timm/vit_tiny_patch16_224": 224, "timm/regnetz_b16": 64, "timm/levit_128s": 224,
-    "timm/pit_ti_224": 224,
-}  # fmt: skip
-SPEC = InputSpec(64, 64, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-# Their classifier gave way to average pooling; timm runs the others as a whole.
-HEAD_REPLACED = {"alexnet", "vgg11", "vgg11_bn", "squeezenet1_1"}
-WHOLE = set(TIMM) - {"efficientnet_lite0", "timm/efficientnet_b0"}
+from tests.support.families import HEAD_REPLACED, SIZES, SMALLEST, SPEC, WHOLE, built, each
 
 
-def built(name):
-    """The original model, its backbone and card."""
-    torch.manual_seed(0)
-    if name in SMALLEST:
-        net = torchvision_models.build(name, SMALLEST[name])
-        family, origin = torchvision_models.family(name), "torchvision"
-    else:
-        net = timm_models.build(name)
-        family, origin = registry.TIMM_CUTS.get(type(net).__name__, "timm"), "timm"
-    backbone = registry.cut(family, net)
-    size = {**SMALLEST, **TIMM}[name]
-    card = card_of(name, family, origin, copy.deepcopy(backbone), SPEC.at(size), ())
-    return net, backbone, card
-
-
-@pytest.fixture(scope="module", params=[*SMALLEST, *TIMM])
+@pytest.fixture(scope="module", params=each())
 def member(request):
     name = request.param
-    return name, *built(name), torch.rand(2, 3, *[{**SMALLEST, **TIMM}[name]] * 2)
+    return name, *built(name), torch.rand(2, 3, *[SIZES[name]] * 2)
 
 
 def test_every_family_of_torchvision_is_here():
@@ -93,7 +60,7 @@ def test_stages_run_in_forward_order(member):
     assert len(set(positions)) >= len(card.stages) - 1
 
 
-@pytest.mark.parametrize("member", [n for n in [*SMALLEST, *TIMM] if n not in HEAD_REPLACED and n not in WHOLE], indirect=True)
+@pytest.mark.parametrize("member", each(name for name in SIZES if name not in HEAD_REPLACED | WHOLE), indirect=True)
 def test_cut_computes_what_the_original_does(member):
     """What reaches the original classifier is what the backbone gives."""
     name, _, _, card, x = member

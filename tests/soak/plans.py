@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.strategy import Phase, Strategy
-from tests.jobs.test_runs import recipe
+from tests.support.runs import recipe
 
 STEPWISE = {"probe": "sgd", "cache": "off"}
 CACHED = {"probe": "sgd", "cache": "on"}

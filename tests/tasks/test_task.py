@@ -15,7 +15,7 @@ import nbtransfer as nt
 from nbtransfer.errors import MissingExtraError, TaskError
 from nbtransfer.tasks import decode, demo, scan
 from nbtransfer.tasks.split import stratify
-from tests.conftest import COLOURS, picture
+from tests.support.pictures import COLOURS, picture
 
 
 def sizes(task):

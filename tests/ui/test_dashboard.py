@@ -16,8 +16,7 @@ from nbtransfer.store import runs
 from nbtransfer.store.journal import JournalWriter
 from nbtransfer.ui.dashboard import dashboard
 from nbtransfer.ui.ending import Ending
-from tests.jobs.test_runs import PATIENCE, recipe, until
-from tests.support.runs import carried_out
+from tests.support.runs import PATIENCE, carried_out, recipe, until
 
 
 @pytest.fixture

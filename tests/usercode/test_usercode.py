@@ -30,9 +30,8 @@ from nbtransfer.tasks.decode import UndecodableError
 from nbtransfer.tasks.source import ImageSource
 from nbtransfer.ui.run_monitor import RunMonitor, report_of
 from nbtransfer.usercode import trusted
-from tests.engine.checkpoints.test_resume import killed_again_and_again, uninterrupted
-from tests.jobs.test_control import bits
-from tests.jobs.test_runs import PATIENCE, recipe, until
+from tests.support.runs import PATIENCE, bits, recipe, until
+from tests.support.stories import killed_again_and_again, uninterrupted
 
 MINE = '''
 import random

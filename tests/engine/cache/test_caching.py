@@ -29,9 +29,9 @@ from nbtransfer.engine.model.transfer_model import build
 from nbtransfer.engine.versions import computing_versions
 from nbtransfer.errors import RunError
 from nbtransfer.store import caches, runs
-from tests.engine.test_training import of, told, weights
 from tests.support.commands import stop_after
 from tests.support.sessions import new_session
+from tests.support.training import of, told, weights
 
 STAGES = nt.backbone("shufflenet_v2_x0_5").stages
 

@@ -13,7 +13,7 @@ from nbtransfer.engine.data.open_images import open_image
 from nbtransfer.engine.model.transfer_model import TransferModel
 from nbtransfer.errors import InputError
 from nbtransfer.pretrained import registry
-from tests.conftest import picture
+from tests.support.pictures import picture
 
 
 @pytest.fixture(scope="module")

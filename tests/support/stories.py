@@ -1,0 +1,81 @@
+"""Runs over several attempts in the test's own process: killed between two steps, and gone on with."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from nbtransfer.core import events as ev
+from nbtransfer.core.record import Record
+from nbtransfer.core.state import fold
+from nbtransfer.engine.checkpoints import result
+from nbtransfer.engine.control import Unattended
+from nbtransfer.engine.model.freezing import digest
+from nbtransfer.engine.training import carry_out
+from nbtransfer.store import runs
+
+
+class Killed(BaseException):
+    """As sudden as a signal can be in the test's own process."""
+
+
+class Killer(Unattended):
+    """Kills when it is asked for the `count`-th time whether anything waits: between two steps."""
+
+    def __init__(self, count):
+        self.left = count
+
+    def waiting(self):
+        self.left -= 1
+        if self.left < 0:
+            raise Killed
+        return False
+
+
+class Story:
+    """A run over several attempts, with what its journal would hold."""
+
+    def __init__(self, recipe, repeat=None):
+        self.recipe, self.repeat = recipe, repeat
+        self.paths, self.records, self.attempts = runs.create(recipe), [], 0
+
+    @property
+    def state(self):
+        return fold(self.records)
+
+    def attempt(self, control=None):
+        """One worker; True when it said its last word."""
+        past = self.state
+        self.attempts += 1
+        self.note(ev.Starting(self.attempts, "h", "3"))
+        try:
+            for event in carry_out(self.recipe, self.paths, control, past if past.pid else None, self.repeat):
+                self.note(event)
+        except Killed:
+            return False
+        return True
+
+    def note(self, event):
+        number = len(self.records)
+        self.records.append(Record(number, self.attempts, 0.0, float(number), event))
+
+    def outcome(self):
+        """Weights, buffers and every figure but times."""
+        rows = [replace(row, seconds=0.0) for row in self.state.history]
+        model = result.load(self.paths, self.recipe)
+        return digest(model.state_dict().values()), rows, self.state.evaluations, self.state.receipt
+
+
+def uninterrupted(recipe):
+    story = Story(recipe)
+    assert story.attempt()
+    return story.outcome()
+
+
+def killed_again_and_again(recipe, seed, longest=11):
+    """Killed after a few steps at a time. Sometimes sooner than the next checkpoint, so later attempts get more time."""
+    chance, story = random.Random(seed), Story(recipe)
+    while not story.attempt(Killer(chance.randint(1, longest) + story.attempts)):
+        assert story.attempts < 100
+    assert story.attempts > 2
+    return story
