@@ -13,7 +13,12 @@ $(VENV)/%.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$*]'
 	touch $@
 
-.PHONY: help demo test check browser soak bench docs notebooks lab clean
+# Node's packages, marked in the same way. None of them needs to run anything to be installed.
+node_modules/.installed: package.json package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
+.PHONY: help demo test check js bundle browser soak bench docs notebooks lab clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -21,11 +26,23 @@ help: ## show this list
 demo: $(VENV)/demo.installed ## the main job on real images; writes demo-report.html
 	$(BIN)/nbtransfer demo
 
-check: $(VENV)/dev.installed ## format, lint, types, import order, generated files
+check: $(VENV)/dev.installed js ## format, lint, types, import order, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+# Who works on the Python side alone needs no Node; CI has to have it.
+ifneq ($(shell command -v npm),)
+js: node_modules/.installed ## check the front end: format, lint, types, unit tests, bundles
+	npm run --silent check
+else
+js:
+	@echo "no Node here: the front end is not checked"; test -z "$$CI"
+endif
+
+bundle: node_modules/.installed ## join the modules of each widget into nbtransfer/ui/static/dist
+	npm run --silent bundle
 
 # Two files at a time: the cells of a notebook, and the tests that share a Jupyter server, stay in one process.
 test: check docs browser ## all checks and all tests, notebooks and browsers among them
@@ -54,4 +71,4 @@ lab: $(VENV)/lab.installed ## open the tutorial in JupyterLab
 	$(BIN)/jupyter lab notebooks/01_first_transfer.ipynb
 
 clean: ## remove what make made
-	rm -rf $(VENV) site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) node_modules site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

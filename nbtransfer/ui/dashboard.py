@@ -3,179 +3,194 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Unpack
 
 import traitlets
 
-from nbtransfer.core import strategy as strategies
-from nbtransfer.core.backbone import BackboneCard
-from nbtransfer.core.recipe import AUGMENTATIONS, Recipe
+from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.core.recipe import AUGMENTATIONS
 from nbtransfer.core.strategy import STRATEGIES
-from nbtransfer.core.task import SPLITS
-from nbtransfer.core.text.counts import short_number
 from nbtransfer.core.tree import frozen_in
-from nbtransfer.errors import InputError, NbTransferError, RunError
+from nbtransfer.errors import NbTransferError
 from nbtransfer.jobs import warm
 from nbtransfer.jobs.draft import Draft
-from nbtransfer.jobs.launcher import start
 from nbtransfer.jobs.run import Run, attach
 from nbtransfer.pretrained import listing
 from nbtransfer.tasks.task import Task
-from nbtransfer.ui.compare_part import ComparePart
+from nbtransfer.ui.comparison_controller import ComparisonController
+from nbtransfer.ui.draft_facts import DEFAULTS, backbone_row, card_facts, phases_of, settings_of, task_facts
 from nbtransfer.ui.ending import Ending
-from nbtransfer.ui.layer_tree import TreePart
-from nbtransfer.ui.pictures import data_url
-from nbtransfer.ui.run_monitor import RunPart, report_of
-from nbtransfer.ui.widget import Panel, module
+from nbtransfer.ui.layers_controller import LayersController
+from nbtransfer.ui.messages import (
+    BackboneRow,
+    CardFacts,
+    Changes,
+    Empty,
+    NodeRow,
+    Options,
+    PhaseChoice,
+    ResultFacts,
+    RunFacts,
+    Settings,
+    TaskFacts,
+)
+from nbtransfer.ui.report import report_of
+from nbtransfer.ui.run_controller import RunController
+from nbtransfer.ui.widget import Panel, Trait, bundle, synced
 
-FIELDS = ("strategy", "epochs", "lr", "batch_size", "image_size", "crop", "augment", "seed", "device")
-"""Settings of a recipe that the dashboard offers."""
-MOST_CLASSES, PICTURES = 12, 6
 
-
-class Dashboard(TreePart, RunPart, ComparePart, Panel):
+class Dashboard(Panel):
     """All of it in one place. Made by `nbtransfer.dashboard`.
 
     What is chosen here is kept in `draft`, which the magics of the same kernel share. `current` is the run shown.
     """
 
-    _esm = module(
-        "dom", "link", "tree", "chart", "result", "monitor", "compare", "data", "choices", "dashboard",
-    )  # fmt: skip
+    _esm = bundle("dashboard")
 
-    backbones: traitlets.List[Any] = traitlets.List().tag(sync=True)
-    card = traitlets.Dict().tag(sync=True)
-    settings = traitlets.Dict().tag(sync=True)
-    options = traitlets.Dict().tag(sync=True)
-    phases: traitlets.List[Any] = traitlets.List().tag(sync=True)
-    task = traitlets.Dict().tag(sync=True)
+    task: Trait[TaskFacts | Empty] = synced(traitlets.Dict())
+    backbones: Trait[list[BackboneRow]] = synced(traitlets.List())
+    card: Trait[CardFacts] = synced(traitlets.Dict())
+    settings: Trait[Settings] = synced(traitlets.Dict())
+    options: Trait[Options] = synced(traitlets.Dict())
+    phases: Trait[list[PhaseChoice]] = synced(traitlets.List())
+    nodes: Trait[list[NodeRow]] = synced(traitlets.List())
+    frozen: Trait[list[str]] = synced(traitlets.List(traitlets.Unicode()))
+    run: Trait[RunFacts | Empty] = synced(traitlets.Dict())
+    log: Trait[str] = synced(traitlets.Unicode())
+    result: Trait[ResultFacts | Empty] = synced(traitlets.Dict())
 
     def __init__(self, draft: Draft, run: Run | None = None, *, report_after: float | None = 120.0) -> None:
         super().__init__()
         self.draft = draft
-        self._ops = {
-            "data": self.choose_data, "choose": self.choose, "start": self.start, "stop": self.stop_run, "touch": self.touch,
-            "pause": self.pause_run, "resume": self.resume_run, "replan": self.replan_run,
-            "moments": self.moments, "explain": self.explain,
-        }  # fmt: skip
-        self._ending = Ending(report_after)
-        self._shown_revision = -1
-        self._described: Task | None = None
         self._refreshing = threading.RLock()  # the pump, a request and a cell may all bring news
+        self._shown_revision = -1
+        self._shown_task: Task | None = None
+        self._ending = Ending(report_after)
+        self._layers = LayersController(self, draft.card, draft.plan)
+        self._runs = RunController(self, run)
+        self._comparison = ComparisonController(lambda: self.current)
+        self._operations = {
+            "data": self.choose_data,
+            "choose": self.choose,
+            "start": self.start,
+            "stop": self._runs.stop,
+            "pause": self._runs.pause,
+            "resume": self._runs.resume,
+            "replan": self.replan,
+            "snapshots": self._comparison.choices,
+            "explain": self._comparison.explain,
+            "touch": self.touch,
+        }
         self.options = {"strategy": list(STRATEGIES), "augment": list(AUGMENTATIONS)}
-        self.backbones = [_row(card) for card in listing.backbones()]
-        self.watch_run(run)
+        self.backbones = [backbone_row(card) for card in listing.backbones()]
         self._refresh()
-        self.observe(self._frozen_ticked, "frozen")
+        self.observe(self._take_frozen, "frozen")
 
     @property
     def current(self) -> Run | None:
-        """The run shown."""
-        return self._run
+        """The run shown. Thread: any."""
+        return self._runs.run
+
+    @property
+    def pictures(self) -> list[tuple[bytes, str]]:
+        """The newest comparisons of the run shown: PNG, and "black" or "white" ink. Thread: any."""
+        return self._comparison.pictures
+
+    @property
+    def frozen_layers(self) -> frozenset[str]:
+        """Names of all frozen layers. Thread: any."""
+        return self._layers.frozen_layers
+
+    @property
+    def plan(self) -> FreezePlan:
+        """The freeze plan that is ticked. Thread: any."""
+        return self._layers.plan
 
     def choose_data(self, source: str, **options: Any) -> None:
-        """Take a folder of labelled images, or `demo:NAME`, as the target task."""
+        """Take a folder of labelled images, or `demo:NAME`, as the target task. Thread: any."""
         self.draft.choose(task=Task.named(source, **options))
         self._refresh()
 
-    def choose(self, **changes: Any) -> None:
-        """Change the backbone or settings; checked at once."""
-        if "augment" in changes:
-            changes["augment"] = tuple(changes["augment"])
-        # None stands for a field left empty: the recipe's own default holds.
-        empty = {name for name, value in changes.items() if value is None}
-        self.draft.choose(**{name: _DEFAULTS[name] if name in empty else value for name, value in changes.items()})
+    def choose(self, **changes: Unpack[Changes]) -> None:
+        """Change the backbone or settings; checked at once. None takes the recipe's default. Thread: any."""
+        chosen: dict[str, Any] = {n: DEFAULTS.get(n) if value is None else value for n, value in changes.items()}
+        if "augment" in chosen:
+            chosen["augment"] = tuple(chosen["augment"])
+        self.draft.choose(**chosen)
         self._refresh()
 
     def start(self) -> str:
-        """Start what has been chosen; returns the id of the run."""
-        with self._looking:  # two views of one dashboard may press Start at the same time
-            if self._run is not None and not self._run.state.over:
-                raise RunError(f"run {self._run.id} is still going on; stop it first, or wait for its end")
-            run = start(self.draft.recipe())
-            self._ending.postpone()
-            self.pictures = []
-            self.watch_run(run)
+        """Start what has been chosen; returns the id of the run. Thread: any."""
+        run = self._runs.start(self.draft.recipe())
+        self._ending.postpone()
+        self._comparison.clear()
         return run.id
 
-    def replan_run(self) -> str:
-        """Let the layers ticked, and no others, learn in the run shown from its next step on; returns its status then."""
-        run = self._shown()
-        if run.recipe.backbone != self._card.name:
-            raise InputError(f"run {run.id} has other shared layers, {run.recipe.backbone}; choose these to change it")
-        return run.replan(self.plan).status
+    def replan(self) -> str:
+        """Apply the ticks to the run shown, from its next step on; returns its status then. Thread: any."""
+        return self._runs.replan(self.plan, self._layers.card.name)
 
     def touch(self) -> None:
-        """Somebody is looking."""
+        """Somebody is looking. Thread: any."""
         self._ending.postpone()
 
-    def greet(self, message: Mapping[str, Any]) -> None:  # noqa: ARG002 - all views are told the same
-        self.news_from_start()
+    def greet(self) -> None:
+        """Thread: kernel."""
+        self._runs.tell_all()
 
     def tick(self) -> None:
+        """Thread: pump."""
         self._refresh()
-        self.look()
+        self._runs.look()
         self._ending.settle(self)
 
     def _refresh(self) -> None:
-        """Show what the draft says now, if it says something new."""
+        """Show what the draft says now, if it says something new. Thread: any."""
         with self._refreshing:
-            if self._shown_revision == self.draft.revision:
+            revision = self.draft.revision
+            if self._shown_revision == revision:
                 return
-            revision, choices, card = self.draft.revision, self.draft.choices, self.draft.card
-            if choices.task is not self._described:
-                self._described = choices.task
-                self.task = described(choices.task) if choices.task else {}
+            self._show_task(self.draft.choices.task)
             with self.hold_sync():
-                if self.card.get("name") != card.name or self.frozen_layers != frozen_in(card, self.draft.plan):
-                    self.show_layers(card, self.draft.plan)
-                self.card = _card(card, choices.settings.get("weights", "default"))
-                given = {name: choices.settings.get(name, _DEFAULTS[name]) for name in FIELDS}
-                self.settings = {**given, "strategy": self.draft.strategy.name}
-                self.phases = self._phases(card)
-                self.problem = ""
+                self._show_choices()
             self._shown_revision = revision
             warm.keep()  # whoever chooses will start a run
 
-    def _phases(self, card: BackboneCard) -> list[dict[str, Any]]:
-        optimiser = self.draft.choices.settings.get("optimiser", _DEFAULTS["optimiser"])
-        return [
-            {
-                "name": p.name,
-                "epochs": p.epochs,
-                "lr": p.lr or strategies.default_lr(optimiser, p.plan, card),
-                "solver": self.draft.solver(p),
-            }
-            for p in self.draft.strategy.phases
-        ]
+    def _show_task(self, task: Task | None) -> None:
+        if task is not self._shown_task:
+            self._shown_task = task
+            self.task = task_facts(task) if task else {}
 
-    def _frozen_ticked(self, _change: Any) -> None:
-        """The tree was ticked: that is the plan of the last phase from now on."""
+    def _show_choices(self) -> None:
+        card, plan = self.draft.card, self.draft.plan
+        if self._layers.card.name != card.name or self.frozen_layers != frozen_in(card, plan):
+            self._layers.show(card, plan)
+        self.card = card_facts(card, self.draft.choices.settings.get("weights", "default"))
+        self.settings = settings_of(self.draft)
+        self.phases = phases_of(self.draft)
+        self.problem = ""
+
+    def _take_frozen(self, _change: object) -> None:
+        """The tree was ticked: that is the plan of the last phase from now on. Thread: any."""
         with self._refreshing:
-            card = self.draft.card
-            if self.frozen_layers == frozen_in(card, self.draft.plan):
+            if self.frozen_layers == frozen_in(self.draft.card, self.draft.plan):
                 return
             try:
                 self.draft.choose(freeze=self.plan)
                 self._shown_revision = self.draft.revision
-                self.phases, self.problem = self._phases(card), ""
+                self.phases, self.problem = phases_of(self.draft), ""
             except NbTransferError as error:
                 self.problem = str(error)
 
     def as_html(self) -> str:
-        return report_of(self._run, self.pictures)
+        """Thread: any."""
+        return report_of(self.current, self.pictures)
 
     def _ipython_display_(self) -> None:
         self._ending.show(self._repr_mimebundle_()[0])
 
     def __repr__(self) -> str:
-        return f"Dashboard({self._run!r})" if self._run else f"Dashboard({self.draft!r})"
-
-
-_DEFAULTS: dict[str, Any] = {
-    name: field.default for name, field in Recipe.__dataclass_fields__.items() if name not in ("task", "backbone")
-}
+        return f"Dashboard({self.current!r})" if self.current else f"Dashboard({self.draft!r})"
 
 
 def dashboard(
@@ -195,44 +210,3 @@ def dashboard(
     elif run is not None and draft.choices.task is None:
         draft.like(run.recipe)
     return Dashboard(draft, run, report_after=report_after)
-
-
-def described(task: Task) -> dict[str, Any]:
-    """A task as plain data for the browser, with some training images of the first classes."""
-    return {
-        "name": task.name,
-        "summary": repr(task),
-        "splits": [split for split in SPLITS if task.sizes[split]],
-        "counts": {name: cast("dict[str, int]", counts) for name, counts in task.class_counts.items()},
-        "pictures": {name: _pictures(task, name) for name in task.classes[:MOST_CLASSES]},
-        "notes": list(task.notes),
-    }
-
-
-def _pictures(task: Task, name: str) -> list[str]:
-    found = (data_url(task, sample, 72) for sample in task.some(name, PICTURES))
-    return [url for url in found if url is not None]
-
-
-def _row(card: BackboneCard) -> list[Any]:
-    top1 = card.weights[0].top1 if card.weights else None
-    return [
-        card.name,
-        short_number(card.params),
-        short_number(card.multiply_adds),
-        card.input.size,
-        None if top1 is None else round(top1, 1),
-    ]
-
-
-def _card(card: BackboneCard, weights: str | None) -> dict[str, Any]:
-    """The shared layers chosen, and what they start from."""
-    own = weights is None or weights not in ("default", *(entry.name for entry in card.weights))
-    published = None if own or not weights else card.weights_named(weights)
-    return {
-        "name": card.name,
-        "params": card.params,
-        "width": card.width,
-        "size": card.input.size,
-        "weights": f"{published.name}, {published.licence}" if published else weights or "random weights",
-    }

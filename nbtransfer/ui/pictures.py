@@ -45,6 +45,11 @@ class Judged:
     def right(self) -> bool:
         return self.truth == self.guess
 
+    @property
+    def answer(self) -> str:
+        """Truth and guess in words."""
+        return f"true: {self.truth}, predicted: {self.guess}"
+
 
 def worst_first(run: Run, split: str) -> Iterator[Judged]:
     """The answers on a split: wrong ones first, and first among them those that gave the truth the least probability."""

@@ -34,11 +34,11 @@ def ending(state: RunState) -> str:
 
 
 def doing(state: RunState) -> str:
-    """A few words on what a run is doing: the phase it is at work on, or that it is not."""
+    """What a run is doing, in a few words: its phase, or its status when it is not at work."""
     if not state.phase or state.status != "running":
         return state.status
     made = state.computing
-    return f"{state.phase}, computing what leaves {made.layer} ({made.done / made.of:.0%})" if made else state.phase
+    return f"{state.phase}, computing activations of {made.layer} ({made.done / made.of:.0%})" if made else state.phase
 
 
 class _Bar:
@@ -68,7 +68,9 @@ class _Lines:
     def show(self, state: RunState) -> None:
         if state.computing and state.computing.layer != self._computing:
             self._computing = state.computing.layer
-            self._stream.write(f"{self._label}: {state.phase}, computing what leaves {self._computing}, once for all epochs\n")
+            self._stream.write(
+                f"{self._label}: {state.phase}, computing the activations of {self._computing} once for all epochs\n"
+            )
         for row in state.history[self._seen :]:
             self._stream.write(f"{self._label}: {_line(row, state)}\n")
         self._seen = len(state.history)

@@ -44,7 +44,7 @@ class Report:
             yield name, *scores, f"{state.seconds:.0f}", short_number(trainable)
 
     def table(self) -> str:
-        """What came out, as text."""
+        """The results as text."""
         return text_table(self.HEADER, self.rows())
 
     def write(self, path: Path) -> Path:
@@ -57,21 +57,19 @@ class Report:
 
     def fragment(self, run: Run, pictures: Sequence[tuple[bytes, str]] = ()) -> str:
         """The report as a part of another page: what stays in a notebook of a live view. `pictures` are PNG and their ink."""
-        live = (
-            f"<p class=note>A report; <code>%transfer attach {escape(run.id)}</code> shows the live view of this run again.</p>"
-        )
+        live = f"<p class=note>This is a report; <code>%transfer attach {escape(run.id)}</code> shows the run live again.</p>"
         shown = "".join(_picture(png, ink) for png, ink in pictures)
         body = "".join(self._sections()) if run.state.evaluations else f"<p>{escape(repr(run))}</p>"
         return f"<div class=nbtransfer-report><style>{_css()}</style>{live}{shown}{body}</div>"
 
     def _sections(self) -> Iterator[str]:
         yield f"<h1>{escape(self.task.name)}</h1><p class=note>{escape(repr(self.task))}</p>"
-        yield f"<h2>What came out</h2>{html_table(self.HEADER, self.rows())}{_fineprint(self.runs)}"
-        yield f"<h2>The examples</h2>{self._examples()}"
-        yield f"<h2>How it learned</h2>{svg(curves({name: run.history() for name, run in self.runs.items()}))}"
+        yield f"<h2>Results</h2>{html_table(self.HEADER, self.rows())}{_fineprint(self.runs)}"
+        yield f"<h2>Examples</h2>{self._examples()}"
+        yield f"<h2>Learning curves</h2>{svg(curves({name: run.history() for name, run in self.runs.items()}))}"
         yield f"<h2>Confusion matrices</h2><div class=side>{''.join(_confusion(n, r) for n, r in self.runs.items())}</div>"
         if self.comparisons:
-            yield f"<h2>What changed: shared layers against head</h2>{''.join(map(_comparison, self.comparisons))}"
+            yield f"<h2>What changed: shared vs task-specific layers</h2>{''.join(map(_comparison, self.comparisons))}"
         for name, run in self.runs.items():
             yield f"<h2>Worst mistakes: {escape(name)}</h2>{self._mistakes(run)}"
         for name, run in self.runs.items():
@@ -94,17 +92,17 @@ class Report:
         wrong = [judged for judged in answers if not judged.right]
         images = quantity(len(answers), f"{split} image")
         intro = (
-            f"{quantity(len(wrong), 'wrong answer')} on {images}, the worst first."
+            f"{quantity(len(wrong), 'mistake')} on {images}, worst first."
             if wrong
-            else f"No wrong answer on {images}; these were the least certain."
+            else f"No mistakes on {images}; these predictions were the least certain."
         )
         figures = "".join(self._figure(judged) for judged in (wrong or answers)[:MISTAKES])
         return f"<p class=note>{intro}</p><div class=images>{figures}</div>"
 
     def _figure(self, judged: Judged) -> str:
-        said = f"is {judged.truth}, said {judged.guess} ({judged.probability:.2f})"
+        answer = f"{judged.answer} ({judged.probability:.2f})"
         picture = _image(data_url(self.task, judged.sample, 170), "")
-        return f"<figure>{picture}<figcaption>{escape(said)}<br>{escape(judged.sample.source)}</figcaption></figure>"
+        return f"<figure>{picture}<figcaption>{escape(answer)}<br>{escape(judged.sample.source)}</figcaption></figure>"
 
     def _thumbnail(self, sample: Sample) -> str:
         return f"<figure>{_image(data_url(self.task, sample, 110), sample.source)}</figure>"
@@ -115,8 +113,8 @@ def _css() -> str:
 
 
 def _image(url: str | None, alt: str) -> str:
-    """An image, or a word in its place when its file is gone."""
-    return f'<img src="{url}" alt="{escape(alt, quote=True)}">' if url else "<p class=note>gone</p>"
+    """An image, or words in its place when it cannot be read."""
+    return f'<img src="{url}" alt="{escape(alt, quote=True)}">' if url else "<p class=note>image not available</p>"
 
 
 def _picture(png: bytes, ink: str = "black", words: str = "") -> str:
@@ -141,7 +139,8 @@ def _score(evaluation: Evaluation | None) -> str:
 
 
 def _fineprint(runs: Mapping[str, Run]) -> str:
-    parts = ["The validation images chose the best epoch, so their score is a little too good; test images chose nothing."]
+    selection = "The best epoch was selected on the validation images, so their score is slightly optimistic"
+    parts = [f"{selection}; the test images were not used for selection."]
     for name, run in runs.items():
         p = run.state.prepared
         if p:
@@ -156,13 +155,14 @@ def _confusion(name: str, run: Run) -> str:
     found = run.evaluate()
     scores = html_table(found.HEADER, found.rows())
     if len(found.classes) > MOST_CELLS:
-        return f"<div><p class=note>{escape(name)}: {len(found.classes)} classes, too many for a matrix</p>{scores}</div>"
+        note = f"{escape(name)}: {len(found.classes)} classes are too many for a confusion matrix"
+        return f"<div><p class=note>{note}</p>{scores}</div>"
     head = "".join(f"<th>{escape(c)}</th>" for c in found.classes)
     rows = []
     for label, row in zip(found.classes, found.confusion, strict=True):
         cells = "".join(f'<td class=cell style="--share:{n / max(sum(row), 1):.3f}">{n}</td>' for n in row)
         rows.append(f"<tr><th>{escape(label)}</th>{cells}</tr>")
-    caption = f"<p class=note>{escape(name)}: rows are the true classes, columns the answers, {found.split} images</p>"
+    caption = f"<p class=note>{escape(name)}: rows are true classes, columns are predictions, {found.split} images</p>"
     return f"<div>{caption}<table class=confusion><tr><th></th>{head}</tr>{''.join(rows)}</table>{scores}</div>"
 
 
@@ -175,3 +175,10 @@ def _receipt(run: Run) -> str:
     table = html_table(("layer", "receipt"), lines.items())
     details = f"<details><summary>Layer by layer</summary>{table}</details>"
     return f"<p>{escape(verdict)}</p><p class=note>Run {escape(run.id)}, {duration(run.state.seconds)}.</p>{details}"
+
+
+def report_of(run: Run | None, pictures: Sequence[tuple[bytes, str]] = ()) -> str:
+    """A run as static HTML, with pictures (PNG, and whether it was drawn in "black" or "white" ink)."""
+    if run is None:
+        return "<p>No run was started here.</p>"
+    return Report(run.task, {run.recipe.strategy_name: run}).fragment(run, pictures)

@@ -1,19 +1,20 @@
-"""A run as plain data for the browser: what it is, where it is, what came out."""
+"""A run as plain data for the browser: what it is, where it is, its result."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
-from nbtransfer.core.codec import to_plain
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.state import HistoryRow, RunState
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
 from nbtransfer.jobs.run import Run
-from nbtransfer.ui.pictures import data_url, worst_first
+from nbtransfer.tasks.task import Task
+from nbtransfer.ui.messages import EpochRow, Mistake, PhaseFacts, Progress, ResultFacts, RunFacts, ScoreFacts
+from nbtransfer.ui.pictures import Judged, data_url, worst_first
 from nbtransfer.ui.series import figures
 
 MISTAKES = 8
@@ -22,8 +23,8 @@ MOST_CELLS = 20
 """Classes beyond which a confusion matrix cannot be read; per-class scores are shown alone then."""
 
 
-def described(run: Run, state: RunState) -> dict[str, Any]:
-    """What seldom changes about a run, as plain data for the browser."""
+def run_facts(run: Run, state: RunState) -> RunFacts:
+    """What seldom changes about a run."""
     p = state.prepared
     return {
         "id": run.id,
@@ -33,7 +34,7 @@ def described(run: Run, state: RunState) -> dict[str, Any]:
         "backbone": run.recipe.backbone,
         "recipe": f"{run.task.name} · {run.recipe.backbone} · {run.recipe.strategy_name}",
         "phase": state.phase,
-        "phases": [asdict(phase) for phase in p.phases] if p else [],
+        "phases": _phases(state),
         "total": p.total if p else 0,
         "device": f"{p.device} ({p.device_name}), {p.precision}, {quantity(p.threads, 'thread')}" if p else "",
         "epochs": state.epochs,
@@ -42,21 +43,28 @@ def described(run: Run, state: RunState) -> dict[str, Any]:
         "notes": [
             *_decisions(state),
             *state.warnings,
-            *(f"left out {s.source} ({s.split}): {s.reason}" for s in state.skipped),
+            *(f"skipped {s.source} ({s.split}): {s.reason}" for s in state.skipped),
             *_commands(state),
-            *([f"an earlier worker left off at step {state.resumed.step}"] if state.resumed else []),
+            *([f"resumed at step {state.resumed.step}, where an earlier worker left off"] if state.resumed else []),
         ],
     }
 
 
-def progress_of(state: RunState) -> dict[str, Any]:
+def _phases(state: RunState) -> list[PhaseFacts]:
+    return [
+        {"name": p.name, "epochs": p.epochs, "lr": p.lr, "trainable": p.trainable, "summary": p.summary, "solver": p.solver}
+        for p in (state.prepared.phases if state.prepared else ())
+    ]
+
+
+def progress_facts(state: RunState) -> Progress:
     """What changes with every step."""
-    left = state.phase_seconds_left
+    left, made = state.phase_seconds_left, state.computing
     return {
         "epoch": state.progress.epoch if state.progress else len(state.history),
         "fraction": round(state.fraction, 4),
         "left": None if left is None else round(left),
-        "computing": to_plain(state.computing) if state.computing else None,
+        "computing": {"layer": made.layer, "done": made.done, "of": made.of} if made else None,
     }
 
 
@@ -66,49 +74,46 @@ def _decisions(state: RunState) -> list[str]:
 
 def _commands(state: RunState) -> list[str]:
     shown = state.commands[-MOST_COMMANDS:]
-    return [f"{_asked(c.op, c.arguments)} from {c.sender or 'nobody'}: {c.message}" for c in shown]
+    return [f"{_command_text(c.op, c.arguments)} from {c.sender or 'nobody'}: {c.message}" for c in shown]
 
 
-def _asked(op: str, arguments: Mapping[str, Any]) -> str:
+def _command_text(op: str, arguments: Mapping[str, Any]) -> str:
     """`freeze stem, layer1`, `set_lr 0.001`; a command that was refused may have held anything."""
     if op == "replan":
-        op, arguments = "freeze just", {"frozen": arguments.get("frozen") or ["nothing"]}
+        op, arguments = "freeze only", {"frozen": arguments.get("frozen") or ["nothing"]}
     words = (short_list([*map(str, value)]) if isinstance(value, list) else str(value) for value in arguments.values())
     return " ".join([op or "junk", *words])
 
 
-def as_row(row: HistoryRow) -> dict[str, Any]:
-    """One epoch for a chart; figures as they are read, not as they are stored."""
-    plain = {name: figures(v) if isinstance(v, float) else v for name, v in asdict(row).items()}
-    return {**plain, "val_interval": [round(v, 4) for v in row.val_interval]}
+def epoch_row(row: HistoryRow) -> EpochRow:
+    """One epoch for a chart; numbers as they are read, not as they are stored."""
+    short = {name: figures(v) if isinstance(v, float) else v for name, v in asdict(row).items()}
+    return cast("EpochRow", {**short, "val_interval": [round(v, 4) for v in row.val_interval]})
 
 
-def outcome(run: Run, state: RunState) -> dict[str, Any]:
+def result_facts(run: Run, state: RunState) -> ResultFacts:
     """Scores, confusion matrix and worst mistakes of a run that has ended."""
     found = run.evaluate()
     wrong = (judged for judged in worst_first(run, found.split) if not judged.right)
-    mistakes = [
-        {
-            "picture": data_url(run.task, judged.sample, 150),
-            "said": f"is {judged.truth}, said {judged.guess} ({judged.probability:.2f})",
-            "source": judged.sample.source,
-        }
-        for judged in itertools.islice(wrong, MISTAKES)
-    ]
     return {
         "scores": [_score(evaluation) for evaluation in state.evaluations],
         "split": found.split,
-        "classes": found.classes,
-        "confusion": found.confusion if len(found.classes) <= MOST_CELLS else None,
-        "header": found.HEADER,
+        "classes": list(found.classes),
+        "confusion": [list(row) for row in found.confusion] if len(found.classes) <= MOST_CELLS else None,
+        "header": list(found.HEADER),
         "rows": [[str(cell) for cell in row] for row in found.rows()],
-        "mistakes": mistakes,
+        "mistakes": [_mistake(run.task, judged) for judged in itertools.islice(wrong, MISTAKES)],
         "wrong": found.examples - found.correct,
         "receipt": _receipt(state),
     }
 
 
-def _score(evaluation: Evaluation) -> dict[str, Any]:
+def _mistake(task: Task, judged: Judged) -> Mistake:
+    answer = f"{judged.answer} ({judged.probability:.2f})"
+    return {"picture": data_url(task, judged.sample, 150), "answer": answer, "source": judged.sample.source}
+
+
+def _score(evaluation: Evaluation) -> ScoreFacts:
     return {
         "split": evaluation.split,
         "accuracy": round(evaluation.accuracy, 4),

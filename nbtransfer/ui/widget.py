@@ -1,31 +1,41 @@
-"""What all our widgets share: their module for the browser, requests that are always answered, a sign of life."""
+"""What all our widgets share: their code for the browser, requests that are always answered, a sign of life.
+
+Docstrings here and in the controllers name the thread that may call a method:
+
+    pump      the one thread that looks for news, see `pump`
+    request   one thread for each request of the page
+    kernel    the kernel's own: it runs the user's cells, and receives what the page sends
+    any       all of these; where several may come at once, a lock is held
+"""
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from html import escape
 from importlib import resources
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import anywidget
 import traitlets
 
 from nbtransfer.errors import InputError, NbTransferError
 from nbtransfer.ui import pump
+from nbtransfer.ui.messages import FromPage, Request, ToPage
 
 BEAT_SECONDS = 2.0
 _STATIC = resources.files(__package__) / "static"
-_IMPORT, _EXPORT = re.compile(r"^import .*\n", re.MULTILINE), re.compile(r"^export (?!default)", re.MULTILINE)
+
+T = TypeVar("T")
+Trait: TypeAlias = traitlets.TraitType[T, T]
+"""A trait whose value has the type T."""
 
 
-def module(*names: str) -> str:
-    """ES modules as one: a widget's code travels as a single text, in which nothing can be imported from beside it."""
-    texts = ((_STATIC / f"{name}.js").read_text(encoding="utf-8") for name in names)
-    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", text)) for text in texts)
+def bundle(name: str) -> str:
+    """The code of a widget as a single text, with every module it imports: `make bundle` joins them."""
+    return (_STATIC / "dist" / f"{name}.js").read_text(encoding="utf-8")
 
 
 def style(name: str) -> str:
@@ -33,83 +43,93 @@ def style(name: str) -> str:
     return (_STATIC / f"{name}.css").read_text(encoding="utf-8")
 
 
+def synced(trait: traitlets.TraitType[Any, Any]) -> Any:
+    """A trait that the page sees too. Its annotation says what is in it, more exactly than traitlets can."""
+    return trait.tag(sync=True)
+
+
 class Panel(anywidget.AnyWidget):
     """A widget that answers requests and says that it is alive.
 
-    The browser sends `{kind: "request", id, op, args}`. It gets `{kind: "taken", id}` at once, then always a
-    `{kind: "reply", id, ok, value or error}`. Each request is carried out in a thread of its own: depending on its version
-    a kernel would otherwise do it in the thread of the user's cells, and never at the same time as one of them.
+    A request gets an `Ack` at once, then always a reply. Each is carried out in a thread of its own: depending on its
+    version a kernel would otherwise do it in the thread of the user's cells, and never at the same time as one of them.
     """
 
     _css: ClassVar[str] = style("nbtransfer")
-    problem = traitlets.Unicode().tag(sync=True)
+    problem: Trait[str] = synced(traitlets.Unicode())
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)
         self._views: set[str] = set()
         self._last_beat = 0.0
-        self._ops: Mapping[str, Callable[..., Any]] = {}
-        self.on_msg(self._receive)
+        self._operations: Mapping[str, Callable[..., Any]] = {}
+        self.on_msg(lambda _widget, message, _buffers: self._receive(message))
+
+    def tell(self, message: ToPage) -> None:
+        """Send a message to all views. Thread: any."""
+        self.send(message)
 
     def tick(self) -> None:
-        """Look for news; called a few times a second while somebody is looking."""
+        """Look for news; called a few times a second while there is a view. Thread: pump."""
 
-    def _receive(self, _widget: Any, message: Mapping[str, Any], _buffers: Any) -> None:
-        kind = message.get("kind")
-        if kind == "hello":
-            self._views.add(str(message.get("view")))
-            self.greet(message)
+    def greet(self) -> None:
+        """Tell a new view what it cannot know from the traits alone. Thread: kernel."""
+
+    def _receive(self, message: FromPage) -> None:
+        """Thread: kernel."""
+        if message["kind"] == "hello":
+            self._views.add(message["view"])
+            self.greet()
             pump.add(self, self._tick)
-        elif kind == "bye":
-            self._views.discard(str(message.get("view")))
+        elif message["kind"] == "bye":
+            self._views.discard(message["view"])
             if not self._views:
                 pump.remove(self)
-        elif kind == "request":
-            self.send({"kind": "taken", "id": message.get("id")})
+        elif message["kind"] == "request":
+            self.tell({"kind": "ack", "id": message["id"]})
             threading.Thread(target=self._answer, args=(message,), daemon=True).start()
 
-    def greet(self, message: Mapping[str, Any]) -> None:
-        """Tell a new view what it cannot know from the traits alone."""
-
     def _tick(self) -> None:
+        """Thread: pump."""
         if time.monotonic() - self._last_beat >= BEAT_SECONDS:
             self._last_beat = time.monotonic()
-            self.send({"kind": "beat"})
+            self.tell({"kind": "beat"})
         try:
             self.tick()
         except Exception as error:  # noqa: BLE001 - a broken widget must not take the others with it, nor be silent
-            self.problem = _said(error)
+            self.problem = _sentence(error)
 
-    def _answer(self, message: Mapping[str, Any]) -> None:
-        reply: dict[str, Any] = {"kind": "reply", "id": message.get("id")}
+    def _answer(self, request: Request) -> None:
+        """Thread: request."""
         try:
-            value = self._carry_out(str(message.get("op")), message.get("args") or {})
-            self.send({**reply, "ok": True, "value": value})
+            value = self._carry_out(request["op"], request["args"])
+            self.tell({"kind": "reply", "id": request["id"], "ok": True, "value": value})
         except Exception as error:  # noqa: BLE001 - whatever it is, a browser is waiting
-            self.send({**reply, "ok": False, "error": _said(error)})
+            self.tell({"kind": "reply", "id": request["id"], "ok": False, "error": _sentence(error)})
 
     def _carry_out(self, op: str, args: Mapping[str, Any]) -> Any:
-        if op not in self._ops:
-            raise InputError(f"this view knows no {op!r}; reload the page")
-        return self._ops[op](**args)
+        """Thread: request."""
+        if op not in self._operations:
+            raise InputError(f"this widget has no operation {op!r}; reload the page")
+        return self._operations[op](**args)
 
     def close(self) -> None:
-        """Take it off every page and stop looking for news."""
+        """Take it off every page and stop looking for news. Thread: any."""
         pump.remove(self)
         super().close()
 
     def as_html(self) -> str:
-        """What stays where no widget can be any more: a reopened notebook."""
+        """What stays where no widget can be any more: a reopened notebook. Thread: any."""
         return f"<pre>{escape(repr(self))}</pre>"
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         data, metadata = super()._repr_mimebundle_() or ({}, {})
-        words = f"<p>{escape(repr(self))}</p><p>This is a live view; run its cell to open it.</p>"
+        words = f"<p>{escape(repr(self))}</p><p>This was a live view; run its cell to see it again.</p>"
         return {**data, "text/plain": repr(self), "text/html": words}, metadata
 
 
-def _said(error: Exception) -> str:
-    """One sentence for the page."""
+def _sentence(error: Exception) -> str:
+    """What went wrong, for the page."""
     if isinstance(error, NbTransferError):
         return str(error)
     where = traceback.extract_tb(error.__traceback__)[-1]

@@ -15,14 +15,14 @@ RUN = {
     "id": "20260101-000000-abcdef", "backbone": "resnet18", "status": "running", "ended": False, "message": "",
     "recipe": f"{HOSTILE} · resnet18 · ft",
     "phase": "ft",
-    "phases": [{"name": "ft", "epochs": 4, "lr": 0.001, "trainable": 1000, "summary": ""}], "total": 2000,
+    "phases": [{"name": "ft", "epochs": 4, "lr": 0.001, "trainable": 1000, "summary": "", "solver": None}], "total": 2000,
     "device": "cpu", "epochs": 4, "seconds": None, "best": True, "notes": [HOSTILE],
 }  # fmt: skip
-PROGRESS = {"epoch": 2, "fraction": 0.3, "left": 75}
+PROGRESS = {"epoch": 2, "fraction": 0.3, "left": 75, "computing": None}
 RESULT = {
     "scores": [{"split": "val", "accuracy": 0.5, "interval": [0.3, 0.7], "correct": 5, "examples": 10}], "split": "val",
     "classes": [HOSTILE, "b"], "confusion": [[3, 2], [3, 2]], "header": ["class"], "rows": [[HOSTILE], ["b"]],
-    "mistakes": [{"picture": None, "said": HOSTILE, "source": HOSTILE}], "wrong": 5, "receipt": HOSTILE,
+    "mistakes": [{"picture": None, "answer": HOSTILE, "source": HOSTILE}], "wrong": 5, "receipt": HOSTILE,
 }  # fmt: skip
 
 
@@ -58,16 +58,25 @@ def test_a_live_run_shows_where_it_is_and_its_curves(render, board):
     page = render(board)
     assert not page.get_by_role("heading", name="Run", exact=True).is_visible()
     change(page, run=RUN)
-    news = {"kind": "news", "progress": PROGRESS, "from": 0, "points": [[0.25, 1.3], [0.5, 1.2]], "rows_from": 0, "rows": [ROW]}
+    news = {
+        "kind": "news",
+        "progress": PROGRESS,
+        "points_from": 0,
+        "points": [[0.25, 1.3], [0.5, 1.2]],
+        "rows_from": 0,
+        "rows": [ROW],
+    }
     page.evaluate("(message) => window.hear(message)", news)
     assert page.get_by_text("Epoch 2 of 4; ft, about 1 min 15 s left.").is_visible()
     assert page.get_by_role("img", name="Loss (nats) by epoch").is_visible()
     assert page.get_by_text("Best: 0.500 (95 % 0.300–0.700) in epoch 1.").is_visible()
     lengths = "[...document.querySelectorAll('path.nbt-train')].map((path) => path.getAttribute('d').length)"
     before = page.evaluate(lengths)[0]
-    page.evaluate("(message) => window.hear(message)", {**news, "from": 2, "points": [[0.75, 1.1]], "rows_from": 1, "rows": []})
+    page.evaluate(
+        "(message) => window.hear(message)", {**news, "points_from": 2, "points": [[0.75, 1.1]], "rows_from": 1, "rows": []}
+    )
     assert page.evaluate(lengths)[0] > before
-    page.get_by_text("Figures as a table").click()
+    page.get_by_text("Values as a table").click()
     assert page.get_by_role("cell", name="0.500 (0.300–0.700)").is_visible()
 
 
@@ -90,7 +99,7 @@ def test_a_run_is_paused_resumed_and_changed(render, board):
     change(page, run=RUN)
     page.get_by_role("button", name="Pause").click()
     assert len(asked(page, "pause")) == 1
-    page.get_by_role("button", name="Change the running run").click()
+    page.get_by_role("button", name="Apply to this run").click()
     [request] = asked(page, "replan")
     answer(page, request, ok=False, error=f"{HOSTILE} has changed the run meanwhile")
     assert page.get_by_role("alert").filter(has_text="has changed the run meanwhile").is_visible()
@@ -99,7 +108,7 @@ def test_a_run_is_paused_resumed_and_changed(render, board):
     assert len(asked(page, "resume")) == 1
     change(page, run={**RUN, "status": "lost", "ended": True})
     assert page.get_by_role("button", name="Resume").is_visible()
-    assert not page.get_by_role("button", name="Change the running run").is_visible()
+    assert not page.get_by_role("button", name="Apply to this run").is_visible()
     change(page, run={**RUN, "status": "finished", "ended": True})
     assert not page.get_by_role("button", name="Resume").is_visible()
 
@@ -128,7 +137,7 @@ def test_ticking_counts_parameters_with_the_head(render, board):
 def test_a_silent_kernel_is_noticed_and_how_to_go_on_is_said(render, board):
     page = render(board)
     change(page, run=RUN)
-    alert = page.get_by_role("alert").filter(has_text="No word from the kernel")
+    alert = page.get_by_role("alert").filter(has_text="The kernel is not responding")
     page.evaluate("window.hear({ kind: 'beat' })")
     assert alert.count() == 0
     alert.wait_for()  # five missed beats
@@ -137,12 +146,12 @@ def test_a_silent_kernel_is_noticed_and_how_to_go_on_is_said(render, board):
     assert not alert.is_visible()
 
 
-def test_a_request_that_is_not_taken_is_noticed(render, board):
+def test_a_request_without_an_ack_is_noticed(render, board):
     page = render(board)
     page.get_by_role("button", name="Start").click()
-    alert = page.get_by_role("alert").filter(has_text="The kernel has not taken this yet")
+    alert = page.get_by_role("alert").filter(has_text="The kernel has not responded yet")
     alert.wait_for()
-    page.evaluate("(id) => window.hear({ kind: 'taken', id })", asked(page, "start")[0]["id"])
+    page.evaluate("(id) => window.hear({ kind: 'ack', id })", asked(page, "start")[0]["id"])
     assert not alert.is_visible()
 
 
@@ -164,9 +173,9 @@ def test_a_comparison_is_asked_for_and_shown(render, board):
     page = render(board)
     change(page, run={**RUN, "status": "finished", "ended": True})
     page.get_by_role("button", name="Compare before and after").click()
-    images = [{"sample": ["val", 4], "text": "a.png: is a, said b", "right": False}]
-    moments = {"before": [["0-lp", "after lp"]], "after": [["0-lp", "after lp"], ["best", "best"]], "classes": ["a", "b"]}
-    answer(page, asked(page, "moments")[0], ok=True, value={**moments, "images": images})
+    images = [{"sample": ["val", 4], "text": "a.png: true: a, predicted: b", "right": False}]
+    choices = {"before": [["0-lp", "after lp"]], "after": [["0-lp", "after lp"], ["best", "best"]], "classes": ["a", "b"]}
+    answer(page, asked(page, "snapshots")[0], ok=True, value={**choices, "images": images})
     page.wait_for_function("window.sent.some((m) => m.op === 'explain')")
     expected = {"samples": [["val", 4]], "target": None, "before": "0-lp", "after": "best", "ink": "black"}
     assert asked(page, "explain")[0]["args"] == expected

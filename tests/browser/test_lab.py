@@ -140,7 +140,7 @@ def test_a_session_at_the_notebook(notebook):
 
     # The kernel is restarted: the view says so; the run goes on and is attached again.
     notebook.restart_kernel()
-    expect(page.get_by_text("No word from the kernel.")).to_be_visible()
+    expect(page.get_by_text("The kernel is not responding.")).to_be_visible()
     notebook.run_to_end("attach")
     attached = notebook.cell("attach").locator(".nbt-dashboard")
     expect(attached.get_by_text("Best: ")).to_be_visible()

@@ -46,10 +46,10 @@ def test_one_toggle_is_one_message_and_ticks_follow(page):
     assert page.evaluate("window.saves") == 1
     row(page, "layer1").locator(".nbt-twisty").click()
     row(page, "layer1.0").locator(".nbt-box").click()
-    assert ticks(page)["layer1"] == ("mixed", "in part")
+    assert ticks(page)["layer1"] == ("mixed", "partly")
     assert ticks(page)["layer1.0"] == ("true", "learns")
     assert frozen(page) == ["stem", "layer1.1", "layer2"]
-    row(page, "layer1").locator(".nbt-box").click()  # in part: the rest is frozen too
+    row(page, "layer1").locator(".nbt-box").click()  # mixed: the rest is frozen too
     assert frozen(page) == ["stem", "layer1", "layer2"]
     assert page.evaluate("window.saves") == 3
 

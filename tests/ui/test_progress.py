@@ -48,7 +48,7 @@ def shown(request, capsys):
 
 
 def test_what_it_does_is_said_also_when_that_is_nothing(shown):
-    said = ("created", "lp, computing what leaves layer4 (25%)", "ft", "stalled", "paused", "finished")
+    said = ("created", "lp, computing activations of layer4 (25%)", "ft", "stalled", "paused", "finished")
     places = [shown.index(words) for words in said]
     assert places == sorted(places)
 
@@ -56,4 +56,4 @@ def test_what_it_does_is_said_also_when_that_is_nothing(shown):
 def test_where_nothing_can_be_written_over_it_is_said_once_that_features_are_computed():
     stream, going_on = io.StringIO(), RunState(status="running", phase="lp", computing=ev.Computing("layer4", 8, 16, 30.0))
     progress.watch(Shown(STATES[1], going_on, STATES[-1]), "probe", stream=stream)
-    assert stream.getvalue() == "probe: lp, computing what leaves layer4, once for all epochs\n"
+    assert stream.getvalue() == "probe: lp, computing the activations of layer4 once for all epochs\n"

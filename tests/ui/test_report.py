@@ -38,7 +38,7 @@ class Terminal(io.StringIO):
 def test_a_report_is_one_file_with_everything_and_no_markup_from_names(run, tmp_path):
     report = Report(nt.Task.from_folder(run.recipe.task.root, holdout=0.25, test=0.2), {"<b>ft</b>": run})
     html = report.write(tmp_path / "report.html").read_text()
-    for title in ("What came out", "The examples", "How it learned", "Confusion matrices", "Worst mistakes", "Receipt"):
+    for title in ("Results", "Examples", "Learning curves", "Confusion matrices", "Worst mistakes", "Receipt"):
         assert f"<h2>{title}" in html
     assert "<b>" not in html
     assert "<img src=x" not in html

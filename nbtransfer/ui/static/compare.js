@@ -1,94 +1,124 @@
-import { field, fill, h, section, table } from "./dom.js";
+/** @import { ComparisonChoices, Explanation, RunTraits } from "./messages" */
+/** @import { View } from "./types" */
 
-// What the shared layers and the head contributed, before and after: an image, a class, two moments.
+import { field, fill, h, messageOf, problemLine, section, table } from "./dom.js";
 
-const BY_MODEL = "what the model answers";
-
+/**
+ * What the shared layers and the head contributed, before and after: an image, a class, two snapshots.
+ * @param {View<RunTraits>} view
+ */
 export function compare(view) {
   const { model, link } = view;
-  let choices = null;
-  const pick = () => h("select", { onchange: () => show() });
-  const [image, target, before, after] = [pick(), pick(), pick(), pick()];
+  const menus = comparisonMenus(show);
   const open = h("button", { type: "button", onclick: prepare }, "Compare before and after");
-  const problem = h("p.nbt-problem", { role: "alert" });
+  const problem = problemLine();
   const busy = h("p.nbt-soft", { role: "status", "aria-live": "polite" });
   const picture = h("div.nbt-picture");
-  const controls = h("div.nbt-grid", { hidden: true }, field("Image, mistakes first", image), field("Evidence for", target), field("Before", before), field("After", after));
-  const whole = section("Shared against task-specific", open, controls, busy, problem, picture);
-  let asked = 0;
+  const whole = section("Shared vs task-specific layers", open, menus.grid, busy, problem, picture);
+  let newest = 0; // only the reply to the newest request is shown
+  let shownRun = "";
 
   async function prepare() {
-    const mine = ++asked;
+    const mine = ++newest;
     open.disabled = true;
     problem.textContent = "";
-    let found;
     try {
-      found = await link.request("moments");
+      const choices = await link.request("snapshots", {});
+      if (mine !== newest) return; // another run is shown by now
+      menus.offer(choices);
+      open.hidden = true;
+      menus.grid.hidden = false;
+      show();
     } catch (error) {
-      problem.textContent = error.message;
+      problem.textContent = messageOf(error);
       open.disabled = false;
-      return;
     }
-    if (mine !== asked) return; // another run is shown by now
-    choices = found;
-    const options = (values) => values.map(([value, text]) => h("option", { value }, text));
-    fill(image, options(choices.images.map((one, i) => [i, one.text])));
-    fill(target, options([["", BY_MODEL], ...choices.classes.map((name) => [name, name])]));
-    fill(before, options(choices.before));
-    fill(after, options(choices.after));
-    after.value = "best";
-    open.hidden = true;
-    controls.hidden = false;
-    show();
   }
 
   async function show() {
-    const mine = ++asked;
+    const mine = ++newest;
     problem.textContent = "";
-    busy.textContent = "Computing in a process of its own; the first picture takes some seconds …";
+    busy.textContent = "Computing in a separate process; the first picture takes a few seconds …";
     try {
-      const found = await link.request("explain", {
-        samples: [choices.images[image.selectedIndex].sample],
-        target: target.value || null,
-        before: before.value,
-        after: after.value,
-        ink: isDark(whole) ? "white" : "black",
-      });
-      if (mine === asked) draw(found);
+      const found = await link.request("explain", { ...menus.chosen(), ink: isDark(whole) ? "white" : "black" });
+      if (mine === newest) fill(picture, ...explanation(found));
     } catch (error) {
-      if (mine !== asked) return;
-      problem.textContent = error.message;
+      if (mine !== newest) return;
+      problem.textContent = messageOf(error);
       fill(picture);
     }
-    if (mine === asked) busy.textContent = "";
+    if (mine === newest) busy.textContent = "";
   }
 
-  function draw(found) {
-    fill(
-      picture,
-      h("img", { src: `data:image/png;base64,${found.png}`, alt: found.caption }),
-      h("p.nbt-soft", {}, found.caption),
-      h("details", {}, h("summary", {}, "Figures as a table"), table(found.header, found.table)),
-    );
+  function reset() {
+    newest++; // what is still on its way belongs to the run before
+    open.hidden = open.disabled = false;
+    menus.grid.hidden = true;
+    problem.textContent = busy.textContent = "";
+    fill(picture);
   }
 
   view.watch("run", () => {
     const run = model.get("run");
-    whole.hidden = !(run.ended && run.best);
-    if (whole.dataset.run === run.id) return;
-    whole.dataset.run = run.id ?? "";
-    asked++; // what is still on its way belongs to the run before
-    choices = null;
-    open.hidden = open.disabled = false;
-    controls.hidden = true;
-    problem.textContent = busy.textContent = "";
-    fill(picture);
+    const id = "id" in run ? run.id : "";
+    whole.hidden = !("id" in run && run.ended && run.best);
+    if (shownRun !== id) reset();
+    shownRun = id;
   });
   return whole;
 }
 
-/** Whether text here is light on dark: that is what a picture has to fit, whatever names the theme goes by. */
+/**
+ * Menus for the image, the class and the two snapshots.
+ * @param {() => void} onchange
+ */
+function comparisonMenus(onchange) {
+  const menu = () => h("select", { onchange });
+  const [image, target, before, after] = [menu(), menu(), menu(), menu()];
+  /** @type {ComparisonChoices["images"]} */
+  let images = [];
+
+  /** @param {ComparisonChoices} choices */
+  function offer(choices) {
+    images = choices.images;
+    fill(image, options(images.map(({ text }, i) => [String(i), text])));
+    fill(target, options([["", "the predicted class"], ...choices.classes.map((name) => [name, name])]));
+    fill(before, options(choices.before));
+    fill(after, options(choices.after));
+    after.value = "best";
+  }
+
+  const chosen = () => ({
+    samples: [images[image.selectedIndex].sample],
+    target: target.value || null,
+    before: before.value,
+    after: after.value,
+  });
+
+  const fields = [
+    field("Image (mistakes first)", image),
+    field("Evidence for", target),
+    field("Before", before),
+    field("After", after),
+  ];
+  return { grid: h("div.nbt-grid", { hidden: true }, ...fields), offer, chosen };
+}
+
+/** @param {string[][]} values */
+const options = (values) => values.map(([value, text]) => h("option", { value }, text));
+
+/** @param {Explanation} found */
+const explanation = (found) => [
+  h("img", { src: `data:image/png;base64,${found.png}`, alt: found.caption }),
+  h("p.nbt-soft", {}, found.caption),
+  h("details", {}, h("summary", {}, "Values as a table"), table(found.header, found.table)),
+];
+
+/**
+ * Whether text here is light on dark: that is what a picture has to fit, whatever names the theme goes by.
+ * @param {Element} element
+ */
 function isDark(element) {
-  const [r, g, b] = getComputedStyle(element).color.match(/[\d.]+/g).map(Number);
+  const [r, g, b] = (getComputedStyle(element).color.match(/[\d.]+/g) ?? ["0", "0", "0"]).map(Number);
   return 0.299 * r + 0.587 * g + 0.114 * b > 128;
 }

@@ -1,63 +1,103 @@
-import { counted, field, fill, h, section, table } from "./dom.js";
+/** @import { DashboardTraits, DataSource, TaskFacts } from "./messages" */
+/** @import { Link, View } from "./types" */
 
-// The target task: where its images are, how many of each class, and some of them.
+import { field, fill, h, messageOf, section, table } from "./dom.js";
+import { quantity } from "./text.js";
 
+const MOST_CLASSES = 50;
+
+/**
+ * The target task: where its images are, how many of each class, and some of them.
+ * @param {View<DashboardTraits>} view
+ */
 export function data(view) {
   const { model, link } = view;
-  const source = h("input", { type: "text", placeholder: "folder/with/one/folder/per/class or demo:textile", spellcheck: "false" });
+  const problem = h("pre.nbt-problem", { role: "alert" });
+  const shown = h("div");
+  const change = h("details", {}, h("summary", {}, "Choose images"), sourceForm(link, problem));
+  view.watch("task", () => {
+    const task = model.get("task");
+    const known = "name" in task;
+    change.open = !known;
+    fill(shown, known ? summary(task) : []);
+  });
+  return section("Target task", shown, change, problem);
+}
+
+/**
+ * @param {Link} link
+ * @param {HTMLElement} problem
+ */
+function sourceForm(link, problem) {
+  const source = h("input", { type: "text", placeholder: "path/to/folder or demo:textile", spellcheck: "false" });
+  const { options, fields } = splitFields();
+  const load = h("button", { type: "submit" }, "Load");
+
+  /** @param {SubmitEvent} event */
+  async function submit(event) {
+    event.preventDefault();
+    problem.textContent = "";
+    if (!source.value.trim()) {
+      problem.textContent = "Enter a folder that has one subfolder of images per class.";
+      return;
+    }
+    load.disabled = true;
+    fill(load, "Loading …");
+    try {
+      await link.request("data", { source: source.value.trim(), ...options() });
+    } catch (error) {
+      problem.textContent = messageOf(error);
+    }
+    load.disabled = false;
+    fill(load, "Load");
+  }
+
+  return h(
+    "form.nbt-form",
+    { onsubmit: submit },
+    field("Labelled images (one subfolder per class)", source),
+    h("div.nbt-bar", {}, ...fields, load),
+  );
+}
+
+/** How the images are split, and what is left out. */
+function splitFields() {
   const holdout = h("input", { type: "number", min: 0.05, max: 0.9, step: 0.05, ".value": "0.2" });
   const test = h("input", { type: "number", min: 0, max: 0.9, step: 0.05, ".value": "0" });
   const perClass = h("input", { type: "number", min: 2, step: 1, placeholder: "all" });
   const skip = h("input", { type: "checkbox" });
-  const load = h("button", { type: "submit" }, "Look at it");
-  const problem = h("pre.nbt-problem", { role: "alert" });
-  const shown = h("div");
 
+  /** @returns {Omit<DataSource, "source">} */
   function options() {
-    const given = { holdout: Number(holdout.value), test: Number(test.value) };
-    if (perClass.value) given.per_class = Number(perClass.value);
-    return skip.checked ? { ...given, unreadable: "skip", duplicates: "skip" } : given;
+    return {
+      holdout: Number(holdout.value),
+      test: Number(test.value),
+      ...(perClass.value ? { per_class: Number(perClass.value) } : {}),
+      ...(skip.checked ? { unreadable: "skip", duplicates: "skip" } : {}),
+    };
   }
 
-  async function submit(event) {
-    event.preventDefault();
-    problem.textContent = "";
-    if (!source.value.trim()) return void (problem.textContent = "Give a folder that holds one folder of images for each class.");
-    load.disabled = true;
-    fill(load, "Reading …");
-    try {
-      await link.request("data", { source: source.value.trim(), ...options() });
-    } catch (error) {
-      problem.textContent = error.message;
-    }
-    load.disabled = false;
-    fill(load, "Look at it");
-  }
+  const fields = [
+    field("Validation share", holdout),
+    field("Test share", test),
+    field("Images per class", perClass),
+    h("label.nbt-check", {}, skip, " Skip unreadable images and duplicates"),
+  ];
+  return { options, fields };
+}
 
-  const form = h(
-    "form.nbt-form", { onsubmit: submit },
-    field("Labelled images", source),
-    h("div.nbt-bar", {}, field("Share to validate on", holdout), field("Share to test with", test), field("Images of each class", perClass),
-      h("label.nbt-check", {}, skip, " leave out what cannot be used"), load),
-  );
-  const change = h("details", {}, h("summary", {}, "Choose other images"), form);
-
-  view.watch("task", () => {
-    const task = model.get("task");
-    change.open = !task.name;
-    if (!task.name) return void fill(shown);
-    const names = Object.keys(task.counts);
-    const strip = (name) => h("div.nbt-thumbs", {}, (task.pictures[name] ?? []).map((url) => h("img", { src: url, alt: "" })));
-    fill(
-      shown,
-      h("p", {}, task.summary),
-      table(
-        ["class", ...task.splits, "some of them"],
-        names.slice(0, 50).map((name) => [name, ...task.splits.map((split) => task.counts[name][split]), strip(name)]),
-      ),
-      names.length > 50 ? h("p.nbt-soft", {}, `and ${counted(names.length - 50, "more class")}`) : null,
-      h("ul.nbt-notes", {}, task.notes.map((note) => h("li", {}, note))),
-    );
+/** @param {TaskFacts} task */
+function summary(task) {
+  const names = Object.keys(task.counts);
+  const more = names.length - MOST_CLASSES;
+  const rows = names.slice(0, MOST_CLASSES).map((name) => {
+    const thumbs = (task.pictures[name] ?? []).map((url) => h("img", { src: url, alt: "" }));
+    return [name, ...task.splits.map((split) => task.counts[name][split]), h("div.nbt-thumbs", {}, thumbs)];
   });
-  return section("Target task", shown, change, problem);
+  return [
+    h("p", {}, task.summary),
+    table(["class", ...task.splits, "examples"], rows),
+    more > 0 ? h("p.nbt-soft", {}, `and ${quantity(more, "more class", "more classes")}`) : null,
+    h("ul.nbt-notes", {}, ...task.notes.map((note) => h("li", {}, note))),
+  ];
 }

@@ -1,60 +1,84 @@
+/** @import { Child, Made, Props } from "./types" */
+
 // Small pieces every part needs. Text is always set as text: names of classes and files are never read as HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An element. `props` holds attributes, properties (`.value`), listeners (`onclick`); children are elements or text. */
-export function h(tag, props = {}, ...children) {
-  const [name, ...classes] = tag.split(".");
-  const node = name.startsWith("svg:") ? document.createElementNS(SVG, name.slice(4)) : document.createElement(name);
-  if (classes.length) node.setAttribute("class", classes.join(" "));
-  for (const [key, value] of Object.entries(props)) {
-    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
-    else if (key.startsWith(".")) node[key.slice(1)] = value;
-    else if (value !== null && value !== undefined && value !== false) node.setAttribute(key, value === true ? "" : value);
-  }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined));
-  return node;
+/**
+ * An element: "p", "div.class", "svg:path". `props` are attributes, properties (`.value`) and listeners (`onclick`).
+ * @template {string} Spec
+ * @param {Spec} spec
+ * @param {Props} props
+ * @param {...(Child | Child[])} children
+ * @returns {Made<Spec>}
+ */
+export function h(spec, props = {}, ...children) {
+  const [name, ...classes] = spec.split(".");
+  const element = name.startsWith("svg:") ? document.createElementNS(SVG, name.slice(4)) : document.createElement(name);
+  if (classes.length) element.setAttribute("class", classes.join(" "));
+  for (const [key, value] of Object.entries(props)) setProp(element, key, value);
+  element.append(...present(children));
+  return /** @type {Made<Spec>} */ (element);
 }
 
-/** Puts these children in the place of all others. */
-export function fill(node, ...children) {
-  node.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
-  return node;
+/**
+ * @param {Element} element
+ * @param {string} key
+ * @param {unknown} value
+ */
+function setProp(element, key, value) {
+  if (key.startsWith("on")) element.addEventListener(key.slice(2), /** @type {EventListener} */ (value));
+  else if (key.startsWith(".")) Object.assign(element, { [key.slice(1)]: value });
+  else if (value !== null && value !== undefined && value !== false)
+    element.setAttribute(key, value === true ? "" : String(value));
 }
 
-/** A large count in three figures: 950, 3.37 M, 1.81 G. */
-export function scaled(number) {
-  for (const [limit, unit] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]])
-    if (Math.abs(number) >= limit) return `${Number((number / limit).toPrecision(3))} ${unit}`;
-  return String(Number(number.toPrecision(3)));
+/** @param {(Child | Child[])[]} children */
+const present = (children) => children.flat().filter((child) => child !== null && child !== undefined);
+
+/**
+ * Puts these children in the place of all others.
+ * @param {Element} element
+ * @param {...(Child | Child[])} children
+ */
+export function fill(element, ...children) {
+  element.replaceChildren(...present(children));
 }
 
-/** 8 s, 3 min 20 s, 2 h 05 min */
-export function duration(seconds) {
-  const whole = Math.round(seconds);
-  const two = (n) => String(n).padStart(2, "0");
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
-  return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
-}
-
-/** `1 image`, `2 images` */
-export const counted = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
-
-/** A table with a header row. */
-export function table(header, rows, caption) {
+/**
+ * A table with a header row.
+ * @param {string[]} header
+ * @param {(Node | string | number)[][]} rows
+ */
+export function table(header, rows) {
+  const cell = (/** @type {Node | string | number} */ value) => h("td", {}, value instanceof Node ? value : String(value));
   return h(
     "table",
     {},
-    caption ? h("caption", {}, caption) : null,
-    h("thead", {}, h("tr", {}, header.map((cell) => h("th", { scope: "col" }, String(cell))))),
-    h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell) => h("td", {}, cell instanceof Node ? cell : String(cell)))))),
+    h("thead", {}, h("tr", {}, ...header.map((name) => h("th", { scope: "col" }, name)))),
+    h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map(cell)))),
   );
 }
 
-/** A form field with its label. */
-export const field = (label, input, hint) =>
-  h("label.nbt-field", {}, h("span", {}, label), input, hint ? h("small", {}, hint) : null);
+/**
+ * A form field with its label.
+ * @param {string} label
+ * @param {HTMLElement} input
+ */
+export const field = (label, input) => h("label.nbt-field", {}, h("span", {}, label), input);
 
-/** A section with a heading. */
+/**
+ * A section with a heading.
+ * @param {string} title
+ * @param {...Child} children
+ */
 export const section = (title, ...children) => h("section.nbt-section", {}, h("h3", {}, title), ...children);
+
+/** A place for one sentence on what went wrong. */
+export const problemLine = () => h("p.nbt-problem", { role: "alert" });
+
+/**
+ * What went wrong, as a sentence.
+ * @param {unknown} error
+ */
+export const messageOf = (error) => (error instanceof Error ? error.message : String(error));

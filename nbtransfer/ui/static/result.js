@@ -1,44 +1,24 @@
-import { counted, fill, h, section, table } from "./dom.js";
+/** @import { Mistake, ResultFacts, RunTraits, ScoreFacts } from "./messages" */
+/** @import { View } from "./types" */
 
-// What came out: scores, confusion matrix, worst mistakes.
+import { fill, h, section, table } from "./dom.js";
+import { quantity } from "./text.js";
 
-const score = ({ split, accuracy, interval, correct, examples }) =>
-  `${split}: ${accuracy.toFixed(3)} (95 % ${interval.map((value) => value.toFixed(3)).join("–")}), ${correct} of ${examples} right`;
-
-function confusion({ classes, confusion: counts, split }) {
-  if (!counts) return h("p.nbt-soft", {}, `${classes.length} classes are too many for a confusion matrix; see the scores of each class.`);
-  const row = (label, i) => {
-    const sum = Math.max(1, counts[i].reduce((a, b) => a + b, 0));
-    const cells = counts[i].map((n) => h("td.nbt-cell", { style: `--share:${(n / sum).toFixed(3)}` }, String(n)));
-    return h("tr", {}, h("th", { scope: "row" }, label), cells);
-  };
-  return h(
-    "table.nbt-confusion",
-    {},
-    h("caption", {}, `Rows are the true classes, columns the answers; ${split} images`),
-    h("thead", {}, h("tr", {}, h("td"), classes.map((name) => h("th", { scope: "col" }, name)))),
-    h("tbody", {}, classes.map(row)),
-  );
-}
-
-function mistakes({ mistakes: shown, wrong, split }) {
-  if (!wrong) return h("p", {}, `No wrong answer on the ${split} images.`);
-  const figure = ({ picture, said, source }) =>
-    h("figure", {}, picture ? h("img", { src: picture, alt: source }) : null, h("figcaption", {}, said, h("br"), source));
-  return h("div", {}, h("p", {}, `${counted(wrong, "wrong answer")} on the ${split} images; the worst first.`), h("div.nbt-images", {}, shown.map(figure)));
-}
-
+/**
+ * Scores, confusion matrix and worst mistakes of a run that has ended.
+ * @param {View<RunTraits>} view
+ */
 export function result(view) {
   const { model } = view;
   const body = h("div");
   const whole = section("Result", body);
   view.watch("result", () => {
     const found = model.get("result");
-    whole.hidden = !found.scores;
-    if (!found.scores) return;
+    whole.hidden = !("scores" in found);
+    if (!("scores" in found)) return;
     fill(
       body,
-      found.scores.map((one) => h("p", {}, score(one))),
+      found.scores.map((score) => h("p", {}, scoreText(score))),
       h("div.nbt-side", {}, confusion(found), table(found.header, found.rows)),
       mistakes(found),
       h("p.nbt-soft", {}, found.receipt),
@@ -46,3 +26,46 @@ export function result(view) {
   });
   return whole;
 }
+
+/** @param {ScoreFacts} score */
+export function scoreText({ split, accuracy, interval, correct, examples }) {
+  const [low, high] = interval.map((value) => value.toFixed(3));
+  return `${split}: accuracy ${accuracy.toFixed(3)} (95 % ${low}–${high}), ${correct} of ${examples} correct`;
+}
+
+/** @param {ResultFacts} found */
+function confusion({ classes, confusion: counts, split }) {
+  if (!counts)
+    return h("p.nbt-soft", {}, `${classes.length} classes are too many for a confusion matrix; see the per-class scores.`);
+  return h(
+    "table.nbt-confusion",
+    {},
+    h("caption", {}, `Confusion matrix (${split}): rows true, columns predicted`),
+    h("thead", {}, h("tr", {}, h("td"), ...classes.map((name) => h("th", { scope: "col" }, name)))),
+    h("tbody", {}, ...classes.map((name, i) => confusionRow(name, counts[i]))),
+  );
+}
+
+/**
+ * @param {string} name
+ * @param {number[]} counts
+ */
+function confusionRow(name, counts) {
+  const sum = Math.max(
+    1,
+    counts.reduce((a, b) => a + b, 0),
+  );
+  const cells = counts.map((n) => h("td.nbt-cell", { style: `--share:${(n / sum).toFixed(3)}` }, String(n)));
+  return h("tr", {}, h("th", { scope: "row" }, name), ...cells);
+}
+
+/** @param {ResultFacts} found */
+function mistakes({ mistakes: shown, wrong, split }) {
+  if (!wrong) return h("p", {}, `No mistakes on the ${split} images.`);
+  const title = `${quantity(wrong, "mistake")} on the ${split} images, worst first`;
+  return h("div", {}, h("p", {}, title), h("div.nbt-images", {}, ...shown.map(mistakeFigure)));
+}
+
+/** @param {Mistake} mistake */
+const mistakeFigure = ({ picture, answer, source }) =>
+  h("figure", {}, picture && h("img", { src: picture, alt: source }), h("figcaption", {}, answer, h("br"), source));

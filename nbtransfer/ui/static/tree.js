@@ -1,202 +1,257 @@
-import { fill, h, scaled } from "./dom.js";
+/** @import { LayersTraits } from "./messages" */
+/** @import { TreeNode, View } from "./types" */
+
+import { fill, h } from "./dom.js";
+import { checked, cover, frozenLeaves, grow, matches, toggled, withParents } from "./nodes.js";
+import { shortNumber } from "./text.js";
+import { Typed } from "./typed.js";
 
 // Stages, modules and layers; a tick means "may learn". Follows the WAI-ARIA pattern of a tree with one tab stop.
 
-/** The nodes with their parents, children and the layers below them, from rows [id, depth, label, kind, params]. */
-export function grow(rows) {
-  const nodes = [];
-  const path = [];
-  for (const [id, depth, label, kind, params] of rows) {
-    const node = { id, depth, label, kind, params, parent: path[depth - 1] ?? null, children: [], leaves: [] };
-    path.length = depth;
-    path[depth] = node;
-    node.parent?.children.push(node);
-    if (kind) for (let at = node; at; at = at.parent) at.leaves.push(node);
-    nodes.push(node);
-  }
-  return nodes;
-}
+const STATES = { true: "learns", false: "frozen", mixed: "partly" };
 
-/** The layers that the ids in `frozen` hold. */
-export const frozenLeaves = (nodes, frozen) => {
-  const ids = new Set(frozen);
-  return new Set(nodes.filter((node) => ids.has(node.id)).flatMap((node) => node.leaves));
-};
-
-/** Ids of the fewest nodes that hold just these layers. */
-export function cover(nodes, leaves) {
-  const whole = (node) => node.leaves.every((leaf) => leaves.has(leaf));
-  return nodes.filter((node) => whole(node) && !(node.parent && whole(node.parent))).map((node) => node.id);
-}
-
-/** "true" where all of a node may learn, "false" where none of it may, else "mixed". */
-export function checked(node, leaves) {
-  const frozen = node.leaves.filter((leaf) => leaves.has(leaf)).length;
-  return frozen === 0 ? "true" : frozen === node.leaves.length ? "false" : "mixed";
-}
-
-/** `head` counts parameters that learn besides, and `beside` names the traits it depends on. */
+/**
+ * The tree of a widget's layers. `head` counts parameters that learn besides, and `beside` names the traits it depends on.
+ * @template {LayersTraits} Traits
+ * @param {View<Traits>} view
+ * @param {{ head?: () => number, beside?: (keyof Traits & string)[] }} options
+ */
 export function layerTree(view, { head = () => 0, beside = [] } = {}) {
-  const { model } = view;
-  let nodes = [];
-  let leaves = new Set();
-  let active = null;
-  let typed = { text: "", at: 0 };
-  const open = new Set();
-  const rows = new Map();
+  const tree = new Tree(/** @type {View<any>} */ (view).model, head);
+  view.watch("nodes", () => tree.build());
+  view.watch(["frozen", ...beside], () => tree.update());
+  return tree.element;
+}
 
-  const search = h("input", { type: "search", placeholder: "Find a layer", "aria-label": "Find a layer", oninput: () => filter() });
-  const tree = h("div.nbt-tree", { role: "tree", "aria-label": "Shared layers; ticked ones may learn", onkeydown: pressed, onclick: clicked });
-  const total = h("p.nbt-total", { role: "status", "aria-live": "polite" });
+class Tree {
+  #model;
+  #head;
+  /** @type {TreeNode[]} */
+  #nodes = [];
+  /** @type {Set<TreeNode>} */
+  #frozen = new Set();
+  /** @type {Set<TreeNode>} */
+  #open = new Set();
+  /** @type {TreeNode | null} */
+  #active = null;
+  /** @type {Map<TreeNode, HTMLElement>} */
+  #rows = new Map();
+  /** @type {WeakMap<Element, TreeNode>} */
+  #nodeOf = new WeakMap();
+  #typed = new Typed();
 
-  function build() {
-    nodes = grow(model.get("nodes"));
-    rows.clear();
-    open.clear();
-    for (const node of nodes) rows.set(node, row(node));
-    fill(tree, [...rows.values()]);
-    activate(nodes[0] ?? null, false);
-    filter();
-    update();
+  #search = h("input", {
+    type: "search",
+    placeholder: "Find a layer",
+    "aria-label": "Find a layer",
+    oninput: () => this.#filter(),
+  });
+  #tree = h("div.nbt-tree", {
+    role: "tree",
+    "aria-label": "Shared layers; ticked ones learn",
+    onkeydown: (event) => this.#onKey(event),
+    onclick: (event) => this.#onClick(event),
+  });
+  #total = h("p.nbt-total", { role: "status", "aria-live": "polite" });
+
+  /**
+   * @param {View<LayersTraits>["model"]} model
+   * @param {() => number} head
+   */
+  constructor(model, head) {
+    this.#model = model;
+    this.#head = head;
+    const freezeAll = () => this.#set(this.#stages().map((node) => node.id));
+    const bar = h(
+      "div.nbt-bar",
+      {},
+      this.#search,
+      h("button", { type: "button", onclick: freezeAll }, "Freeze all"),
+      h("button", { type: "button", onclick: () => this.#set([]) }, "Thaw all"),
+    );
+    this.element = h("div.nbt-layers", {}, bar, this.#tree, this.#total);
   }
 
-  function row(node) {
-    const siblings = node.parent ? node.parent.children : nodes.filter((other) => !other.parent);
-    const element = h(
-      "div.nbt-row",
-      {
-        role: "treeitem", tabindex: -1, "aria-level": node.depth + 1, "aria-setsize": siblings.length,
-        "aria-posinset": siblings.indexOf(node) + 1, style: `--depth:${node.depth}`, title: node.id,
-      },
-      h("span.nbt-twisty", { "aria-hidden": "true" }, node.children.length ? "▸" : ""),
-      h("span.nbt-box", { "aria-hidden": "true" }),
-      h("span.nbt-name", {}, node.label),
-      h("span.nbt-kind", {}, node.kind || ""),
-      h("span.nbt-number", {}, scaled(node.params)),
-      h("span.nbt-state", {}),
-    );
-    element.node = node;
-    return element;
+  build() {
+    this.#nodes = grow(this.#model.get("nodes"));
+    this.#open.clear();
+    this.#rows = new Map(this.#nodes.map((node) => [node, this.#row(node)]));
+    fill(this.#tree, [...this.#rows.values()]);
+    this.#activate(this.#nodes[0] ?? null, false);
+    this.#filter();
+    this.update();
   }
 
   /** Draw what is ticked. */
-  function update() {
-    leaves = frozenLeaves(nodes, model.get("frozen"));
+  update() {
+    this.#frozen = frozenLeaves(this.#nodes, this.#model.get("frozen"));
     let learning = 0;
     let all = 0;
-    for (const [node, element] of rows) {
-      const state = checked(node, leaves);
-      element.setAttribute("aria-checked", state);
-      element.lastChild.textContent = { true: "learns", false: "frozen", mixed: "in part" }[state];
+    for (const [node, row] of this.#rows) {
+      const state = checked(node, this.#frozen);
+      row.setAttribute("aria-checked", state);
+      if (row.lastChild) row.lastChild.textContent = STATES[state];
       if (!node.kind) continue;
       all += node.params;
       if (state === "true") learning += node.params;
     }
-    const own = head();
-    total.textContent = `${scaled(learning + own)} of ${scaled(all + own)} parameters learn` + (own ? `, ${scaled(own)} of them in the head` : "");
+    this.#total.textContent = totalText(learning, all, this.#head());
+  }
+
+  #stages() {
+    return this.#nodes.filter((node) => !node.parent);
+  }
+
+  /** @param {TreeNode} node */
+  #siblings(node) {
+    return node.parent?.children ?? this.#stages();
+  }
+
+  /** @param {TreeNode} node */
+  #row(node) {
+    const siblings = this.#siblings(node);
+    const row = h(
+      "div.nbt-row",
+      {
+        role: "treeitem",
+        tabindex: -1,
+        "aria-level": node.depth + 1,
+        "aria-setsize": siblings.length,
+        "aria-posinset": siblings.indexOf(node) + 1,
+        style: `--depth:${node.depth}`,
+        title: node.id,
+      },
+      h("span.nbt-twisty", { "aria-hidden": "true" }, node.children.length ? "▸" : ""),
+      h("span.nbt-box", { "aria-hidden": "true" }),
+      h("span.nbt-name", {}, node.label),
+      h("span.nbt-kind", {}, node.kind),
+      h("span.nbt-number", {}, shortNumber(node.params)),
+      h("span.nbt-state", {}),
+    );
+    this.#nodeOf.set(row, node);
+    return row;
   }
 
   /** Show what is open, or what fits the search. */
-  function filter() {
-    const text = search.value.trim().toLowerCase();
-    const wanted = new Set();
-    if (text)
-      for (const node of nodes)
-        if (node.id.toLowerCase().includes(text)) for (let at = node; at; at = at.parent) wanted.add(at);
-    for (const [node, element] of rows) {
-      let shown = text ? wanted.has(node) : true;
-      if (!text) for (let at = node.parent; at; at = at.parent) shown &&= open.has(at);
-      element.hidden = !shown;
-      if (node.children.length) {
-        const expanded = text ? node.children.some((child) => wanted.has(child)) : open.has(node);
-        element.setAttribute("aria-expanded", expanded);
-      }
+  #filter() {
+    const text = this.#search.value.trim().toLowerCase();
+    const wanted = matches(this.#nodes, text);
+    for (const [node, row] of this.#rows) {
+      const above = withParents(node).slice(1);
+      row.hidden = text ? !wanted.has(node) : !above.every((parent) => this.#open.has(parent));
+      if (!node.children.length) continue;
+      const expanded = text ? node.children.some((child) => wanted.has(child)) : this.#open.has(node);
+      row.setAttribute("aria-expanded", String(expanded));
     }
-    if (active && rows.get(active)?.hidden) activate(visible()[0] ?? null, false);
+    if (this.#active && this.#rows.get(this.#active)?.hidden) this.#activate(this.#visible()[0] ?? null, false);
   }
 
-  const visible = () => nodes.filter((node) => !rows.get(node).hidden);
-
-  function activate(node, focus = true) {
-    if (active) rows.get(active)?.setAttribute("tabindex", "-1");
-    active = node;
-    const element = node && rows.get(node);
-    element?.setAttribute("tabindex", "0");
-    if (focus) element?.focus();
+  #visible() {
+    return this.#nodes.filter((node) => !this.#rows.get(node)?.hidden);
   }
 
-  function toggle(node) {
-    const freeze = checked(node, leaves) !== "false";
-    const changed = new Set(leaves);
-    for (const leaf of node.leaves) freeze ? changed.add(leaf) : changed.delete(leaf);
-    set(cover(nodes, changed));
+  /**
+   * Make a node the one tab stop.
+   * @param {TreeNode | null} node
+   */
+  #activate(node, focus = true) {
+    if (this.#active) this.#rows.get(this.#active)?.setAttribute("tabindex", "-1");
+    this.#active = node;
+    const row = node && this.#rows.get(node);
+    row?.setAttribute("tabindex", "0");
+    if (focus) row?.focus();
   }
 
-  function set(frozen) {
-    model.set("frozen", frozen);
-    model.save_changes();
+  /** @param {TreeNode} node */
+  #toggle(node) {
+    this.#set(cover(this.#nodes, toggled(node, this.#frozen)));
   }
 
-  function fold(node, wide) {
+  /** @param {string[]} frozen */
+  #set(frozen) {
+    this.#model.set("frozen", frozen);
+    this.#model.save_changes();
+  }
+
+  /**
+   * @param {TreeNode} node
+   * @param {boolean} open
+   */
+  #expand(node, open) {
     if (!node.children.length) return;
-    wide ? open.add(node) : open.delete(node);
-    filter();
+    if (open) this.#open.add(node);
+    else this.#open.delete(node);
+    this.#filter();
   }
 
-  function clicked(event) {
-    const node = event.target.closest(".nbt-row")?.node;
+  /** @param {MouseEvent} event */
+  #onClick(event) {
+    if (!(event.target instanceof Element)) return;
+    const row = event.target.closest(".nbt-row");
+    const node = row && this.#nodeOf.get(row);
     if (!node) return;
-    activate(node);
-    if (event.target.closest(".nbt-twisty") || (event.detail === 2 && !event.target.closest(".nbt-box"))) fold(node, !open.has(node));
-    else if (event.target.closest(".nbt-box")) toggle(node);
+    this.#activate(node);
+    const onBox = event.target.closest(".nbt-box");
+    if (event.target.closest(".nbt-twisty") || (event.detail === 2 && !onBox)) this.#expand(node, !this.#open.has(node));
+    else if (onBox) this.#toggle(node);
   }
 
-  function pressed(event) {
-    if (!active || event.ctrlKey || event.metaKey || event.altKey) return;
-    const list = visible();
-    const at = list.indexOf(active);
-    const wide = rows.get(active).getAttribute("aria-expanded") === "true";
-    const keys = {
-      ArrowDown: () => activate(list[at + 1] ?? active),
-      ArrowUp: () => activate(list[at - 1] ?? active),
-      ArrowRight: () => (wide ? activate(list[at + 1]) : fold(active, true)),
-      ArrowLeft: () => (wide ? fold(active, false) : active.parent && activate(active.parent)),
-      Home: () => activate(list[0]),
-      End: () => activate(list.at(-1)),
-      " ": () => toggle(active),
-      Enter: () => fold(active, !wide),
-      "*": () => (active.parent?.children ?? nodes.filter((node) => !node.parent)).forEach((node) => fold(node, true)),
-    };
-    if (keys[event.key]) keys[event.key]();
-    else if (event.key.length === 1) typeAhead(event.key, list, at);
+  /** @param {KeyboardEvent} event */
+  #onKey(event) {
+    if (!this.#active || event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = this.#keys(this.#active)[event.key];
+    if (act) act();
+    else if (event.key.length === 1) this.#typeAhead(event.key, this.#active);
     else return;
     event.preventDefault();
   }
 
-  /** Go to the next layer whose name begins with what is being typed. */
-  function typeAhead(key, list, at) {
-    const now = Date.now();
-    typed = { text: now - typed.at < 700 ? typed.text + key.toLowerCase() : key.toLowerCase(), at: now };
-    const from = typed.text.length > 1 ? at : at + 1;
-    const order = [...list.slice(from), ...list.slice(0, from)];
-    const found = order.find((node) => node.label.toLowerCase().startsWith(typed.text));
-    if (found) activate(found);
+  /**
+   * What keys do on a node.
+   * @param {TreeNode} node
+   * @returns {Record<string, () => void>}
+   */
+  #keys(node) {
+    const list = this.#visible();
+    const go = (/** @type {TreeNode | null | undefined} */ to) => to && this.#activate(to);
+    const next = list[list.indexOf(node) + 1];
+    const expanded = this.#rows.get(node)?.getAttribute("aria-expanded") === "true";
+    return {
+      ArrowDown: () => go(next),
+      ArrowUp: () => go(list[list.indexOf(node) - 1]),
+      ArrowRight: () => (expanded ? go(next) : this.#expand(node, true)),
+      ArrowLeft: () => (expanded ? this.#expand(node, false) : go(node.parent)),
+      Home: () => go(list[0]),
+      End: () => go(list.at(-1)),
+      " ": () => this.#toggle(node),
+      Enter: () => this.#expand(node, !expanded),
+      "*": () => {
+        for (const sibling of this.#siblings(node)) this.#expand(sibling, true);
+      },
+    };
   }
 
-  const stages = () => nodes.filter((node) => !node.parent);
-  view.watch("nodes", build);
-  view.watch(["frozen", ...beside], update);
-  return h(
-    "div.nbt-layers",
-    {},
-    h(
-      "div.nbt-bar",
-      {},
-      search,
-      h("button", { type: "button", onclick: () => set(stages().map((node) => node.id)) }, "Freeze all"),
-      h("button", { type: "button", onclick: () => set([]) }, "Thaw all"),
-    ),
-    tree,
-    total,
-  );
+  /**
+   * Go to the next layer whose name begins with what is being typed.
+   * @param {string} key
+   * @param {TreeNode} node
+   */
+  #typeAhead(key, node) {
+    const text = this.#typed.add(key, Date.now());
+    const list = this.#visible();
+    const from = list.indexOf(node) + (text.length > 1 ? 0 : 1);
+    const order = [...list.slice(from), ...list.slice(0, from)];
+    const found = order.find(({ label }) => label.toLowerCase().startsWith(text));
+    if (found) this.#activate(found);
+  }
+}
+
+/**
+ * @param {number} learning
+ * @param {number} all
+ * @param {number} head
+ */
+export function totalText(learning, all, head) {
+  const inHead = head ? `, ${shortNumber(head)} of them in the head` : "";
+  return `${shortNumber(learning + head)} of ${shortNumber(all + head)} parameters learn${inHead}`;
 }

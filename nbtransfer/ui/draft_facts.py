@@ -1,0 +1,80 @@
+"""What is chosen for the next run, as plain data for the browser."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from nbtransfer.core import strategy as strategies
+from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.recipe import Recipe
+from nbtransfer.core.task import SPLITS
+from nbtransfer.core.text.counts import short_number
+from nbtransfer.jobs.draft import Draft
+from nbtransfer.tasks.task import Task
+from nbtransfer.ui.messages import BackboneRow, CardFacts, PhaseChoice, Settings, TaskFacts
+from nbtransfer.ui.pictures import data_url
+
+MOST_CLASSES, PICTURES = 12, 6
+
+DEFAULTS: dict[str, Any] = {
+    name: field.default for name, field in Recipe.__dataclass_fields__.items() if name not in ("task", "backbone")
+}
+"""The settings of a recipe that nobody has changed."""
+
+
+def task_facts(task: Task) -> TaskFacts:
+    """A task, with some training images of the first classes."""
+    return {
+        "name": task.name,
+        "summary": repr(task),
+        "splits": [split for split in SPLITS if task.sizes[split]],
+        "counts": {name: cast("dict[str, int]", counts) for name, counts in task.class_counts.items()},
+        "pictures": {name: _pictures(task, name) for name in task.classes[:MOST_CLASSES]},
+        "notes": list(task.notes),
+    }
+
+
+def _pictures(task: Task, name: str) -> list[str]:
+    found = (data_url(task, sample, 72) for sample in task.some(name, PICTURES))
+    return [url for url in found if url is not None]
+
+
+def backbone_row(card: BackboneCard) -> BackboneRow:
+    """A backbone in a list of many."""
+    top1 = card.weights[0].top1 if card.weights else None
+    size = card.input.size
+    return card.name, short_number(card.params), short_number(card.multiply_adds), size, top1 and round(top1, 1)
+
+
+def card_facts(card: BackboneCard, weights: str | None) -> CardFacts:
+    """The shared layers chosen, and what they start from."""
+    custom = weights is None or weights not in ("default", *(entry.name for entry in card.weights))
+    published = None if custom or not weights else card.weights_named(weights)
+    return {
+        "name": card.name,
+        "params": card.params,
+        "width": card.width,
+        "size": card.input.size,
+        "weights": f"{published.name}, {published.licence}" if published else weights or "random weights",
+    }
+
+
+def settings_of(draft: Draft) -> Settings:
+    """The settings that the page offers, as they are chosen."""
+    chosen = {**DEFAULTS, **draft.choices.settings, "strategy": draft.strategy.name}
+    offered = {name: chosen[name] for name in Settings.__annotations__}
+    return cast("Settings", {**offered, "augment": list(chosen["augment"])})
+
+
+def phases_of(draft: Draft) -> list[PhaseChoice]:
+    """The phases as the next run would carry them out."""
+    optimiser = draft.choices.settings.get("optimiser", DEFAULTS["optimiser"])
+    return [
+        {
+            "name": phase.name,
+            "epochs": phase.epochs,
+            "lr": phase.lr or strategies.default_lr(optimiser, phase.plan, draft.card),
+            "solver": draft.solver(phase),
+        }
+        for phase in draft.strategy.phases
+    ]

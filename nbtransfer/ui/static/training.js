@@ -1,0 +1,170 @@
+/** @import { Changes, DashboardTraits, PhaseChoice } from "./messages" */
+/** @import { View } from "./types" */
+
+import { chooser } from "./choose.js";
+import { field, h, messageOf, problemLine, section } from "./dom.js";
+import { isLive } from "./status.js";
+import { quantity } from "./text.js";
+
+// How the next run trains, and the button that starts it.
+
+/** @typedef {"epochs" | "lr" | "batch_size" | "image_size" | "crop" | "seed" | "device"} Field */
+
+/** @type {Record<Field, string>} */
+const LABELS = {
+  epochs: "Epochs",
+  lr: "Learning rate",
+  batch_size: "Batch size",
+  image_size: "Image size (px)",
+  crop: "Crop (share of the image)",
+  seed: "Seed",
+  device: "Device",
+};
+
+/** @type {[Field, Record<string, unknown>][]} */
+const INPUTS = [
+  ["epochs", { type: "number", min: 1, step: 1 }],
+  ["lr", { type: "number", min: 0, step: "any", placeholder: "default" }],
+  ["batch_size", { type: "number", min: 2, step: 1 }],
+  ["image_size", { type: "number", min: 8, step: 1, placeholder: "as pretrained" }],
+  ["crop", { type: "number", min: 0.05, max: 1, step: 0.05, placeholder: "as pretrained" }],
+  ["seed", { type: "number", min: 0, step: 1 }],
+  ["device", { type: "text" }],
+];
+
+/** @type {Record<string, string>} */
+const STRATEGIES = {
+  lp: "lp: linear probe, only the head learns",
+  last_stage: "last_stage: the last stage and the head learn",
+  lp_ft: "lp_ft: linear probe, then fine-tuning",
+  ft: "ft: fine-tuning, everything learns",
+};
+
+/** @param {View<DashboardTraits>} view */
+export function training(view) {
+  const { model, link } = view;
+  const problem = problemLine();
+  const choose = chooser(link, problem, draw);
+  const strategy = strategyMenu(model.get("options").strategy, (name) => choose({ strategy: name }));
+  const inputs = INPUTS.map(([name, props]) => settingInput(name, props, choose, problem));
+  const augment = model
+    .get("options")
+    .augment.map((name) => h("input", { type: "checkbox", value: name, onchange: chooseAugment }));
+
+  function chooseAugment() {
+    choose({ augment: augment.filter((box) => box.checked).map((box) => box.value) });
+  }
+
+  function draw() {
+    const settings = model.get("settings");
+    showStrategy(strategy, settings.strategy);
+    INPUTS.forEach(([name], i) => {
+      inputs[i].value = String(settings[name] ?? "");
+    });
+    for (const box of augment) box.checked = settings.augment.includes(box.value);
+  }
+
+  view.watch("settings", draw);
+  const labelled = inputs.map((input, i) => field(LABELS[INPUTS[i][0]], input));
+  const boxes = augment.map((box) => h("label.nbt-check", {}, box, ` ${box.value}`));
+  return section(
+    "Training",
+    field("Strategy", strategy),
+    h("div.nbt-bar", {}, ...labelled.slice(0, 2)),
+    phaseLine(view),
+    h(
+      "details",
+      {},
+      h("summary", {}, "More settings"),
+      h("div.nbt-grid", {}, ...labelled.slice(2)),
+      h("fieldset", {}, h("legend", {}, "Augmentation"), ...boxes),
+    ),
+    startBar(view, problem),
+    problem,
+  );
+}
+
+/**
+ * @param {string[]} names
+ * @param {(name: string) => void} choose
+ */
+function strategyMenu(names, choose) {
+  const options = names.map((name) => h("option", { value: name }, STRATEGIES[name] ?? name));
+  const menu = h("select", { onchange: () => choose(menu.value) }, options);
+  return menu;
+}
+
+/**
+ * @param {HTMLSelectElement} menu
+ * @param {string} name
+ */
+function showStrategy(menu, name) {
+  const known = [...menu.options].some((option) => option.value === name);
+  if (!known) menu.append(h("option", { value: name }, `${name}: custom`));
+  menu.value = name;
+}
+
+/**
+ * @param {Field} name
+ * @param {Record<string, unknown>} props
+ * @param {(changes: Changes) => void} choose
+ * @param {HTMLElement} problem
+ */
+function settingInput(name, props, choose, problem) {
+  const input = h("input", { "data-name": name, ...props, onchange: change });
+
+  function change() {
+    if (input.validity.badInput) {
+      problem.textContent = `${LABELS[name]} is not a number; enter one such as 10 or 0.001.`;
+      return;
+    }
+    const text = input.value.trim();
+    const value = input.type === "number" ? Number(text) : text;
+    choose({ [name]: text === "" ? null : value });
+  }
+
+  return input;
+}
+
+/** @param {View<DashboardTraits>} view */
+function phaseLine({ watch, model }) {
+  const line = h("p.nbt-soft", { role: "status" });
+  watch("phases", () => {
+    line.textContent = model.get("phases").map(phaseText).join("; then ");
+  });
+  return line;
+}
+
+/** @param {PhaseChoice} phase */
+export const phaseText = ({ name, epochs, lr, solver }) =>
+  solver ? `${name}: head fitted by ${solver} regression` : `${name}: ${quantity(epochs, "epoch")}, learning rate up to ${lr}`;
+
+/**
+ * @param {View<DashboardTraits>} view
+ * @param {HTMLElement} problem
+ */
+function startBar({ model, link, watch }, problem) {
+  const start = h("button.nbt-start", { type: "button", onclick: press }, "Start");
+  const hint = h("span.nbt-soft");
+
+  async function press() {
+    start.disabled = true;
+    problem.textContent = "";
+    try {
+      await link.request("start", {});
+    } catch (error) {
+      problem.textContent = messageOf(error);
+      update();
+    }
+  }
+
+  function update() {
+    const live = isLive(model.get("run"));
+    const ready = "name" in model.get("task");
+    start.disabled = live || !ready;
+    hint.textContent = live ? "A run is in progress." : ready ? "" : "Choose a target task first.";
+  }
+
+  watch(["run", "task"], update);
+  return h("div.nbt-bar", {}, start, hint);
+}
