@@ -19,6 +19,7 @@ import traceback
 from pathlib import Path
 
 from nbtransfer.core import events as ev
+from nbtransfer.core.messages import Message, message, message_of
 from nbtransfer.errors import NbTransferError
 from nbtransfer.jobs.child import lower_priority
 from nbtransfer.jobs.worker_io import WorkerIO
@@ -64,25 +65,24 @@ def carry_out(paths: RunPaths, io: WorkerIO) -> None:
             print(time.strftime("%H:%M:%S"), event)
 
 
-def explained(error: BaseException) -> str:  # noqa: PLR0911 - one case an error
+def explained(error: BaseException) -> Message:  # noqa: PLR0911 - one case an error
     """One sentence for the user; the traceback goes to the log."""
+    kind, text = type(error).__name__, str(error)
     if isinstance(error, NbTransferError):
-        text = str(error)
         # A helper process of torch sends an error as text, behind its traceback.
-        return text.splitlines()[-1].partition(": ")[2] if text.startswith("Caught ") else text
+        last = text.splitlines()[-1].partition(": ")[2] if text.startswith("Caught ") else ""
+        return message("error", kind=kind, text=last) if last else message_of(error)
     if _lacks_memory(error):
-        return f"out of memory ({error}); use a smaller batch_size or image_size, or freeze more layers"
+        return message("fail.memory", error=text)
     if isinstance(error, OSError) and atomic.no_room(error):
-        return "the disk is full; free some space, then resume() goes on from the newest checkpoint"
+        return message("fail.disk")
     if isinstance(error, ImportError):
-        return f"the worker could not load what it needs ({error}); run `nbtransfer doctor` in this environment"
+        return message("fail.import", error=text)
     if type(error).__module__.startswith(("torch._inductor", "torch._dynamo")):
-        return (
-            "the model could not be compiled; use compile=False, or see the run's log for what is missing (a C++ compiler, say)"
-        )
+        return message("fail.compile")
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    return f"{type(error).__name__}: {error}; the traceback is in the run's log, please report it"
+        return message("fail.interrupted")
+    return message("unexpected", kind=kind, text=text)
 
 
 def _lacks_memory(error: BaseException) -> bool:

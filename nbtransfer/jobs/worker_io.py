@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from nbtransfer.core import events as ev
+from nbtransfer.core.messages import Message, message
 from nbtransfer.core.record import Record
 from nbtransfer.core.state import RunState, fold
 from nbtransfer.core.training_plan import CHANGES
@@ -41,7 +42,7 @@ class WorkerIO:
         self._journal = JournalWriter(paths.events, self.past.attempt + 1)
         self._resting_since: float | None = None
         self._patience = float(os.environ.get("NBTRANSFER_PAUSE_SECONDS", PAUSE_SECONDS))
-        self.ended_by: str | None = None
+        self.ended_by: Message | None = None
         self._heart = Heart(paths.heartbeat)
         self._reserve()
 
@@ -50,7 +51,7 @@ class WorkerIO:
         self._beat()
         record = self._append(event)
         if record is None:
-            reported = self._write_from_reserve(ev.Paused("the disk is full; free some space, and the run goes on by itself"))
+            reported = self._write_from_reserve(ev.Paused(message("pause.disk")))
             while record is None:
                 self._beat()
                 time.sleep(RETRY_SECONDS)
@@ -83,14 +84,14 @@ class WorkerIO:
                 inbox.remove(self._paths.control, command)
         return [command for command in found if command.id not in self._answered]
 
-    def refusal(self, command: Command) -> str | None:
+    def refusal(self, command: Command) -> Message | None:
         """Why a change is out of date: another client made one that its sender had not seen yet."""
         if command.seen is None:
             return None
         for sender, record in self._changed.items():
             if sender != command.sender and record.seq > command.seen and isinstance(record.event, ev.CommandDone):
                 change = f"{record.event.op} {record.event.arguments}"
-                return f"{sender} has changed the run meanwhile ({change}); look at it again, then repeat this if it still fits"
+                return message("refused.changed", sender=sender, change=change)
         return None
 
     def done(self, command: Command | Junk) -> None:
@@ -108,7 +109,7 @@ class WorkerIO:
 
     def on_signal(self, _signum: int, _frame: FrameType | None) -> None:
         """Treat a termination signal as a command to end soon: a machine sends one before it shuts down."""
-        self.ended_by = "asked to end by a signal"
+        self.ended_by = message("end.signal")
 
     def _note(self, record: Record) -> None:
         event = record.event

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nbtransfer.core.codec import dumps, from_plain
+from nbtransfer.core.messages import Message, message
 from nbtransfer.errors import InputError, RunError
 from nbtransfer.store import atomic
 
@@ -44,7 +45,7 @@ class Junk:
     """A file in the inbox that is not a command."""
 
     id: str
-    reason: str
+    reason: Message
 
 
 def send(folder: Path, op: str, *, seen: int | None = None, **arguments: Any) -> Command:
@@ -96,12 +97,12 @@ def _is_command(name: str) -> bool:
 def _read(path: Path) -> Command | Junk:
     try:
         if not path.is_file() or path.stat().st_size > MOST_BYTES:
-            return Junk(path.stem, "it is too large to be a command")
+            return Junk(path.stem, message("refused.size"))
         command = from_plain(Command, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, InputError, RecursionError) as error:
-        return Junk(path.stem, f"it is not a command ({str(error)[:200]})")
+        return Junk(path.stem, message("refused.text", error=str(error)[:200]))
     # Files are sorted and removed by name.
-    return command if command.id == path.stem else Junk(path.stem, "its file name does not match its id")
+    return command if command.id == path.stem else Junk(path.stem, message("refused.name"))
 
 
 def _number() -> int:

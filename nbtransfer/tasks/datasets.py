@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from nbtransfer.core.code import Code
+from nbtransfer.core.messages import message
 from nbtransfer.errors import CodeError, TaskError
 from nbtransfer.tasks import arrays
 from nbtransfer.tasks.decode import UndecodableError, to_rgb
@@ -46,7 +47,7 @@ class CustomDataset:
             raise UndecodableError(str(error)) from error
         given = given.item() if hasattr(given, "item") else given
         if given != label and str(given) != name:
-            raise UndecodableError(f"{self.reference} labels it {given!r}, but its class was {name!r} when the task was made")
+            raise UndecodableError(message("image.relabelled", dataset=self.reference, now=repr(given), then=name))
         return image
 
     def _pair(self, number: int) -> tuple[Any, Any]:

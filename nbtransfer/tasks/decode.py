@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from nbtransfer.core.messages import Message, message
+
 MOST_PIXELS = 1024**3 // 4 // 3  # Pillow warns from here on
 MOST_ELONGATED = 100
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
@@ -49,7 +51,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     except UndecodableError:
         raise
     except Exception as error:  # Pillow's plugins raise almost anything on damaged data
-        raise UndecodableError(f"it is damaged ({error})") from error
+        raise UndecodableError(message("image.damaged", error=str(error))) from error
 
 
 @contextmanager
@@ -57,22 +59,22 @@ def _open(path: Path) -> Iterator[Image.Image]:
     try:
         image = Image.open(path, formats=FORMATS)
     except FileNotFoundError as error:
-        raise UndecodableError("it is gone") from error
+        raise UndecodableError(message("image.gone")) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UndecodableError(f"it claims more than {MOST_PIXELS // 10**6} million pixels") from error
+        raise UndecodableError(message("image.pixels", millions=MOST_PIXELS // 10**6)) from error
     except Exception as error:
-        raise UndecodableError("it is empty" if _is_empty(path) else f"it is not an image ({_short(error)})") from error
+        raise UndecodableError(_no_image(path, error)) from error
     with image:
         width, height = image.size
         # Resizing a very long image by its shorter side would need more memory than its pixels.
         if width * height > MOST_PIXELS or max(width, height) > MOST_ELONGATED * min(width, height):
-            raise UndecodableError(f"it claims {width} × {height} pixels")
+            raise UndecodableError(message("image.claim", width=width, height=height))
         yield image
 
 
 def _convert(image: Image.Image) -> Image.Image:
     if image.mode == "F":
-        raise UndecodableError("it has floating-point values of unknown range; convert it to 8 or 16 bits")
+        raise UndecodableError(message("image.float"))
     if image.mode.startswith("I"):
         return _from_wide_grey(image)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
@@ -85,8 +87,12 @@ def _convert(image: Image.Image) -> Image.Image:
 def _from_wide_grey(image: Image.Image) -> Image.Image:
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > 65_535:
-        raise UndecodableError("its values lie outside 16 bits; convert it to 8 or 16 bits")
+        raise UndecodableError(message("image.range"))
     return Image.fromarray((values / 257).round().astype(np.uint8)).convert("RGB")
+
+
+def _no_image(path: Path, error: Exception) -> Message:
+    return message("image.empty") if _is_empty(path) else message("image.none", error=_short(error))
 
 
 def _is_empty(path: Path) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from nbtransfer.core.messages import message
 from nbtransfer.core.task import Sample, TaskCard
 from nbtransfer.tasks.datasets import CustomDataset
 from nbtransfer.tasks.decode import MOST_PIXELS, UndecodableError, load_rgb
@@ -41,13 +42,13 @@ class ImageSource:
         if self._task.kind != "folder":
             return  # an array file is named by its contents, and a dataset checks its own labels
         if Path(sample.source).is_absolute() or ".." in Path(sample.source).parts or "\0" in sample.source:
-            raise UndecodableError("it is outside the folder of the task")
+            raise UndecodableError(message("image.outside"))
         try:
             stat = (self._root / sample.source).stat()
         except OSError as error:
-            raise UndecodableError("it is gone") from error
+            raise UndecodableError(message("image.gone")) from error
         if (stat.st_size, stat.st_mtime_ns) != (sample.size, sample.mtime_ns):
-            raise UndecodableError("it changed after the task was made")
+            raise UndecodableError(message("image.changed"))
 
     @cached_property
     def _array(self) -> np.ndarray[Any, Any]:
@@ -55,10 +56,10 @@ class ImageSource:
             with np.errstate(over="raise"):  # NumPy multiplies the shape in the header
                 found = np.load(self._root, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError, ArithmeticError) as error:  # the header may claim more than the file holds
-            raise UndecodableError(f"the array file is damaged ({error})") from error
+            raise UndecodableError(message("array.damaged", error=str(error))) from error
         shape: tuple[int, ...] = getattr(found, "shape", ())
         if len(shape) != 4 or found.dtype != np.uint8 or shape[3] not in (1, 3) or not 0 < shape[1] * shape[2] <= MOST_PIXELS:
-            raise UndecodableError("the array file does not hold images as written by nbtransfer")
+            raise UndecodableError(message("array.other"))
         return found  # type: ignore[no-any-return]
 
     @cached_property
@@ -68,12 +69,12 @@ class ImageSource:
 
     def _from_array(self, row: int) -> Image.Image:
         if row >= len(self._array):
-            raise UndecodableError("the array file has no such row")
+            raise UndecodableError(message("array.short"))
         values = self._array[row]
         return Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values).convert("RGB")
 
 
 def _row(sample: Sample) -> int:
     if not ROW.fullmatch(sample.source):
-        raise UndecodableError(f"{sample.source!r} is not a row number")
+        raise UndecodableError(message("array.row", row=sample.source))
     return int(sample.source)
