@@ -13,6 +13,7 @@ from nbtransfer.core import strategy as strategies
 from nbtransfer.core.backbone import BackboneCard, InputSpec
 from nbtransfer.core.code import Code, reference
 from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.core.sentences import SENTENCES
 from nbtransfer.core.strategy import Phase, Schedule, Strategy
 from nbtransfer.core.task import TaskCard
 from nbtransfer.core.text.names import suggest
@@ -28,7 +29,7 @@ Solver = Literal["logistic", "ridge"]
 MIRRORS = ("flip", "flip_vertical")
 AUGMENTATIONS = (*MIRRORS, "crop", "colour")
 WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth")
-NEW_VIEWS = "every epoch draws new views of the images; views=8 draws eight once and reuses them"
+NEW_VIEWS = SENTENCES["cache.new_views"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,11 +68,11 @@ SENTENCES = {
     "cache.slower": "{amount}; keeping them would take {seconds:duration} instead of {otherwise:duration}",
     "cache.no_room": "{amount}, and there is room for {room:bytes}",
     "cache.error": "the activations of {layer} cannot be kept ({error})",
-    "cache.new_views": "every epoch draws new views of the images; with views=8, that many are drawn once and kept",
+    "cache.new_views": "every epoch draws new views of the images; views=8 draws eight once and reuses them",
     "cache.whole": "this architecture can be left only after its last stage",
     # Warnings
     "warn.checkpoint": "{error}; it is put aside, and the one before is used",
-    "warn.different": "from here on results are not bit-identical to those of an uninterrupted run: {differences:list}",
+    "warn.different": "from here on results are not bit-identical to an uninterrupted run: {differences:list}",
     "warn.in_memory": "the activations of {layer} are kept in memory, for this run only: {error}",
     "warn.newer": "a newer nbtransfer has written to this run; update nbtransfer to see what it added",
     "warn.no_scores": "none of the {split} images can be decoded, so there are no scores on them",

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from nbtransfer.core.messages import Message, message
 from nbtransfer.core.recipe import Precision
 from nbtransfer.errors import RecipeError
 
@@ -58,16 +59,16 @@ def choose(name: str, precision: Precision) -> Device:
     return Device(device, "fp32" if precision == "auto" else precision)
 
 
-def why_not_bf16(device: torch.device) -> str | None:
+def why_not_bf16(device: torch.device) -> Message | None:
     """None if the hardware multiplies bf16 matrices, else the reason; emulation would be slower than fp32."""
     can = False
     if device.type == "cuda":
         can = bool(torch.cuda.is_bf16_supported(including_emulation=False))
     elif device.type == "cpu":
         if not hasattr(torch.cpu, "get_capabilities"):
-            return f"torch {torch.__version__} cannot tell whether this processor computes in bf16 itself; 2.11 and newer can"
+            return message("precision.torch", version=torch.__version__)
         can = any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
-    return None if can else f"{device.type} here does not compute in bf16 itself"
+    return None if can else message("precision.device", device=device.type)
 
 
 def available_memory() -> int:

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from nbtransfer.core.evaluation import Evaluation, evaluation
+from nbtransfer.core.messages import Message
 from nbtransfer.engine.data.batches import Batches
 from nbtransfer.engine.data.preprocess import Normalise
 from nbtransfer.engine.device import Device
@@ -23,7 +24,7 @@ class Predictions:
     labels: list[int] = field(default_factory=list)
     probabilities: list[list[float]] = field(default_factory=list)
     loss_sum: float = 0.0
-    failed: list[tuple[int, str]] = field(default_factory=list)
+    failed: list[tuple[int, Message]] = field(default_factory=list)
 
     @property
     def predicted_labels(self) -> list[int]:

@@ -8,6 +8,7 @@ import torch
 
 from nbtransfer.core import events as ev
 from nbtransfer.core.freeze import LayerPlan
+from nbtransfer.core.messages import message
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.engine.data.batches import Images
 from nbtransfer.engine.data.preprocess import Normalise
@@ -47,7 +48,7 @@ def measure_precision(
         return device, ev.Decided("precision", "fp32", obstacle)
     pixels = sample_pixels(images)
     if not len(pixels):
-        return device, ev.Decided("precision", "fp32", "no image to measure on could be decoded")
+        return device, ev.Decided("precision", "fp32", message("measure.no_images"))
     x = Normalise(model.spec, device.torch)(pixels)
     mixed = Device(device.torch, "bf16")
     model.apply_plan(plan)
@@ -55,10 +56,10 @@ def measure_precision(
     with evaluation_mode(model):
         (exact, slow), (close, fast) = (_features_and_seconds(model, x, one, learns) for one in (device, mixed))
     deviation = ((close - exact).norm() / exact.norm().clamp_min(1e-30)).item()
-    work = f"{'a step of training' if learns else 'a forward pass'} on {len(x)} images"
-    said = f"bf16 takes {fast / slow:.2f} of the time of fp32 for {work}, features differ by {100 * deviation:.1f} %"
+    figures = {"ratio": fast / slow, "images": len(x), "percent": 100 * deviation}
+    measured = message("precision.step" if learns else "precision.forward", **figures)
     chosen = mixed if fast <= WORTH_IT * slow and deviation <= LARGEST_DEVIATION else device
-    return chosen, ev.Decided("precision", chosen.precision, said)
+    return chosen, ev.Decided("precision", chosen.precision, measured)
 
 
 def _features_and_seconds(model: TransferModel, x: torch.Tensor, device: Device, learns: bool) -> tuple[torch.Tensor, float]:

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import torch
 
+from nbtransfer.core.messages import Message
 from nbtransfer.core.task import Split
 from nbtransfer.engine.data.batches import Batch, Images
 from nbtransfer.engine.data.order import Order, Sweep, ViewOfImage
@@ -87,7 +88,7 @@ class Activations:
     layout: Layout
     rows: torch.Tensor
     images: int
-    failed: Mapping[int, str]
+    failed: Mapping[int, Message]
 
     @property
     def views(self) -> int:
@@ -178,7 +179,7 @@ class CachedBatches:
         return torch.stack(views, dim=1), self._labels[numbers]
 
     @property
-    def unusable(self) -> list[tuple[int, str]]:
+    def unusable(self) -> list[tuple[int, Message]]:
         """Images left out, with the reason."""
         return sorted(self._failed.items())
 

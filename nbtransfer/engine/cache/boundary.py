@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nbtransfer.core import events as ev
+from nbtransfer.core.messages import message
 from nbtransfer.core.task import Split
 from nbtransfer.core.text.counts import byte_size
 from nbtransfer.engine.cache import cost_model
@@ -99,7 +100,7 @@ class Boundary:
         except (OSError, RunError) as error:
             if self.bytes > room_in_memory():
                 raise
-            yield ev.Warned(f"what leaves {self.layer} is kept in memory, for this run only: {error}")
+            yield ev.Warned(message("warn.in_memory", layer=self.layer, error=str(error)))
             return (yield from self._plan_build().into(None))[0]
 
     def _find(self) -> Resumable[BothSplits | None]:

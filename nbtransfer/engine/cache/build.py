@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from nbtransfer.core import events as ev
+from nbtransfer.core.messages import Message
 from nbtransfer.core.task import Split
 from nbtransfer.engine.cache.activations import SPLITS, Activations, BothSplits, CachedBatches, Layout, Writer, read_rows
 from nbtransfer.engine.cache.prefix import Folding, Prefix
@@ -114,7 +115,7 @@ class SplitBuild:
     def into(self, path: Path | None) -> Resumable[Activations]:
         """Compute them, into a file or with None into memory. Raises OSError when the file cannot be written."""
         writer = Writer(self.layout, self.sweep.count, path)
-        failed: dict[int, str] = {}
+        failed: dict[int, Message] = {}
         started = reported = time.monotonic()
         done = 0
         try:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from nbtransfer.core.codec import from_plain, to_plain
+from nbtransfer.core.messages import Message
 from nbtransfer.engine.cache.activations import SPLITS, Activations, BothSplits, Layout, read_rows
 from nbtransfer.engine.cache.key import CacheKeys
 from nbtransfer.engine.cache.prefix import Folding
@@ -79,8 +80,9 @@ def read(cache: caches.Cache) -> StoredActivations:
     for split in SPLITS:
         facts = cache.facts["splits"][split]
         layout = from_plain(Layout, facts["layout"])
+        failed = {number: from_plain(Message, reason) for number, reason in facts["failed"]}
         rows = read_rows(cache.folder / f"{split}.bin", layout, facts["images"] * facts["views"])
-        both[split] = Activations(layout, rows, facts["images"], dict(facts["failed"]))
+        both[split] = Activations(layout, rows, facts["images"], failed)
     folding = cache.facts["folding"]
     return StoredActivations(both, from_plain(Folding, folding) if folding else None)
 

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nbtransfer.core import events as ev
+from nbtransfer.core.messages import message
 from nbtransfer.engine.device import Device
 from nbtransfer.engine.model.transfer_model import TransferModel
 
@@ -35,10 +36,9 @@ class Folding:
     def decided(self, decision_id: str) -> ev.Decided:
         """What there is to say about it, on an occasion of this name."""
         if self.used:
-            said = f"{self.layers} normalisation layers are folded; features differ by {self.deviation:.1e} of their norm"
-            return ev.Decided("folding", "yes", said, id=decision_id)
-        said = f"with normalisation layers folded, features would differ by {self.deviation:.1e} of their norm"
-        return ev.Decided("folding", "no", said, id=decision_id)
+            used = message("folding.used", layers=self.layers, deviation=self.deviation)
+            return ev.Decided("folding", "yes", used, id=decision_id)
+        return ev.Decided("folding", "no", message("folding.unused", deviation=self.deviation), id=decision_id)
 
 
 class Prefix:

@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from nbtransfer.core import events as ev
 from nbtransfer.core.codec import dumps
+from nbtransfer.core.messages import message
 from nbtransfer.errors import CheckpointError
 from nbtransfer.pretrained.weights import file_digest
 from nbtransfer.store import atomic
@@ -59,7 +60,7 @@ def save_when_room(
             if not atomic.no_room(error) or not rest():
                 raise
             if not waited:
-                yield ev.Paused("the disk is full; free some space, and the run goes on by itself")
+                yield ev.Paused(message("pause.disk"))
             waited = True
     if waited:
         yield ev.Continued()

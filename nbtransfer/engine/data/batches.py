@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from nbtransfer.core.backbone import InputSpec
+from nbtransfer.core.messages import Message, message_of
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.task import Sample, Split, TaskCard
 from nbtransfer.engine.data.custom_transform import load_transform
@@ -32,7 +33,7 @@ class Batch:
     inputs: torch.Tensor
     labels: torch.Tensor
     numbers: list[int]
-    failed: list[tuple[int, str]]
+    failed: list[tuple[int, Message]]
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -42,7 +43,7 @@ class Batch:
         return Batch(self.inputs.pin_memory(), self.labels.pin_memory(), self.numbers, self.failed)
 
 
-class Images(Dataset[tuple[int, torch.Tensor | str]]):
+class Images(Dataset[tuple[int, torch.Tensor | Message]]):
     """The images of one split; kept in memory once decoded if they fit and their crop never changes."""
 
     def __init__(self, task: TaskCard, split: Split, spec: InputSpec, augment: Augment | None, keep: bool) -> None:
@@ -70,7 +71,7 @@ class Images(Dataset[tuple[int, torch.Tensor | str]]):
         """The number of views of an image; None if each epoch draws a new one."""
         return self.augment.views if self.augment else 1
 
-    def __getitem__(self, item: ViewOfImage) -> tuple[int, torch.Tensor | str]:
+    def __getitem__(self, item: ViewOfImage) -> tuple[int, torch.Tensor | Message]:
         view, number = item
         try:
             if self.augment is None:
@@ -79,14 +80,14 @@ class Images(Dataset[tuple[int, torch.Tensor | str]]):
                 return number, self.augment.view_from_image(self._source.image(self.samples[number]), view, number)
             return number, self.augment.view_from_pixels(self._pixels(number), view, number)
         except UndecodableError as error:
-            return number, str(error)
+            return number, message_of(error)
 
-    def problem(self, number: int) -> str | None:
+    def problem(self, number: int) -> Message | None:
         """Why an image that was usable no longer is: its file is gone or has changed."""
         try:
             self._source.check(self.samples[number])
         except UndecodableError as error:
-            return str(error)
+            return message_of(error)
         return None
 
     def _pixels(self, number: int) -> torch.Tensor:
@@ -97,10 +98,10 @@ class Images(Dataset[tuple[int, torch.Tensor | str]]):
             self._kept[number] = pixels
         return pixels
 
-    def collate(self, items: Sequence[tuple[int, torch.Tensor | str]]) -> Batch:
+    def collate(self, items: Sequence[tuple[int, torch.Tensor | Message]]) -> Batch:
         """Stack the decoded images of a batch and list the failures."""
         good = [(n, pixels) for n, pixels in items if isinstance(pixels, torch.Tensor)]
-        failed = [(n, reason) for n, reason in items if isinstance(reason, str)]
+        failed = [(n, reason) for n, reason in items if isinstance(reason, Message)]
         pixels = torch.stack([p for _, p in good]) if good else torch.empty(0, 3, self._spec.size, self._spec.size)
         labels = torch.tensor([self.samples[n].label for n, _ in good], dtype=torch.long)
         return Batch(pixels, labels, [n for n, _ in good], failed)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nbtransfer.core import events as ev
+from nbtransfer.core.messages import Message
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.engine.data.batches import Batches
 from nbtransfer.errors import TaskError
 
 
 def report_skipped(
-    failed: Sequence[tuple[int, str]], batches: Batches, split: str, recipe: Recipe, reported: set[str]
+    failed: Sequence[tuple[int, Message]], batches: Batches, split: str, recipe: Recipe, reported: set[str]
 ) -> Iterator[ev.ImageSkipped]:
     """Report each image that cannot be decoded once, or raise TaskError, as the recipe says. Updates `reported`."""
     for number, reason in failed:
