@@ -68,7 +68,7 @@ def test_a_failed_run_gives_status_one(capsys, images):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["start", "nowhere"], "nowhere is not there; give a folder with one folder per class"),
+        (["start", "nowhere"], "nowhere is missing; give a folder with one folder per class"),
         (["start", "demo:textiles"], "there is no demo task 'textiles'"),
         (["stop"], "there are no runs in"),
         (["start", "demo:digits", "--per-class", "20"], "are for folders of images"),

@@ -192,7 +192,7 @@ class TestMistakes:
             ("start --strategy lpft", "did you mean 'lp_ft'"),
             ("start --freeze a --thaw b", "give either --freeze or --thaw"),
             ("data", "the following arguments are required: task"),
-            ("data nowhere", "nowhere is not there; give a folder with one folder per class"),
+            ("data nowhere", "nowhere is missing; give a folder with one folder per class"),
             ("data demo:textil", "there is no demo task 'textil'; did you mean 'textile'?"),
             ("data demo:digits --per-class 20", "are for folders of images"),
             (r'data "a\0b" x', "does not expect 'x'"),
@@ -244,7 +244,7 @@ class TestCode:
         [
             ("", "x = 1", "name the module"),
             ("a b", "x = 1", "name the module"),
-            ("mine", "def (", "the code 'mine' is no Python"),
+            ("mine", "def (", "the code 'mine' is not valid Python"),
             ("mine", "import torch\nx = y", "NameError: name 'y' is not defined (line 2)"),
         ],
     )
@@ -254,7 +254,7 @@ class TestCode:
     def test_what_only_the_notebook_knows(self, cell):
         cell("class Head:\n    pass")
         failed = cell("import nbtransfer as nt\nnt.Recipe(task=nt.Task.demo('digits'), backbone='resnet18', head=Head)")
-        assert "begins with `%%transfer_code mine`, imports included, then use head='mine.Head'" in str(failed.error)
+        assert "begins with `%%transfer_code mine`, including its imports, then use head='mine.Head'" in str(failed.error)
 
 
 class TestHelp:

@@ -269,7 +269,7 @@ class TestInbox:
         assert not inbox.has_any(tmp_path)
 
     def test_a_folder_that_cannot_be_written(self, tmp_path):
-        with pytest.raises(RunError, match="cannot be told to stop"):
+        with pytest.raises(RunError, match="the command stop cannot be written"):
             inbox.send(tmp_path / "gone", "stop")
 
 

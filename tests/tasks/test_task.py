@@ -182,7 +182,7 @@ class TestProblems:
     @pytest.mark.parametrize(
         ("make", "message"),
         [
-            (lambda p: p / "nowhere", "is not there; give a folder with one folder per class"),
+            (lambda p: p / "nowhere", "is missing; give a folder with one folder per class"),
             (lambda p: p / "red" / "00.png", "is a file"),
             (lambda p: p / "red", r"has no class folders \(its images are not in folders"),
         ],

@@ -134,7 +134,7 @@ class TestWriting:
             pass
 
         with pytest.raises(
-            CodeError, match=r"begins with `%%transfer_code mine`, imports included, then use head='mine.Local'"
+            CodeError, match=r"begins with `%%transfer_code mine`, including its imports, then use head='mine.Local'"
         ):
             recipe(images, head=Local)
         with pytest.raises(CodeError, match="which a background run cannot see"):

@@ -295,7 +295,7 @@ class TestRefused:
             ("dance", {}, "knows no command 'dance'"),
             ("freeze", {"layers": ["layer9"]}, "no layer of shufflenet_v2_x0_5 is called 'layer9'"),
             ("freeze", {}, "freeze needs the names of layers"),
-            ("set_lr", {"lr": "fast"}, "'fast' is no number"),
+            ("set_lr", {"lr": "fast"}, "'fast' is not a number"),
             ("set_lr", {"lr": 0}, "use a number above 0"),
             ("set_lr", {"lr": 1e-3, "now": True}, "has no argument 'now'"),
             ("set_epochs", {"epochs": 0}, "whole number from 1 up"),

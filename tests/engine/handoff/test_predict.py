@@ -55,7 +55,7 @@ def test_odd_images_mean_the_same_from_a_file_and_from_memory(tmp_path, image):
         ("nowhere.png", "nowhere.png cannot be used: it is gone"),
         (np.zeros((4, 4, 3)), r"a uint8 array \(H, W, 3\), not float64"),
         (np.zeros((4, 4, 2), np.uint8), "not uint8"),
-        (Image.fromarray(np.zeros((4, 4), np.float32)), "the image cannot be used: it holds floating-point values"),
+        (Image.fromarray(np.zeros((4, 4), np.float32)), "the image cannot be used: it has floating-point values"),
     ],
 )
 def test_what_cannot_be_used_is_named(model, image, message):
