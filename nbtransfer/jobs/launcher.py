@@ -7,6 +7,7 @@ from nbtransfer.core.repeat import Repeat
 from nbtransfer.jobs import process
 from nbtransfer.jobs.checks import preflight
 from nbtransfer.jobs.run import Run
+from nbtransfer.jobs.run_commands import require_known_format
 from nbtransfer.store import runs
 
 
@@ -23,7 +24,9 @@ def repeat(run: Run) -> Run:
 
     Where device, versions and threads are the same too, it ends with the same weights, bit for bit.
     """
-    state, earlier = run.state, runs.read_repeat(run.paths)
+    state = run.state
+    require_known_format(run.paths, state)
+    earlier = runs.read_repeat(run.paths)
     changes, decisions = (*earlier.changes, *state.changes), (*earlier.decisions, *state.decisions)
     return _started(run.recipe, Repeat(run.id, changes, decisions))
 

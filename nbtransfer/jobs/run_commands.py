@@ -1,6 +1,6 @@
 """Send a command to a run, and wait for the answer.
 
-A folder written in another format of runs is refused before anything is written to it.
+A folder in which a newer version of nbtransfer wrote is refused before anything is written to it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from nbtransfer.jobs import process
 from nbtransfer.jobs.run_reader import START_SECONDS, RunReader
 from nbtransfer.store import inbox, runs
 from nbtransfer.store.lock import is_held
+from nbtransfer.store.paths import RunPaths
 from nbtransfer.usercode import trusted
 
 POLL_SECONDS = 0.02
@@ -33,8 +34,8 @@ def ask(
     With `unless_changed` it is refused if someone else has changed the run since this reader last looked. Raises RunError
     if it is refused, if the run has ended, or if the worker ends before it answers.
     """
-    runs.read_spec(run.paths)
-    seen, state = run.seen, run.state
+    seen, state = run.seen, run.state  # in this order: what was seen before now
+    require_known_format(run.paths, state)
     if state.over or (state.waits and state.waits.left):
         raise RunError(f"run {run.id} is {state.status}, so there is nothing to {op}; resume it first, or start another")
     command = inbox.send(run.paths.control, op, seen=seen if unless_changed else None, **arguments)
@@ -63,8 +64,8 @@ def replan(run: RunReader, card: BackboneCard, plan: FreezePlan) -> RunState:
 
 def stop(run: RunReader, timeout: float = ANSWER_SECONDS) -> RunState:
     """Ask a run to stop; one that has ended is left alone. If its worker has exited, a new one keeps the best model."""
-    runs.read_spec(run.paths)
     state = run.state
+    require_known_format(run.paths, state)
     if state.over:
         return state
     command = inbox.send(run.paths.control, "stop")
@@ -75,8 +76,8 @@ def stop(run: RunReader, timeout: float = ANSWER_SECONDS) -> RunState:
 
 def resume(run: RunReader, timeout: float = ANSWER_SECONDS) -> RunState:
     """Continue a run: a paused one where it is, any other unfinished one from its newest checkpoint."""
-    runs.read_spec(run.paths)
     state = run.state
+    require_known_format(run.paths, state)
     working = is_held(run.paths.lock)
     pending = inbox.has_any(run.paths.control)  # such as a pause not yet acknowledged
     if state.status == "finished" or (working and not pending and state.status not in ("paused", "stopping")):
@@ -87,6 +88,13 @@ def resume(run: RunReader, timeout: float = ANSWER_SECONDS) -> RunState:
         if is_held(run.paths.lock) or answered.seq > state.seq:
             return answered
     return _start_worker(run, state.attempt)
+
+
+def require_known_format(paths: RunPaths, state: RunState) -> None:
+    """Raise RunError if a newer version made the run or went on with it: what it has written is not known here."""
+    runs.read_spec(paths)
+    if state.newer:
+        raise RunError(f"a newer version of nbtransfer went on with run {paths.id}; update nbtransfer")
 
 
 def kill(run: RunReader) -> None:

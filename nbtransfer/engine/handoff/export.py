@@ -25,6 +25,7 @@ from nbtransfer.core.backbone import InputSpec
 from nbtransfer.core.code import Code, parts
 from nbtransfer.core.codec import dumps, from_plain, to_plain
 from nbtransfer.core.evaluation import Evaluation
+from nbtransfer.core.formats.numbers import EXPORT, refusal
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.engine.data.preprocess import Normalise, resize_and_crop
 from nbtransfer.engine.model.custom_head import make_head
@@ -38,7 +39,6 @@ from nbtransfer.tasks.decode import UndecodableError
 from nbtransfer.tasks.source import ImageSource
 from nbtransfer.usercode import trusted
 
-FORMAT = 1
 WEIGHTS, FACTS, SAMPLE, CODE = "model.safetensors", "model.json", "sample.safetensors", "code"
 TOLERANCE = 1e-3
 """Largest difference of logits between machines: other kernels sum in another order."""
@@ -103,8 +103,8 @@ def load(folder: str | os.PathLike[str], *, trust: bool = False) -> TransferMode
     path = Path(folder).expanduser()
     try:
         facts: dict[str, Any] = json.loads((path / FACTS).read_text(encoding="utf-8"))
-        if facts["format"] != FORMAT:
-            raise CheckpointError(f"{path} has format {facts['format']}; this nbtransfer reads format {FORMAT}")
+        if why := refusal(facts["format"], EXPORT):
+            raise CheckpointError(f"{path} {why}")
         if file_digest(path / WEIGHTS) != facts["sha256"]:
             raise CheckpointError(f"{path / WEIGHTS} is damaged: its sha256 is not the one it was exported with")
         model, sample = _rebuilt(path, facts, trust), load_file(path / SAMPLE)
@@ -146,7 +146,7 @@ def _logits(model: TransferModel, pixels: torch.Tensor) -> torch.Tensor:
 
 def _facts(model: TransferModel, recipe: Recipe, scores: tuple[Evaluation, ...], digest: str) -> dict[str, Any]:
     return {
-        "format": FORMAT,
+        "format": EXPORT,
         "sha256": digest,
         "backbone": model.card.name,
         "classes": model.classes,
