@@ -21,10 +21,12 @@ from nbtransfer.ui.comparison_controller import ComparisonController
 from nbtransfer.ui.draft_facts import DEFAULTS, backbone_row, card_facts, phases_of, settings_of, task_facts
 from nbtransfer.ui.ending import Ending
 from nbtransfer.ui.layers_controller import LayersController
-from nbtransfer.ui.messages import (
+from nbtransfer.ui.messages import Changes
+from nbtransfer.ui.report import report_of
+from nbtransfer.ui.run_controller import RunController
+from nbtransfer.ui.traits import (
     BackboneRow,
     CardFacts,
-    Changes,
     Empty,
     NodeRow,
     Options,
@@ -34,8 +36,6 @@ from nbtransfer.ui.messages import (
     Settings,
     TaskFacts,
 )
-from nbtransfer.ui.report import report_of
-from nbtransfer.ui.run_controller import RunController
 from nbtransfer.ui.widget import Panel, Trait, bundle, synced
 
 

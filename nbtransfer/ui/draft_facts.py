@@ -11,8 +11,8 @@ from nbtransfer.core.task import SPLITS
 from nbtransfer.core.text.counts import short_number
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.tasks.task import Task
-from nbtransfer.ui.messages import BackboneRow, CardFacts, PhaseChoice, Settings, TaskFacts
 from nbtransfer.ui.pictures import data_url
+from nbtransfer.ui.traits import BackboneRow, CardFacts, PhaseChoice, Settings, TaskFacts
 
 MOST_CLASSES, PICTURES = 12, 6
 

@@ -10,7 +10,7 @@ from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.pretrained import listing
 from nbtransfer.ui.layers_controller import LayersController
-from nbtransfer.ui.messages import NodeRow
+from nbtransfer.ui.traits import NodeRow
 from nbtransfer.ui.widget import Panel, Trait, bundle, synced
 
 

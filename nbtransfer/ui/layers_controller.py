@@ -7,7 +7,7 @@ from typing import Protocol
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.tree import cover, frozen_in, layers_of, plan_of, tree
-from nbtransfer.ui.messages import NodeRow
+from nbtransfer.ui.traits import NodeRow
 
 
 class LayersPage(Protocol):

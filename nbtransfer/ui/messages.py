@@ -1,11 +1,10 @@
-"""Everything that crosses between a widget and its page, as plain data: messages, requests with their replies, traits.
-
-The page has the same types from `static/messages.d.ts`, which `python -m nbtransfer.ui.typescript` generates from this file.
-"""
+"""What a widget and its page say to each other beside the traits. The page has the same types, see `typescript`."""
 
 from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
+
+from nbtransfer.ui.traits import Empty
 
 # Messages
 
@@ -115,175 +114,8 @@ class News(TypedDict):
 FromPage = Hello | Bye | Request
 ToPage = Ack | Done | Refused | Beat | News
 
-# Traits
 
-
-class Empty(TypedDict):
-    """There is nothing to show yet."""
-
-
-NodeRow = tuple[str, int, str, str, int]
-"""Id, depth, label, kind ("" for what holds layers), parameters of a node of the layer tree."""
-
-
-class LayersTraits(TypedDict):
-    """A layer tree. Nodes come before what they hold; `frozen` names the fewest nodes that hold all frozen layers."""
-
-    nodes: list[NodeRow]
-    frozen: list[str]
-
-
-class PhaseFacts(TypedDict):
-    """A phase of a run. A head that is fitted by a solver has no learning rate."""
-
-    name: str
-    epochs: int
-    lr: float
-    trainable: int
-    summary: str
-    solver: str | None
-
-
-class RunFacts(TypedDict):
-    """What seldom changes about a run. `best` says whether it has a model yet."""
-
-    id: str
-    status: str
-    ended: bool
-    message: str
-    backbone: str
-    recipe: str
-    phase: str
-    phases: list[PhaseFacts]
-    total: int
-    device: str
-    epochs: int
-    seconds: float | None
-    best: bool
-    notes: list[str]
-
-
-class ScoreFacts(TypedDict):
-    """The accuracy on one split, with its 95 % interval."""
-
-    split: str
-    accuracy: float
-    interval: list[float]
-    correct: int
-    examples: int
-
-
-class Mistake(TypedDict):
-    """A wrong answer. The picture is a data URL; null when the image cannot be read."""
-
-    picture: str | None
-    answer: str
-    source: str
-
-
-class ResultFacts(TypedDict):
-    """What a run that has ended came to. `confusion` is null where there are too many classes to read it."""
-
-    scores: list[ScoreFacts]
-    split: str
-    classes: list[str]
-    confusion: list[list[int]] | None
-    header: list[str]
-    rows: list[list[str]]
-    mistakes: list[Mistake]
-    wrong: int
-    receipt: str
-
-
-class RunTraits(TypedDict):
-    """A run: facts, the last lines of its log, its result."""
-
-    run: RunFacts | Empty
-    log: str
-    result: ResultFacts | Empty
-
-
-BackboneRow = tuple[str, str, str, int, float | None]
-"""Name, parameters, multiply-adds (both scaled), input size in pixels, ImageNet top-1 in per cent."""
-
-
-class CardFacts(TypedDict):
-    """The backbone that is chosen, and what its weights are."""
-
-    name: str
-    params: int
-    width: int
-    size: int
-    weights: str
-
-
-class Settings(TypedDict):
-    """Fields of a recipe that the page offers. null stands for the recipe's default."""
-
-    strategy: str
-    epochs: int
-    lr: float | None
-    batch_size: int
-    image_size: int | None
-    crop: float | None
-    augment: list[str]
-    seed: int
-    device: str
-
-
-class Options(TypedDict):
-    """What some settings can be."""
-
-    strategy: list[str]
-    augment: list[str]
-
-
-class PhaseChoice(TypedDict):
-    """A phase as the next run would carry it out."""
-
-    name: str
-    epochs: int
-    lr: float | None
-    solver: str | None
-
-
-class TaskFacts(TypedDict):
-    """A target task: images of each class in each split, and some of them as data URLs."""
-
-    name: str
-    summary: str
-    splits: list[str]
-    counts: dict[str, dict[str, int]]
-    pictures: dict[str, list[str]]
-    notes: list[str]
-
-
-class WidgetTraits(TypedDict):
-    """What every widget has: a problem of the view itself, in one sentence."""
-
-    problem: str
-
-
-class LayerTreeTraits(WidgetTraits, LayersTraits):
-    """Traits of `LayerTree`."""
-
-
-class RunMonitorTraits(WidgetTraits, RunTraits):
-    """Traits of `RunMonitor`."""
-
-
-class DashboardTraits(WidgetTraits, LayersTraits, RunTraits):
-    """Traits of `Dashboard`."""
-
-    backbones: list[BackboneRow]
-    card: CardFacts
-    settings: Settings
-    options: Options
-    phases: list[PhaseChoice]
-    task: TaskFacts | Empty
-
-
-# Requests
+# Operations
 
 
 class DataSource(TypedDict):

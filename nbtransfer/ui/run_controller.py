@@ -11,9 +11,10 @@ from nbtransfer.core.recipe import Recipe
 from nbtransfer.errors import InputError, RunError
 from nbtransfer.jobs.launcher import start
 from nbtransfer.jobs.run import Run
-from nbtransfer.ui.messages import Empty, ResultFacts, RunFacts, ToPage
+from nbtransfer.ui.messages import ToPage
 from nbtransfer.ui.news import NewsFeed
 from nbtransfer.ui.run_facts import result_facts, run_facts
+from nbtransfer.ui.traits import Empty, ResultFacts, RunFacts
 
 LOG_LINES, LOG_SECONDS = 30, 1.0
 

@@ -13,9 +13,10 @@ from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
 from nbtransfer.jobs.run import Run
 from nbtransfer.tasks.task import Task
-from nbtransfer.ui.messages import EpochRow, Mistake, PhaseFacts, Progress, ResultFacts, RunFacts, ScoreFacts
+from nbtransfer.ui.messages import EpochRow, Progress
 from nbtransfer.ui.pictures import Judged, data_url, worst_first
 from nbtransfer.ui.series import figures
+from nbtransfer.ui.traits import Mistake, PhaseFacts, ResultFacts, RunFacts, ScoreFacts
 
 MISTAKES = 8
 MOST_COMMANDS = 10

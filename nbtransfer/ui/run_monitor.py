@@ -8,9 +8,9 @@ import traitlets
 
 from nbtransfer.jobs.run import Run
 from nbtransfer.ui.ending import Ending
-from nbtransfer.ui.messages import Empty, ResultFacts, RunFacts
 from nbtransfer.ui.report import report_of
 from nbtransfer.ui.run_controller import RunController
+from nbtransfer.ui.traits import Empty, ResultFacts, RunFacts
 from nbtransfer.ui.widget import Panel, Trait, bundle, synced
 
 

@@ -1,4 +1,4 @@
-"""The types of `messages` for the page, in TypeScript: `python -m nbtransfer.ui.typescript` writes static/messages.d.ts."""
+"""The types of `traits` and `messages` for the page: `python -m nbtransfer.ui.typescript` writes static/messages.d.ts."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from nbtransfer.ui import messages
+from nbtransfer.ui import messages, traits
 
 TARGET = Path(__file__).parent / "static" / "messages.d.ts"
-HEADER = "// Generated from nbtransfer/ui/messages.py by `python -m nbtransfer.ui.typescript`; do not edit.\n"
+HEADER = "// Generated from nbtransfer/ui/{traits,messages}.py by `python -m nbtransfer.ui.typescript`; do not edit.\n"
 ATOMS = {str: "string", int: "number", float: "number", bool: "boolean", None: "null", type(None): "null", Any: "any"}
-ALIASES = {value: name for name, value in vars(messages).items() if get_origin(value) in {tuple, types.UnionType}}
+TYPES = {**vars(traits), **vars(messages)}
+ALIASES = {value: name for name, value in TYPES.items() if get_origin(value) in {tuple, types.UnionType}}
 """An alias has no name of its own in Python; the page gets back the one it was defined under."""
 
 
 def declarations() -> str:
-    """All types of `messages`, in their order there."""
+    """All types, in the order of their definition."""
     return "\n".join([HEADER, *_declarations()])
 
 
 def _declarations() -> Iterator[str]:
-    for value in vars(messages).values():
+    for value in TYPES.values():
         if is_typeddict(value):
             yield _interface(value)
         elif get_origin(value) in {tuple, types.UnionType}:

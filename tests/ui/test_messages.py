@@ -6,12 +6,12 @@ import types
 from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 import nbtransfer as nt
-from nbtransfer.ui import messages, typescript
+from nbtransfer.ui import messages, traits, typescript
 from nbtransfer.ui.dashboard import dashboard
 
 
 def conforms(value, hint):
-    """Whether plain data are of a type of `messages`."""
+    """Whether plain data are of a type that the page has too."""
     origin, args = get_origin(hint), get_args(hint)
     if is_typeddict(hint):
         return conforms_to_fields(value, get_type_hints(hint, include_extras=True))
@@ -35,7 +35,7 @@ def conforms_to_fields(value, hints):
 
 
 def wrong_traits(widget, hint):
-    """Names of traits that do not hold what `messages` says."""
+    """Names of traits that do not hold what their type says."""
     return [name for name, field in get_type_hints(hint).items() if not conforms(widget.get_state(name)[name], field)]
 
 
@@ -48,9 +48,9 @@ def test_widgets_hold_and_tell_what_the_types_say(lp_ft, monkeypatch):
     sent = []
     monkeypatch.setattr("nbtransfer.ui.widget.Panel.send", lambda _self, message, _buffers=None: sent.append(message))
     board, monitor, tree = dashboard(run=lp_ft), nt.RunMonitor(lp_ft), nt.LayerTree("resnet18")
-    assert wrong_traits(board, messages.DashboardTraits) == []
-    assert wrong_traits(monitor, messages.RunMonitorTraits) == []
-    assert wrong_traits(tree, messages.LayerTreeTraits) == []
+    assert wrong_traits(board, traits.DashboardTraits) == []
+    assert wrong_traits(monitor, traits.RunMonitorTraits) == []
+    assert wrong_traits(tree, traits.LayerTreeTraits) == []
     choices = board._carry_out("snapshots", {})
     assert conforms(choices, messages.ComparisonChoices)
     board._answer({"kind": "request", "id": "1", "op": "touch", "args": {}})
@@ -63,6 +63,6 @@ def test_widgets_hold_and_tell_what_the_types_say(lp_ft, monkeypatch):
 
 def test_an_empty_dashboard_holds_what_the_types_say():
     board = dashboard()
-    assert wrong_traits(board, messages.DashboardTraits) == []
+    assert wrong_traits(board, traits.DashboardTraits) == []
     assert set(board._operations) == set(messages.Operations.__annotations__)
     board.close()

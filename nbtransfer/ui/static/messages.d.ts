@@ -1,97 +1,4 @@
-// Generated from nbtransfer/ui/messages.py by `python -m nbtransfer.ui.typescript`; do not edit.
-
-/** From the page: a view has opened. */
-export interface Hello {
-  kind: "hello";
-  view: string;
-}
-
-/** From the page: a view has closed. */
-export interface Bye {
-  kind: "bye";
-  view: string;
-}
-
-/** From the page: carry out an operation. `op` and `args` are those of `Operations`. */
-export interface Request {
-  kind: "request";
-  id: string;
-  op: string;
-  args: Record<string, any>;
-}
-
-/** To the page: the request has arrived. Its reply follows. */
-export interface Ack {
-  kind: "ack";
-  id: string;
-}
-
-/** To the page: the reply to a request that was carried out. */
-export interface Done {
-  kind: "reply";
-  id: string;
-  ok: true;
-  value: any;
-}
-
-/** To the page: the reply to a request that failed, with one sentence that says what to do. */
-export interface Refused {
-  kind: "reply";
-  id: string;
-  ok: false;
-  error: string;
-}
-
-/** To the page: the kernel is alive. */
-export interface Beat {
-  kind: "beat";
-}
-
-/** The activations of a boundary are being computed: `done` of `of` views. */
-export interface Computing {
-  layer: string;
-  done: number;
-  of: number;
-}
-
-/** What changes with every step. `fraction` is of the whole run, `left` are seconds of the phase. */
-export interface Progress {
-  epoch: number;
-  fraction: number;
-  left: number | null;
-  computing: Computing | null;
-}
-
-/** One epoch. Losses are in nats; what is not finite is null. */
-export interface EpochRow {
-  phase: string;
-  epoch: number;
-  step: number;
-  loss: number | null;
-  accuracy: number | null;
-  val_loss: number | null;
-  val_accuracy: number;
-  val_interval: Array<number>;
-  lr: number | null;
-  seconds: number | null;
-  best: boolean;
-}
-
-export type Point = [number, number | null];
-
-/** To the page: what is new about a run. Points before `points_from` and rows before `rows_from` stay as they are. */
-export interface News {
-  kind: "news";
-  progress: Progress;
-  points_from: number;
-  points: Array<Point>;
-  rows_from: number;
-  rows: Array<EpochRow>;
-}
-
-export type FromPage = Hello | Bye | Request;
-
-export type ToPage = Ack | Done | Refused | Beat | News;
+// Generated from nbtransfer/ui/{traits,messages}.py by `python -m nbtransfer.ui.typescript`; do not edit.
 
 /** There is nothing to show yet. */
 export interface Empty {
@@ -252,6 +159,99 @@ export interface DashboardTraits {
   phases: Array<PhaseChoice>;
   task: TaskFacts | Empty;
 }
+
+/** From the page: a view has opened. */
+export interface Hello {
+  kind: "hello";
+  view: string;
+}
+
+/** From the page: a view has closed. */
+export interface Bye {
+  kind: "bye";
+  view: string;
+}
+
+/** From the page: carry out an operation. `op` and `args` are those of `Operations`. */
+export interface Request {
+  kind: "request";
+  id: string;
+  op: string;
+  args: Record<string, any>;
+}
+
+/** To the page: the request has arrived. Its reply follows. */
+export interface Ack {
+  kind: "ack";
+  id: string;
+}
+
+/** To the page: the reply to a request that was carried out. */
+export interface Done {
+  kind: "reply";
+  id: string;
+  ok: true;
+  value: any;
+}
+
+/** To the page: the reply to a request that failed, with one sentence that says what to do. */
+export interface Refused {
+  kind: "reply";
+  id: string;
+  ok: false;
+  error: string;
+}
+
+/** To the page: the kernel is alive. */
+export interface Beat {
+  kind: "beat";
+}
+
+/** The activations of a boundary are being computed: `done` of `of` views. */
+export interface Computing {
+  layer: string;
+  done: number;
+  of: number;
+}
+
+/** What changes with every step. `fraction` is of the whole run, `left` are seconds of the phase. */
+export interface Progress {
+  epoch: number;
+  fraction: number;
+  left: number | null;
+  computing: Computing | null;
+}
+
+/** One epoch. Losses are in nats; what is not finite is null. */
+export interface EpochRow {
+  phase: string;
+  epoch: number;
+  step: number;
+  loss: number | null;
+  accuracy: number | null;
+  val_loss: number | null;
+  val_accuracy: number;
+  val_interval: Array<number>;
+  lr: number | null;
+  seconds: number | null;
+  best: boolean;
+}
+
+export type Point = [number, number | null];
+
+/** To the page: what is new about a run. Points before `points_from` and rows before `rows_from` stay as they are. */
+export interface News {
+  kind: "news";
+  progress: Progress;
+  points_from: number;
+  points: Array<Point>;
+  rows_from: number;
+  rows: Array<EpochRow>;
+}
+
+export type FromPage = Hello | Bye | Request;
+
+export type ToPage = Ack | Done | Refused | Beat | News;
 
 /** A folder of labelled images, or `demo:NAME`, and how it is split. */
 export interface DataSource {
