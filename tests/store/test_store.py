@@ -345,7 +345,7 @@ class TestRuns:
         one, two = runs.create(recipe()), runs.create(recipe())
         assert runs.open_run(one.id) == one
         assert runs.open_run(one.id[-6:]) == one
-        with pytest.raises(RunError, match="fits 2 runs; write more of it"):
+        with pytest.raises(RunError, match="matches 2 runs; write more of it"):
             runs.open_run(two.id[:8])
         with pytest.raises(RunError, match="there is no run 'nope'"):
             runs.open_run("nope")
