@@ -1,4 +1,4 @@
-"""The checkpoints of a run: when one is due, what it holds, and how the run goes back to one."""
+"""The checkpoints of a run: when to save, what to save, and how to restore."""
 
 from __future__ import annotations
 
@@ -21,42 +21,44 @@ Tensors = dict[str, torch.Tensor]
 
 
 class Checkpointer:
-    """Writes the checkpoints of one run, and reads them.
+    """Writes and reads the checkpoints of one run.
 
-    saved       for the best epochs, the names of the checkpoints that hold them
-    originals   layers that were not to learn at first, as they were: earlier checkpoints do not hold them
+    best_checkpoints   names of the checkpoints of the best epochs, by epoch
+    originals          initial tensors of layers that were thawed by a change: earlier checkpoints do not have them
     """
 
     def __init__(self, context: RunContext) -> None:
         self.context = context
-        self.saved: dict[int, str] = {}
+        self.best_checkpoints: dict[int, str] = {}
         self.originals: Tensors = {}
         self._saved_at, self._saved_step = time.monotonic(), 0
 
     def is_due(self) -> bool:
-        """Whether it is time for a checkpoint inside an epoch."""
+        """Whether to save a checkpoint in the middle of an epoch."""
         every = self.context.recipe.checkpoint_every
         if every is not None:
             return self.context.progress.step - self._saved_step >= every
         return time.monotonic() - self._saved_at >= SECONDS_BETWEEN
 
     def save(self) -> Iterator[ev.Event]:
-        """Write everything that is needed to go on from here; where the disk is full, wait for room."""
+        """Save everything that is needed to continue from here; if the disk is full, wait for space."""
         p, folder = self.context.progress, self.context.paths.checkpoints
         name = checkpoint.name_for(folder, p.step)
-        if p.meter is None and p.epoch > p.phase_first:  # an epoch has ended, and nothing has learned since
-            self.saved[p.epoch] = name
-        self.saved = {epoch: kept for epoch, kept in self.saved.items() if epoch in (p.best_epoch, p.phase_best_epoch)}
+        if p.meter is None and p.epoch > p.phase_first:  # right after an epoch: no step has been done since
+            self.best_checkpoints[p.epoch] = name
+        self.best_checkpoints = {
+            e: kept for e, kept in self.best_checkpoints.items() if e in (p.best_epoch, p.phase_best_epoch)
+        }
         yield from checkpoint.save_when_room(folder / name, self._tensors(), self._facts(), self.context.control.rest)
         self._saved_at, self._saved_step = time.monotonic(), p.step
-        checkpoint.prune(folder, KEEP_LAST, frozenset(self.saved.values()))
+        checkpoint.prune(folder, KEEP_LAST, frozenset(self.best_checkpoints.values()))
         yield ev.CheckpointSaved(name, p.step)
 
     def _tensors(self) -> Tensors:
         context = self.context
-        own = {t: v for layer in [*context.stored, HEAD] for t, v in context.model.tensors(layer).items()}
+        layers = {t: v for layer in [*context.stored_layers, HEAD] for t, v in context.model.tensors(layer).items()}
         meter = context.progress.meter.tensors() if context.progress.meter else {}
-        return {**own, **meter, **resume.optimiser_tensors(context.optimiser)}
+        return {**layers, **meter, **resume.optimiser_tensors(context.optimiser)}
 
     def _facts(self) -> Mapping[str, object]:
         context, p = self.context, self.context.progress
@@ -64,9 +66,9 @@ class Checkpointer:
             base=context.weights,
             strategy=context.training_plan.strategy,
             changes=len(context.training_plan.made),
-            progress=p.plain(),
+            progress=p.to_plain(),
             images=p.meter.images if p.meter else None,
-            best={str(epoch): name for epoch, name in self.saved.items()},
+            best={str(epoch): name for epoch, name in self.best_checkpoints.items()},
             stretches=tuple(context.receipt.phases),
             receipt=dict(context.receipt.checks),
             watched=context.receipt.watched.digests,
@@ -75,23 +77,23 @@ class Checkpointer:
         )
         return vars(facts)
 
-    def go_back(self) -> Generator[ev.Event, None, str | None]:
-        """Go back to the newest whole checkpoint; returns its name, None where there is none."""
-        found = yield from resume.newest(self.context.paths.checkpoints, self.context.weights)
-        if found is None:
+    def restore_newest(self) -> Generator[ev.Event, None, str | None]:
+        """Restore the newest complete checkpoint and return its name; None if there is none."""
+        stored = yield from resume.newest(self.context.paths.checkpoints, self.context.weights)
+        if stored is None:
             return None
-        self._put_back(found)
-        return found.name
+        self._restore(stored)
+        return stored.name
 
-    def _put_back(self, found: resume.StoredCheckpoint) -> None:
-        context, facts, tensors = self.context, found.facts, found.tensors
+    def _restore(self, stored: resume.StoredCheckpoint) -> None:
+        context, facts, tensors = self.context, stored.facts, stored.tensors
         context.training_plan.restore_changes(facts.strategy, facts.changes)
         self.keep_originals()
-        own = {name: t for name, t in tensors.items() if name.startswith(("backbone.", f"{HEAD}."))}
-        result.overlay(context.model, own)
-        named = context.progress.named
+        layers = {name: t for name, t in tensors.items() if name.startswith(("backbone.", f"{HEAD}."))}
+        result.overlay(context.model, layers)
+        reported = context.progress.reported
         context.progress = Progress.from_plain(facts.progress)
-        context.progress.named = named
+        context.progress.reported = reported
         if facts.images is not None:
             context.progress.meter = Meter.from_tensors(tensors, facts.images, context.device.torch)
         if context.progress.phase >= 0:
@@ -99,24 +101,24 @@ class Checkpointer:
         resume.fill_optimiser(context.optimiser, tensors)
         if facts.scaler:
             context.scaler.load_state_dict(facts.scaler)
-        self.saved = {int(epoch): name for epoch, name in facts.best.items()}
+        self.best_checkpoints = {int(epoch): name for epoch, name in facts.best.items()}
         context.receipt = Receipt.from_facts(facts.stretches, facts.receipt, facts.stretch, facts.watched)
         self._saved_step = context.progress.step
 
     def keep_originals(self) -> None:
-        """Remember layers that were not to learn at first: checkpoints made before they did do not hold them."""
+        """Keep the initial tensors of layers thawed by a change: earlier checkpoints do not have them."""
         context = self.context
         plans = (phase.plan.resolve(context.card) for phase in context.training_plan.planned.phases)
         planned = {name for plan in plans for name, entry in plan.items() if entry.learns}
-        for layer in context.learned:
+        for layer in context.learned_layers:
             if layer not in planned:
                 for name, tensor in context.model.tensors(layer).items():
                     self.originals.setdefault(name, tensor.clone())
 
     def restore_epoch(self, epoch: int) -> None:
-        """Put the weights of an epoch back into the model, where it learned. Nothing else is touched."""
+        """Restore the learned weights of an epoch, and nothing else."""
         context = self.context
-        tensors, _ = checkpoint.load(context.paths.checkpoints / self.saved[epoch])
+        tensors, _ = checkpoint.load(context.paths.checkpoints / self.best_checkpoints[epoch])
         tensors = {**self.originals, **tensors}
-        names = (name for layer in [*context.learned, HEAD] for name in context.model.tensors(layer))
+        names = (name for layer in [*context.learned_layers, HEAD] for name in context.model.tensors(layer))
         result.overlay(context.model, {name: tensors[name] for name in names})

@@ -1,4 +1,4 @@
-"""What the parts of one attempt share."""
+"""The state shared by the parts of one attempt."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from nbtransfer.store.paths import RunPaths
 class RunContext:
     """Everything that lives from the first phase of an attempt to its last.
 
-    control     where commands come from
-    weights     sha256 of the pretrained weights, None when they are random
+    control     the source of commands
+    weights     sha256 of the pretrained weights, None if they are random
     data        the splits as batches of pixels
     """
 
@@ -47,34 +47,34 @@ class RunContext:
 
     @property
     def position(self) -> tuple[int, int]:
-        """Number of the present phase, and steps done."""
+        """Number of the current phase, and steps done."""
         return max(self.progress.phase, 0), self.progress.step
 
     @property
     def phase(self) -> Phase:
-        """The present phase; the first one before it has begun."""
+        """The current phase; before the start, the first one."""
         return self.training_plan.phases[max(self.progress.phase, 0)]
 
     @property
     def plan(self) -> Mapping[str, LayerPlan]:
-        """What the freeze plan of the present phase means for each layer."""
+        """The freeze plan of the current phase, resolved for each layer."""
         return self.phase.plan.resolve(self.card)
 
     @property
-    def frozen(self) -> list[str]:
-        """Layers that must not change in the present phase."""
+    def frozen_layers(self) -> list[str]:
+        """Layers that must not change in the current phase."""
         return [name for name, entry in self.plan.items() if not entry.learns]
 
     @property
-    def learned(self) -> list[str]:
-        """Layers whose weights may differ from those the run started from."""
+    def learned_layers(self) -> list[str]:
+        """Layers that learn in some phase of the run."""
         return self.training_plan.learning()
 
     @property
-    def stored(self) -> list[str]:
-        """Layers that are written to the disk. Random weights are in no file, so all of them are."""
-        return [layer.name for layer in self.card.layers] if self.weights is None else self.learned
+    def stored_layers(self) -> list[str]:
+        """Layers that checkpoints contain: the learned ones, or all if the initial weights are random and so in no file."""
+        return [layer.name for layer in self.card.layers] if self.weights is None else self.learned_layers
 
     def is_interrupted(self) -> bool:
-        """Whether something should happen before the next step."""
+        """Whether a command, a planned change or the end of this process is due before the next step."""
         return self.control.waiting() or self.control.ended_by is not None or self.training_plan.due(*self.position)

@@ -1,4 +1,4 @@
-"""Where the commands of a run come from."""
+"""The source of commands to a run."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from nbtransfer.store.inbox import Command, Junk
 
 
 class Control(Protocol):
-    """Where commands come from."""
+    """The source of commands to a run."""
 
     def waiting(self) -> bool:
-        """Whether anything is asked; cheap, called between all steps."""
+        """Whether there are commands; cheap, because it is called between steps."""
 
     def take(self) -> Sequence[Command | Junk]:
-        """What is asked, in order."""
+        """The new commands, in order."""
 
     def refusal(self, command: Command) -> str | None:
-        """Why a change should not be made: somebody else made one that its sender had not seen yet."""
+        """Why a change is refused: another change was made that its sender had not seen."""
 
     def done(self, command: Command | Junk) -> None:
-        """Called once the answer has been written."""
+        """Called after the answer is written."""
 
     def rest(self) -> bool:
-        """Wait a moment while the run is paused; False when it has been long enough."""
+        """Wait a moment during a pause; False when the pause has lasted too long for this process to stay."""
 
     @property
     def ended_by(self) -> str | None:
-        """Why this process should end soon; None while it may go on."""
+        """Why this process must end soon; None while it may continue."""
 
 
 class Unattended:
-    """Nobody asks anything."""
+    """A run without commands."""
 
     ended_by = None
 
@@ -46,7 +46,7 @@ class Unattended:
         return None
 
     def done(self, command: Command | Junk) -> None:
-        """Nothing was asked."""
+        """There are no commands."""
 
     def rest(self) -> bool:
         return False

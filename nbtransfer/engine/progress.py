@@ -1,4 +1,4 @@
-"""How far a run has come: everything that changes from step to step beside weights and optimiser."""
+"""The progress of a run: everything that changes from step to step, apart from weights and optimiser."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import torch
 
 from nbtransfer.core import codec
 from nbtransfer.core import events as ev
+from nbtransfer.core.messages import Message
 from nbtransfer.engine.evaluate import Predictions
 
 Score = tuple[int, float]
-"""Orders epochs: correct validation images first, then the smaller loss."""
+"""Ranks epochs: by correct validation images, then by the smaller loss."""
 WORST: Score = (-1, -math.inf)
 
 
 @dataclass
 class Meter:
-    """Running sums over the images of an epoch; kept on the device, read only when somebody wants to know."""
+    """Running sums over the images of an epoch. They stay on the device: reading them is slow."""
 
     loss: torch.Tensor
     correct: torch.Tensor
@@ -38,32 +39,33 @@ class Meter:
         self.images += len(labels)
 
     def recent_loss(self) -> float:
-        """Mean loss since the last time this was asked."""
+        """Mean loss since the last call."""
         total, images = self.loss.item(), self.images - self.seen_images
         recent = (total - self.seen_loss) / max(images, 1)
         self.seen_loss, self.seen_images = total, self.images
         return recent
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """The sums, to go on with later."""
+        """The sums, for a checkpoint."""
         return {"meter.loss": self.loss, "meter.correct": self.correct}
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, torch.Tensor], images: int, device: torch.device) -> Self:
-        """The meter whose `tensors` these were."""
+        """The inverse of `tensors`."""
         loss, correct = (tensors[name].to(device) for name in ("meter.loss", "meter.correct"))
         return cls(loss, correct, images, loss.item(), images)
 
 
 @dataclass
 class Progress:
-    """How far a run has come, and which epochs were the best: of the run, and of the phase at work.
+    """The progress of a run, with the best epochs of the run and of the current phase.
 
-    phase, phase_first  the phase at work (-1 before the first), and the whole epochs before it
-    epoch, step         whole epochs and steps done
-    batch, elapsed      batches done of the epoch at work, and the seconds they took
+    phase, phase_first  the current phase (-1 before the first), and the epochs completed before it
+    epoch, step         epochs and steps completed
+    batch, elapsed      batches completed in the current epoch, and their seconds
     lr                  the learning rate of the head in the last step
-    parts               a batch is computed in so many parts because the whole one did not fit into memory
+    parts               how many parts a batch is split into, if a whole one does not fit into memory
+    reported            sources of skipped images that were reported
     """
 
     phase: int = -1
@@ -79,28 +81,28 @@ class Progress:
     phase_best_epoch: int = 0
     phase_best_score: Score = WORST
     meter: Meter | None = None
-    named: set[str] = field(default_factory=set)
-    failure: str | None = None
+    reported: set[str] = field(default_factory=set)
+    failure: Message | None = None
 
-    def plain(self) -> dict[str, Any]:
-        """The numbers, as JSON can hold them."""
-        return {name: value for name, value in vars(self).items() if name not in ("meter", "named", "failure")}
+    def to_plain(self) -> dict[str, Any]:
+        """The numbers, for JSON."""
+        return {name: value for name, value in vars(self).items() if name not in ("meter", "reported", "failure")}
 
     @classmethod
     def from_plain(cls, plain: Any) -> Progress:
-        """The progress whose numbers these were; raises InputError when they are not."""
-        return codec.from_plain(Progress, {name: value for name, value in dict(plain).items() if name in Progress().plain()})
+        """The inverse of `to_plain`; raises InputError for anything else."""
+        return codec.from_plain(Progress, {name: value for name, value in dict(plain).items() if name in Progress().to_plain()})
 
     def begin_phase(self, index: int) -> None:
         self.phase, self.phase_first = index, self.epoch
         self.phase_best_epoch, self.phase_best_score = self.epoch, WORST
 
-    def left(self, epochs: int) -> int:
-        """Epochs that are still to come in the phase at work, of so many."""
+    def epochs_left(self, epochs: int) -> int:
+        """Epochs left in the current phase, out of `epochs`."""
         return max(0, self.phase_first + epochs - self.epoch)
 
-    def judge(self, val: Predictions) -> None:
-        """An epoch has ended with this validation."""
+    def end_epoch(self, val: Predictions) -> None:
+        """Count an epoch that ended with this validation, and update the best epochs."""
         self.epoch, self.batch, self.elapsed, self.meter = self.epoch + 1, 0, 0.0, None
         score = (val.correct, -val.loss)
         if score > self.phase_best_score:
@@ -108,18 +110,18 @@ class Progress:
         if score > self.best_score:
             self.best_epoch, self.best_score = self.epoch, score
 
-    def why_phase_ended(self, epochs: int, *, stopped: bool) -> str:
-        """Why a phase of so many epochs is over."""
+    def phase_end_reason(self, epochs: int, *, stopped: bool) -> ev.PhaseEnd:
+        """Why the current phase, planned for `epochs`, has ended."""
         if self.failure:
             return "diverged"
-        if not self.left(epochs):
+        if not self.epochs_left(epochs):
             return "finished"
-        return "stopped" if stopped else "no better validation score"
+        return "stopped" if stopped else "patience"
 
-    def epoch_ended(
+    def epoch_event(
         self, phase: str, loss: float, accuracy: float, val: Predictions, lr: float, seconds: float
     ) -> ev.EpochEnded:
-        """What there is to say about the epoch judged last."""
+        """The event for the epoch that ended last."""
         return ev.EpochEnded(
             phase=phase,
             epoch=self.epoch,

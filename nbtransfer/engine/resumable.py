@@ -1,7 +1,7 @@
 """Work that can be suspended.
 
-It yields events, and `SAFE_POINT` where it may be left for good because somebody waits: everything that is needed to go on
-from there is in the run's context.
+It yields events, and `SAFE_POINT` where it may be abandoned to handle a command: the run's context then has everything that
+is needed to continue.
 """
 
 from __future__ import annotations
@@ -22,4 +22,4 @@ class SafePoint(enum.Enum):
 SAFE_POINT = SafePoint.SAFE_POINT
 T = TypeVar("T")
 Resumable = Generator[ev.Event | SafePoint, None, T]
-"""Yields events and safe points, and returns something in the end."""
+"""Yields events and safe points, and returns a result."""

@@ -1,4 +1,4 @@
-"""The phases of one attempt, one by one, and the judgement of what they led to. All of it yields events."""
+"""One attempt: its phases, and the evaluation of the result. All of it yields events."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 from nbtransfer.core import events as ev
+from nbtransfer.core.messages import message
 from nbtransfer.core.state import RunState
 from nbtransfer.core.training_plan import PLANNING, Change
 from nbtransfer.engine import summary
@@ -24,75 +25,77 @@ from nbtransfer.engine.setup import Setup
 
 
 class Session:
-    """One attempt of a run: goes back to the newest checkpoint, carries out the phases that are left, and judges the result."""
+    """One attempt of a run: restores the newest checkpoint, runs the remaining phases and evaluates the result."""
 
     def __init__(self, setup: Setup, past: RunState) -> None:
         self.context, self.past = setup.context, past
         self.checkpointer = Checkpointer(setup.context)
         self.handler = CommandHandler(setup.context, self)
-        self.cache = BoundaryCache(setup.context, setup.decided_before)
-        made = ((change.phase, change.step) for change in past.changes if change.op != "stop")
-        self.acknowledged = max(made, default=(0, 0))
+        self.cache = BoundaryCache(setup.context, setup.past_choices)
+        positions = ((change.phase, change.step) for change in past.changes if change.op != "stop")
+        self.last_change = max(positions, default=(0, 0))
         self._replanned = False
 
     @property
-    def over(self) -> bool:
-        """No further phase should begin."""
-        return self.handler.over or self.context.progress.failure is not None
+    def is_over(self) -> bool:
+        """Whether no further phase may begin."""
+        return self.handler.is_over or self.context.progress.failure is not None
 
     def restore(self) -> Iterator[ev.Event]:
-        """Go back to the newest checkpoint, if earlier attempts have left one."""
-        name = yield from self.checkpointer.go_back()
+        """Restore the newest checkpoint, if earlier attempts saved one."""
+        name = yield from self.checkpointer.restore_newest()
         if self.past.pid is not None:
             then, p = self.past.prepared, self.context.progress
-            differences = resume.differences(then, summary.prepared(self.context)) if then else ()
+            differences = resume.differences(then, summary.prepared_event(self.context)) if then else ()
             if differences:
-                yield ev.Warned(f"from here on results are not bit-identical to an uninterrupted run: {'; '.join(differences)}")
+                yield ev.Warned(message("warn.different", differences=list(differences)))
             yield ev.Resumed(p.step, p.epoch, name, differences)
 
-    def phase(self, index: int) -> Iterator[ev.Event]:
-        """What is left of one phase, ending with its best weights in the model and a snapshot of them on the disk."""
+    def run_phase(self, index: int) -> Iterator[ev.Event]:
+        """Run the rest of one phase; at its end, restore its best weights and save a snapshot of them."""
         context, p = self.context, self.context.progress
         began, name = time.monotonic(), context.training_plan.phases[index].name
         if p.phase != index:
             p.begin_phase(index)
-            context.optimiser.state.clear()  # another schedule begins, from weights the old state does not belong to
-            context.receipt.watch(context.model, name, context.frozen)
+            context.optimiser.state.clear()  # a new schedule begins, from weights that the old state does not belong to
+            context.receipt.watch(context.model, name, context.frozen_layers)
         context.model.apply_plan(context.plan)
         yield ev.PhaseStarted(name, index)
-        while not self.over:
+        while not self.is_over:
             self._replanned = False
-            yield from self._handling_commands(self._work(began))
+            yield from self._run_with_commands(self._train_or_solve(began))
             if not self._replanned:
                 break
-        if self.handler.left:
+        if self.handler.has_left:
             return
         context.receipt.check(context.model)
-        why = p.why_phase_ended(context.phase.epochs, stopped=self.handler.stopped is not None)
+        why = p.phase_end_reason(context.phase.epochs, stopped=self.handler.stop_reason is not None)
         yield ev.PhaseEnded(name, index, p.phase_best_epoch, why)
         if p.epoch > p.phase_first:
             self.checkpointer.restore_epoch(p.phase_best_epoch)
-            result.save_layers(context.paths.snapshots / f"{index}-{name}", context.model, context.stored, context.weights)
+            result.save_layers(
+                context.paths.snapshots / f"{index}-{name}", context.model, context.stored_layers, context.weights
+            )
 
-    def _handling_commands(self, work: Resumable[None]) -> Iterator[ev.Event]:
-        """Do the work, and carry out commands at its safe points; leave it where the run should end or its plan has changed."""
+    def _run_with_commands(self, work: Resumable[None]) -> Iterator[ev.Event]:
+        """Do the work, with commands at its safe points; abandon it if the run must end or its plan has changed."""
         for event in work:
             if event is not SAFE_POINT:
                 yield event
                 continue
             yield from self.handler.handle()
-            if self.over or self._replanned:
+            if self.is_over or self._replanned:
                 work.close()
                 return
 
-    def _work(self, began: float) -> Resumable[None]:
-        """Train what learns in the present phase, or solve for it."""
+    def _train_or_solve(self, began: float) -> Resumable[None]:
+        """Train the layers that learn in the current phase, or solve for the head."""
         context, p = self.context, self.context.progress
         if context.is_interrupted():
             yield SAFE_POINT
         phase, solver = context.phase, context.training_plan.solver(p.phase)
         decision = f"{p.phase}.{context.training_plan.replan_count}"
-        inputs = yield from self.cache.inputs(phase, p.left(phase.epochs), solver, decision)
+        inputs = yield from self.cache.inputs(phase, p.epochs_left(phase.epochs), solver, decision)
         if solver and isinstance(inputs.train, CachedBatches) and isinstance(inputs.val, CachedBatches):
             if p.epoch == p.phase_first:
                 yield from LinearProbe(context, self.checkpointer, inputs.train, inputs.val, solver, began).events()
@@ -100,11 +103,11 @@ class Session:
         yield from Loop(context, self.checkpointer, inputs).events()
 
     def save(self) -> Iterator[ev.Event]:
-        """Write everything to the disk."""
+        """Save a checkpoint."""
         return self.checkpointer.save()
 
     def change(self, change: Change) -> Iterator[ev.Event]:
-        """Change the training plan from the next step on; raises an InputError when that is not possible."""
+        """Change the training plan from the next step on; raises InputError if that is not possible."""
         context, p = self.context, self.context.progress
         context.training_plan.apply(change, begun=p.epoch - p.phase_first + (p.batch > 0))
         if change.op in PLANNING:
@@ -112,7 +115,7 @@ class Session:
         yield ev.Planned(summary.phase_plans(context.training_plan, context.model))
 
     def _follow_new_plan(self) -> None:
-        """Put a changed freeze plan in force. Layers that go on learning keep their optimiser state, others begin without."""
+        """Apply a changed freeze plan. Layers that keep learning keep their optimiser state; others begin without."""
         context, p = self.context, self.context.progress
         if p.phase >= 0:
             context.receipt.check(context.model)
@@ -122,26 +125,26 @@ class Session:
             if not parameter.requires_grad:
                 context.optimiser.state.pop(parameter, None)
         if p.phase >= 0:
-            context.receipt.watch(context.model, f"{context.phase.name} from step {p.step}", context.frozen)
+            context.receipt.watch(context.model, f"{context.phase.name} from step {p.step}", context.frozen_layers)
         self._replanned = True
 
-    def judge(self) -> Iterator[ev.Event]:
-        """Keep the best weights, then score them in full precision, as everyone who loads the model will."""
+    def judge_result(self) -> Iterator[ev.Event]:
+        """Save the best weights, then evaluate them in fp32, as any later use of the model does."""
         context = self.context
         self.checkpointer.restore_epoch(context.progress.best_epoch)
         yield context.receipt.event()
-        result.save_model(context.paths, context.model, context.stored, context.weights, context.receipt)
+        result.save_model(context.paths, context.model, context.stored_layers, context.weights, context.receipt)
         for split, batches in (("val", self.cache.exact_val()), ("test", context.data.test)):
             if batches is not None:
                 yield from self._score(split, batches)
 
     def _score(self, split: str, batches: Batches) -> Iterator[ev.Event]:
-        context, found = self.context, Predictions()
-        for found in predict(context.model, batches, context.device.in_fp32()):  # noqa: B007 - the last one counts
-            context.control.waiting()  # shows that work goes on; commands come too late
-        yield from report_skipped(found.failed, batches, split, context.recipe, context.progress.named)
-        if found.labels:
-            result.save_predictions(context.paths, split, found)
-            yield ev.Evaluated(found.evaluation(split, context.model.classes))
+        context, predictions = self.context, Predictions()
+        for predictions in predict(context.model, batches, context.device.in_fp32()):  # noqa: B007 - only the last is used
+            context.control.waiting()  # shows that the worker is alive; commands come too late
+        yield from report_skipped(predictions.failed, batches, split, context.recipe, context.progress.reported)
+        if predictions.labels:
+            result.save_predictions(context.paths, split, predictions)
+            yield ev.Evaluated(predictions.evaluation(split, context.model.classes))
         else:
-            yield ev.Warned(f"none of the {split} images can be decoded, so there are no scores on them")
+            yield ev.Warned(message("warn.no_scores", split=split))

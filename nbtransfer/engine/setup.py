@@ -1,4 +1,4 @@
-"""Build everything a run needs, and measure what is decided by measurement."""
+"""Build everything a run needs, and choose its precision."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from nbtransfer.store.paths import RunPaths
 
 @dataclass(frozen=True)
 class Setup:
-    """A context before its first step, what was decided on the way, and what earlier attempts or runs have decided."""
+    """A context before its first step, the decisions made so far, and the choices of earlier attempts or a repeated run."""
 
     context: RunContext
     decisions: list[ev.Decided]
-    decided_before: Mapping[tuple[str, str], str]
+    past_choices: Mapping[tuple[str, str], str]
 
 
 def set_up(recipe: Recipe, paths: RunPaths, control: Control, past: RunState, repeat: Repeat) -> Setup:
-    """Raises an InputError when the recipe cannot work here, WeightsError when its weights cannot be had."""
+    """Raises InputError if the recipe does not work here, WeightsError if its weights cannot be loaded."""
     card = registry.card(recipe.backbone)
     recipe.check_against(card)
     threads = device.use_threads(recipe.threads or (past.prepared.threads if past.prepared else None))
@@ -42,18 +42,18 @@ def set_up(recipe: Recipe, paths: RunPaths, control: Control, past: RunState, re
     model = built.to(chosen.torch, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recipe.compile:
         model.compile()
-    # A run that was stopped goes on: that is why there is another attempt.
-    own = [change for change in past.changes if change.op != "stop"]
-    training_plan = TrainingPlan(recipe, card, merge(repeat.changes, own))
+    # A new attempt continues a stopped run, so the stop is not repeated.
+    past_changes = [change for change in past.changes if change.op != "stop"]
+    training_plan = TrainingPlan(recipe, card, merge(repeat.changes, past_changes))
     optimiser = build_optimiser(model, recipe)
     scaler = torch.amp.GradScaler(chosen.torch.type, enabled=chosen.precision == "fp16")
     data = prepare(recipe, model.spec, chosen.torch)
-    before = {(d.subject, d.moment): d.choice for d in (*repeat.decisions, *past.decisions)}
+    before = {(d.subject, d.id): d.choice for d in (*repeat.decisions, *past.decisions)}
     plan = training_plan.phases[-1].plan.resolve(card)
     chosen, decisions = precision.choose_precision(recipe, model, data.val.images, chosen, plan, before.get(("precision", "")))
     context = RunContext(
         recipe=recipe, card=card, paths=paths, control=control, model=model, weights=weights, device=chosen, threads=threads,
         training_plan=training_plan, optimiser=optimiser, scaler=scaler, data=data,
     )  # fmt: skip
-    context.progress.named = {skipped.source for skipped in past.skipped}
+    context.progress.reported = {skipped.source for skipped in past.skipped}
     return Setup(context, decisions, before)

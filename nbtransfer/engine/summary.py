@@ -1,10 +1,11 @@
-"""What is said about a run before it begins: its phases, what will probably not go well, and with what it is computed."""
+"""The summary of a run before it begins: phases, warnings, device and versions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from nbtransfer.core import events as ev
+from nbtransfer.core.messages import message
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.training_plan import TrainingPlan
 from nbtransfer.engine.context import RunContext
@@ -14,8 +15,8 @@ from nbtransfer.engine.versions import installed_versions
 SMALLEST_BATCH_FOR_STATISTICS = 16
 
 
-def prepared(context: RunContext) -> ev.Prepared:
-    """What is going to happen, and with what."""
+def prepared_event(context: RunContext) -> ev.Prepared:
+    """Device, sizes, phases and versions of a run."""
     sizes = context.recipe.task.sizes
     return ev.Prepared(
         device=str(context.device.torch),
@@ -33,7 +34,7 @@ def prepared(context: RunContext) -> ev.Prepared:
 
 
 def phase_plans(training_plan: TrainingPlan, model: TransferModel) -> tuple[ev.PhasePlan, ...]:
-    """The phases as they are now, in figures."""
+    """The current phases in figures."""
     return tuple(_phase_plan(index, training_plan, model) for index in range(len(training_plan.phases)))
 
 
@@ -47,11 +48,8 @@ def _phase_plan(index: int, training_plan: TrainingPlan, model: TransferModel) -
 
 
 def warnings(recipe: Recipe, training_plan: TrainingPlan) -> Iterator[ev.Warned]:
-    """What will work, but probably not well."""
+    """Warnings about settings that will probably not work well."""
     plans = (phase.plan.resolve(training_plan.card) for phase in training_plan.phases)
     updates = any(entry.updates for plan in plans for entry in plan.values())
     if updates and recipe.batch_size < SMALLEST_BATCH_FOR_STATISTICS:
-        yield ev.Warned(
-            f"normalisation statistics of {recipe.batch_size} images are noisy; use batch_size="
-            f"{SMALLEST_BATCH_FOR_STATISTICS} or more, or keep the stored ones with FreezePlan.norm('frozen')"
-        )
+        yield ev.Warned(message("warn.statistics", images=recipe.batch_size, least=SMALLEST_BATCH_FOR_STATISTICS))

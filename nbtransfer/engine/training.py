@@ -1,4 +1,4 @@
-"""The story of a run: set up, go back to where it was, carry out phase by phase, judge. Yields events."""
+"""The story of a run: set up, restore, run each phase, evaluate the result. Yields events."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 from nbtransfer.core import events as ev
+from nbtransfer.core.messages import message
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.repeat import Repeat
 from nbtransfer.core.state import RunState
@@ -25,29 +26,28 @@ def carry_out(
 ) -> Iterator[ev.Event]:
     """All events of a run after `Starting`, up to `Finished`, `Stopped`, or a `Paused` with which the worker has `left`.
 
-    It goes on from the newest checkpoint, if there is one. `past` is what earlier attempts said, `control` where commands come
-    from, `repeat` the history of another run that this one repeats.
+    Continues from the newest checkpoint, if there is one. `control` is the source of commands, `past` the state after earlier
+    attempts, `repeat` the history of another run that this one repeats.
     """
     started, past = time.monotonic(), past or RunState()
     setup = set_up(recipe, paths, control or Unattended(), past, repeat or Repeat())
     context, session = setup.context, Session(setup, past)
     yield from session.restore()
-    yield summary.prepared(context)
+    yield summary.prepared_event(context)
     yield from setup.decisions
     yield from summary.warnings(recipe, context.training_plan)
     for index in range(context.position[0], len(context.training_plan.phases)):
-        yield from session.phase(index)
-        if session.over:
+        yield from session.run_phase(index)
+        if session.is_over:
             break
-    if session.handler.left:
+    if session.handler.has_left:
         return
     best = context.progress.best_epoch
     if best:
-        yield from session.judge()
-    yield from session.handler.refuse_all("it came too late: the run has ended")
-    kept = f"the model is that of epoch {best}" if best else "no epoch had ended, so there is no model"
-    why = context.progress.failure or session.handler.stopped
+        yield from session.judge_result()
+    yield from session.handler.refuse_all(message("refused.late"))
+    why = context.progress.failure or session.handler.stop_reason
     if why:
-        yield ev.Stopped(f"{why} ({kept})")
+        yield ev.Stopped(message("end.with_model", why=why, epoch=best) if best else message("end.without_model", why=why))
     else:
         yield ev.Finished(best, past.seconds + time.monotonic() - started)

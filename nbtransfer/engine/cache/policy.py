@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from nbtransfer.core import events as ev
-from nbtransfer.core.recipe import NEW_VIEWS, Solver
+from nbtransfer.core.messages import Message, message
+from nbtransfer.core.recipe import Solver
 from nbtransfer.core.strategy import Phase
-from nbtransfer.core.text.counts import byte_size, quantity
-from nbtransfer.core.text.durations import duration
+from nbtransfer.core.text.counts import byte_size
 from nbtransfer.engine.cache.activations import SPLITS, BothSplits
 from nbtransfer.engine.cache.boundary import Boundary
 from nbtransfer.engine.context import RunContext
@@ -26,7 +26,7 @@ class BoundaryCache:
     """Gives each phase its data: pixels, or the activations of the stages that the phase leaves frozen."""
 
     context: RunContext
-    decided_before: Mapping[tuple[str, str], str]
+    past_choices: Mapping[tuple[str, str], str]
     _last: Boundary | None = None
     _obtained: tuple[str, BothSplits] | None = None
 
@@ -40,10 +40,10 @@ class BoundaryCache:
             return context.data
         held, self._obtained = self._obtained, None
         self._last = boundary = Boundary(context, count, decision_id)
-        choice = self.decided_before.get(("cache", decision_id))
+        choice = self.past_choices.get(("cache", decision_id))
         if choice is None or (choice != "no" and boundary.costs is None):
             decision = self._refused(boundary) or self._decided(boundary, epochs, solver)
-            yield replace(decision, moment=decision_id)
+            yield replace(decision, id=decision_id)
             choice = decision.choice
         if choice == "no":
             return context.data
@@ -54,7 +54,7 @@ class BoundaryCache:
                 raise RunError(
                     f"the features need {byte_size(boundary.bytes)} ({error}); free space, or use probe='sgd'"
                 ) from error
-            yield ev.Decided("cache", "no", f"what leaves {boundary.layer} cannot be kept ({error})", moment=decision_id)
+            yield ev.Decided("cache", "no", message("cache.error", layer=boundary.layer, error=str(error)), id=decision_id)
             return context.data
         self._obtained = boundary.key, both
         train, val = (boundary.batches(both, split) for split in SPLITS)
@@ -71,32 +71,42 @@ class BoundaryCache:
 
     def _refused(self, boundary: Boundary) -> ev.Decided | None:
         if not self.context.model.backbone.divisible and boundary.count < len(self.context.model.card.stages):
-            return ev.Decided("cache", "no", "this architecture can be left behind its last stage only")
+            return ev.Decided("cache", "no", message("cache.whole"))
         if self.context.data.train.images.views is None:
-            return ev.Decided("cache", "no", NEW_VIEWS)
+            return ev.Decided("cache", "no", message("cache.new_views"))
         return None
 
     def _decided(self, boundary: Boundary, epochs: int, solver: Solver | None) -> ev.Decided:
         """Whether to keep what leaves a boundary, with the reason and the times that are expected."""
         measured = boundary.costs
         if measured is None:
-            return ev.Decided("cache", "no", "no image to measure on could be decoded")
+            return ev.Decided("cache", "no", message("measure.no_images"))
         kept, wanted, room = boundary.is_stored, boundary.bytes, boundary.room
-        amount = f"what leaves {boundary.layer} is {byte_size(wanted)} for {quantity(boundary.views, 'view')} of each image"
+        amount = message("cache.amount", layer=boundary.layer, size=wanted, views=boundary.views)
         if wanted > room and not solver:  # features that are solved on are needed once, and in memory anyway
-            return ev.Decided("cache", "no", f"{amount}, and there is room for {byte_size(room)}")
+            return ev.Decided("cache", "no", message("cache.no_room", amount=amount, room=room))
         train, val = (len(boundary.split(split).images) for split in SPLITS)
         plain = measured.plain(epochs, train, val)
         build = 0.0 if kept else measured.build(train, val, boundary.views)
         cached = build + measured.from_cache(epochs, train, val)
-        source = f" from what leaves {self.context.model.card.stages[measured.nearer - 1]}" if measured.nearer else ""
-        said = f"{amount}, {'computed before' if kept else f'computed once{source}'}: {duration(cached)} expected"
+        origin = self._origin(boundary, measured.nearer)
         if solver:
-            return ev.Decided("cache", boundary.layer, said, cached)
+            expected = message("cache.expected", amount=amount, origin=origin, seconds=cached)
+            return ev.Decided("cache", boundary.layer, expected, cached)
         if cached < (plain if kept else WORTH_IT * plain) or self.context.recipe.cache == "on":
-            return ev.Decided("cache", boundary.layer, f"{said} instead of {duration(plain)}", cached, plain)
-        larger = measured.layouts["train"].bytes > 3 * self.context.model.spec.size**2
-        why = ", more than the images themselves" if larger else ""
-        little = ", too little to be worth it" if cached < plain else ""
-        said = f"{amount}{why}; keeping it would take {duration(cached)} instead of {duration(plain)}{little}"
-        return ev.Decided("cache", "no", said, plain, cached)
+            pays = message("cache.pays", amount=amount, origin=origin, seconds=cached, otherwise=plain)
+            return ev.Decided("cache", boundary.layer, pays, cached, plain)
+        if measured.layouts["train"].bytes > 3 * self.context.model.spec.size**2:
+            amount = message("cache.large", layer=boundary.layer, size=wanted, views=boundary.views)
+        why = message(
+            "cache.saves_little" if cached < plain else "cache.slower", amount=amount, seconds=cached, otherwise=plain
+        )
+        return ev.Decided("cache", "no", why, plain, cached)
+
+    def _origin(self, boundary: Boundary, nearer: int) -> Message:
+        """Where the activations come from: the disk, the images, or the boundary after `nearer` stages."""
+        if boundary.is_stored:
+            return message("cache.stored")
+        if nearer:
+            return message("cache.computed_from", layer=self.context.model.card.stages[nearer - 1])
+        return message("cache.computed")

@@ -1,6 +1,6 @@
-"""What a run leaves behind, and how to read it: the learned layers, the scores, every prediction, the receipt.
+"""The result of a run on the disk: the learned layers, every prediction, the receipt.
 
-Frozen layers are not written again. They are named by the sha256 of the file they came from.
+Frozen layers are not stored again, only the sha256 of their file.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ MODEL, RECEIPT = "model", "receipt.json"
 
 
 def save_layers(folder: Path, model: TransferModel, layers: Iterable[str], base: str | None) -> None:
-    """Write these layers and the head."""
+    """Save these layers and the head."""
     tensors = {name: tensor for layer in [*layers, HEAD] for name, tensor in model.tensors(layer).items()}
     checkpoint.save(folder, tensors, {"base": base, "backbone": model.card.name, "classes": model.classes})
 
 
 def save_model(paths: RunPaths, model: TransferModel, layers: Iterable[str], base: str | None, receipt: Receipt) -> None:
-    """Write the best model and the receipt."""
+    """Save the best model and the receipt."""
     save_layers(paths.result / MODEL, model, layers, base)
     atomic.write_text(paths.result / RECEIPT, dumps(receipt.lines(), indent=1))
 
 
 def save_predictions(paths: RunPaths, split: str, predictions: Predictions) -> None:
-    """Write what the model says about each image of a split, one line an image."""
+    """Save the predictions for a split, one line per image."""
     rows = zip(predictions.numbers, predictions.labels, predictions.probabilities, strict=True)
     lines = (dumps([number, label, [round(p, 6) for p in row]]) + "\n" for number, label, row in rows)
     atomic.write_text(paths.result / f"predictions-{split}.jsonl", "".join(lines))
@@ -63,9 +63,9 @@ def load(paths: RunPaths, recipe: Recipe, folder: Path | None = None) -> Transfe
 
 
 def overlay(model: TransferModel, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Copy learned tensors over those of the model, all of them or none."""
-    own = model.state_dict()
-    wrong = [n for n, t in tensors.items() if n not in own or own[n].shape != t.shape]
+    """Load learned tensors into the model, all of them or none."""
+    state = model.state_dict()
+    wrong = [n for n, t in tensors.items() if n not in state or state[n].shape != t.shape]
     if wrong:
         raise CheckpointError(f"the stored model does not fit {model.card.name}: {wrong[0]} is unknown or of another shape")
     model.load_state_dict(tensors, strict=False)

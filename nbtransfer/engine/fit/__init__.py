@@ -1,1 +1,1 @@
-"""Training, validation and solving."""
+"""Fitting: the training loop and the linear probe."""

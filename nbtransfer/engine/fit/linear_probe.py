@@ -1,4 +1,4 @@
-"""A phase in which only the head learns: solved for on features, not trained."""
+"""A phase in which only the head learns: fitted by a solver on features instead of trained."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from nbtransfer.engine.fit.linear_solver import Head
 from nbtransfer.errors import RunError, TaskError
 
 PATIENCE = 3
-"""Weaker penalties in a row that make validation worse before the path is left."""
+"""How many weaker penalties in a row may worsen validation before the path ends."""
 
 
 @dataclass
 class LinearProbe:
-    """Solves for the head of the present phase. It counts as one epoch of one step, which began at `began` (monotonic s)."""
+    """Fits the head of the current phase with a solver. Counts as one epoch of one step, begun at `began` (monotonic s)."""
 
     context: RunContext
     checkpointer: Checkpointer
@@ -36,20 +36,20 @@ class LinearProbe:
     began: float
 
     def events(self) -> Iterator[ev.Event]:
-        """Solve, judge, save."""
+        """Solve, validate, save."""
         context, p = self.context, self.context.progress
-        yield from report_skipped(self.train.unusable, self.train, "train", context.recipe, p.named)
-        yield from report_skipped(self.val.unusable, self.val, "val", context.recipe, p.named)
+        yield from report_skipped(self.train.unusable, self.train, "train", context.recipe, p.reported)
+        yield from report_skipped(self.val.unusable, self.val, "val", context.recipe, p.reported)
         features, labels = self.train.everything()
-        others, truth = (tensor.to(features.device) for tensor in self.val.everything())
-        for name, left in (("training", labels), ("validation", truth)):
-            if not len(left):
+        val_features, val_labels = (tensor.to(features.device) for tensor in self.val.everything())
+        for name, examples in (("training", labels), ("validation", val_labels)):
+            if not len(examples):
                 raise TaskError(f"none of the {name} images can be decoded; restore the files")
-        if not (features.isfinite().all() and others.isfinite().all()):
+        if not (features.isfinite().all() and val_features.isfinite().all()):
             why = "features of some images are no finite numbers, which no head can be solved for"
             raise RunError(f"{why}; check the weights, or use precision='fp32'")
         solve = self._logistic if self.solver == "logistic" else self._ridge
-        head, solved = solve(features.float(), labels.to(features.device), others[:, 0].float(), truth)
+        head, solved = solve(features.float(), labels.to(features.device), val_features[:, 0].float(), val_labels)
         with torch.no_grad():
             context.model.linear_head.weight.copy_(head.weight)
             context.model.linear_head.bias.copy_(head.bias)
@@ -57,37 +57,37 @@ class LinearProbe:
         loss, accuracy = _scores(head, features.flatten(0, 1), labels.repeat_interleave(features.shape[1]))
         val = predict_all(context.model, self.val, context.device.in_fp32())
         p.step += 1
-        p.judge(val)
+        p.end_epoch(val)
         seconds = time.monotonic() - self.began
-        yield p.epoch_ended(context.phase.name, loss, accuracy, val, 0.0, seconds)
+        yield p.epoch_event(context.phase.name, loss, accuracy, val, 0.0, seconds)
         yield from self.checkpointer.save()
 
     def _logistic(
-        self, features: torch.Tensor, labels: torch.Tensor, others: torch.Tensor, truth: torch.Tensor
+        self, features: torch.Tensor, labels: torch.Tensor, val_features: torch.Tensor, val_labels: torch.Tensor
     ) -> tuple[Head, ev.Solved]:
-        """Penalties get weaker until validation has become worse for some of them.
+        """Weaken the penalty until validation has become worse for a few of them.
 
-        The strongest is taken that is within one standard error of the best (Hastie, Tibshirani & Friedman 2009, section
-        7.10): what a few images less right would have chosen, and a head that is no larger than it must be.
+        Selects the strongest penalty within one standard error of the best (Hastie, Tibshirani & Friedman 2009, section
+        7.10): the choice then hardly depends on single images, and the head is no larger than necessary.
         """
-        started, fits, found = time.monotonic(), list[linear_solver.Fit](), list[torch.Tensor]()
+        started, fits, image_losses = time.monotonic(), list[linear_solver.Fit](), list[torch.Tensor]()
         smoothing = self.context.recipe.label_smoothing
         for fit in linear_solver.logistic_path(features, labels, len(self.context.model.classes), smoothing=smoothing):
             fits.append(fit)
-            found.append(F.cross_entropy(fit.head.logits(others), truth, reduction="none"))
-            losses = [each.mean().item() for each in found]
+            image_losses.append(F.cross_entropy(fit.head.logits(val_features), val_labels, reduction="none"))
+            losses = [each.mean().item() for each in image_losses]
             if len(losses) - 1 - losses.index(min(losses)) >= PATIENCE:
                 break
-        best = found[losses.index(min(losses))]
+        best = image_losses[losses.index(min(losses))]
         most = best.mean() + best.std(correction=0) / len(best) ** 0.5
         chosen = next(fit for fit, loss in zip(fits, losses, strict=True) if loss <= most)
         strengths, seconds = tuple(fit.strength for fit in fits), time.monotonic() - started
         return chosen.head, ev.Solved("logistic", strengths, tuple(losses), chosen.strength, chosen.converged, seconds)
 
     def _ridge(
-        self, features: torch.Tensor, labels: torch.Tensor, _others: torch.Tensor, _truth: torch.Tensor
+        self, features: torch.Tensor, labels: torch.Tensor, _val_features: torch.Tensor, _val_labels: torch.Tensor
     ) -> tuple[Head, ev.Solved]:
-        """Validation chooses nothing: the images left out one by one do."""
+        """Leave-one-out errors select the penalty; validation images are not used."""
         started = time.monotonic()
         path = linear_solver.ridge(features, labels, len(self.context.model.classes))
         head = linear_solver.calibrate(path, labels)

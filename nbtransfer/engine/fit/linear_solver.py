@@ -1,7 +1,7 @@
-"""Linear classifiers on features, solved for instead of trained. Pure functions.
+"""Linear classifiers on features, fitted by a solver instead of trained. Pure functions.
 
-Features are given as (N, V, D): V views of each of N images. Views of one image are never on two sides of anything. The
-result is a weight (K, D) and a bias (K,) for raw features, whatever was done to them on the way.
+Features have shape (N, V, D): V views of each of N images. The views of an image are always left out together. The result
+is a weight (K, D) and a bias (K,) for raw features, whatever scaling the solver uses.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class Head:
 class RidgePath:
     """Ridge regression on one-hot labels over a grid of penalties.
 
-    strengths   the penalties, relative to the mean eigenvalue of the features' scatter matrix
-    errors      mean squared error of each image when it is left out, exact; one for each strength
-    left_out    predictions for each view when its image is left out (N, V, K), at the best strength
+    strengths         the penalties, relative to the mean eigenvalue of the features' scatter matrix
+    errors            exact leave-one-image-out mean squared error for each strength
+    loo_predictions   leave-one-image-out predictions for each view (N, V, K), at the best strength
     """
 
     strengths: tuple[float, ...]
     errors: tuple[float, ...]
-    left_out: torch.Tensor
+    loo_predictions: torch.Tensor
     head: Head
 
     @property
@@ -75,35 +75,35 @@ def ridge(
         shrunk = values / (values + strength * scale)
         residuals = (y - left @ (shrunk[:, None] * along)).view(count, views, classes)
         hat = (blocks * shrunk) @ blocks.mT + 1 / len(x)
-        # An image that alone decides its own prediction has no left-out one; a tiny ridge keeps the block invertible.
-        without = torch.linalg.solve(identity * (1 + 1e-12) - hat, residuals)
-        error = without.square().sum(2).mean().item()
+        # If only an image itself determines its prediction, the block is singular; a tiny ridge keeps it invertible.
+        loo_residuals = torch.linalg.solve(identity * (1 + 1e-12) - hat, residuals)
+        error = loo_residuals.square().sum(2).mean().item()
         errors.append(error)
         if best is None or error < best[0]:
-            best = error, strength, without
+            best = error, strength, loo_residuals
     assert best is not None
-    _, strength, without = best
+    _, strength, loo_residuals = best
     weight = (right * (1 / (values + strength * scale))) @ (values.sqrt()[:, None] * along)
-    left_out = (y + y_mean).view(count, views, classes) - without
-    return RidgePath(tuple(strengths), tuple(errors), left_out, Head(weight.T, y_mean - x_mean @ weight))
+    loo_predictions = (y + y_mean).view(count, views, classes) - loo_residuals
+    return RidgePath(tuple(strengths), tuple(errors), loo_predictions, Head(weight.T, y_mean - x_mean @ weight))
 
 
 def _decompose(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Left singular vectors, squared singular values and right singular vectors, of the smaller scatter matrix."""
     rows, columns = x.shape
     values, vectors = torch.linalg.eigh(x @ x.T if rows < columns else x.T @ x)
-    kept = values > values[-1].clamp_min(0) * max(rows, columns) * torch.finfo(x.dtype).eps
-    values, vectors = values[kept], vectors[:, kept]
+    nonzero = values > values[-1].clamp_min(0) * max(rows, columns) * torch.finfo(x.dtype).eps
+    values, vectors = values[nonzero], vectors[:, nonzero]
     other = (x.T @ vectors if rows < columns else x @ vectors) / values.sqrt()
     return (vectors, values, other) if rows < columns else (other, values, vectors)
 
 
 def calibrate(path: RidgePath, labels: torch.Tensor) -> Head:
-    """The head of a ridge path with its outputs scaled so that their softmax predicts left-out images best.
+    """The head of a ridge path, its outputs scaled so that their softmax predicts left-out images best.
 
     Regression on one-hot labels gives outputs between 0 and 1, whose softmax would be close to uniform.
     """
-    outputs, targets = path.left_out.flatten(0, 1), labels.repeat_interleave(path.left_out.shape[1])
+    outputs, targets = path.loo_predictions.flatten(0, 1), labels.repeat_interleave(path.loo_predictions.shape[1])
     scales = torch.logspace(-1, 3, 81, base=10, dtype=outputs.dtype, device=outputs.device)
     losses = [F.cross_entropy(scale * outputs, targets).item() for scale in scales]
     scale = scales[min(range(len(losses)), key=losses.__getitem__)]
@@ -112,7 +112,7 @@ def calibrate(path: RidgePath, labels: torch.Tensor) -> Head:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """One point of a path: the head at a strength, and whether the gradient had become small enough."""
+    """One point of a path: the head at a strength, and whether the solver converged."""
 
     strength: float
     head: Head
@@ -126,13 +126,13 @@ def logistic_path(
     strengths: tuple[float, ...] = LOGISTIC_STRENGTHS,
     smoothing: float = 0.0,
 ) -> Iterator[Fit]:
-    """Multinomial logistic regression along falling strengths of the penalty, each fit starting from the one before.
+    """Multinomial logistic regression with a falling penalty, each fit starting from the one before.
 
-    features (N, V, D), labels (N,). What is minimised is the mean cross-entropy plus strength / 2 times the squared norm of
-    the weight on scaled features; the intercept is free. Solved by L-BFGS (Liu & Nocedal 1989).
+    features (N, V, D), labels (N,). Minimises the mean cross-entropy plus strength / 2 times the squared norm of
+    the weight on scaled features; the intercept has no penalty. Solved by L-BFGS (Liu & Nocedal 1989).
 
     Each feature is divided by the root of its variance plus the mean variance of all. Plain standardisation would blow up
-    features that hardly vary, and the head with them: it would read little else once the shared layers begin to learn.
+    features that hardly vary, and their weights: they would dominate once the shared layers begin to learn.
     """
     count, views, width = features.shape
     x = features.reshape(count * views, width).float()
@@ -154,12 +154,12 @@ def logistic_path(
         yield Fit(strength, Head(raw.clone(), bias.detach().double() - raw @ mean), converged)
 
 
-def _minimise(loss: Callable[[], torch.Tensor], parameters: list[torch.Tensor], most: int = 200) -> bool:
-    """Minimise in place; whether the largest entry of the gradient fell below 1e-4."""
+def _minimise(loss: Callable[[], torch.Tensor], parameters: list[torch.Tensor], max_steps: int = 200) -> bool:
+    """Minimise in place; returns whether the largest entry of the gradient fell to 1e-4."""
     tolerance = 1e-4
     solver = torch.optim.LBFGS(
         parameters,
-        max_iter=most,
+        max_iter=max_steps,
         history_size=10,
         tolerance_grad=tolerance,
         tolerance_change=0.0,

@@ -38,7 +38,7 @@ STAGES = nt.backbone("shufflenet_v2_x0_5").stages
 
 @pytest.fixture
 def frozen(recipe):
-    """Everything but the last stage is frozen; what leaves the stage before is kept."""
+    """Everything but the last stage is frozen; the activations of the stage before are kept."""
     return replace(recipe, freeze=FreezePlan.up_to("shufflenet_v2_x0_5", "stage4"), cache="on", fold=False, augment=("flip",))
 
 
@@ -211,7 +211,7 @@ class TestSharing:
             kept = carried_out(both)
         # In its first phase stage 4 learned, so its activations are new; those of stage 3 are where they start from.
         assert [start for start, _ in seen] == 2 * [0] + 2 * [STAGES.index("stage3") + 1]  # to expect, and to compute
-        assert ["from what leaves stage3" in d.reason for d in decided(kept[2])] == [False, True]
+        assert ["from the activations of stage3" in d.reason for d in decided(kept[2])] == [False, True]
         assert kept[:2] == carried_out(replace(both, cache="off"))[:2]
 
     def test_what_is_kept_in_fewer_bytes_is_no_source(self, frozen):
@@ -298,7 +298,7 @@ class TestWhereItDoesNotPay:
 
     def test_architectures_without_boundaries(self, recipe):
         recipe = replace(recipe, backbone="timm/resnet10t", strategy="last_stage", image_size=64, epochs=1)
-        assert "behind its last stage only" in decided(told(recipe))[0].reason
+        assert "only after its last stage" in decided(told(recipe))[0].reason
         assert decided(told(replace(recipe, strategy="lp")))[0].choice == nt.backbone("timm/resnet10t").stages[-1]
 
     def test_what_saves_no_time(self, frozen, monkeypatch):
@@ -335,7 +335,7 @@ class TestDisk:
         else:
             (home / "caches").symlink_to(home / "gone")
         kept, plain = carried_out(frozen), carried_out(replace(frozen, cache="off"))
-        assert "is kept in memory, for this run only" in of(kept[2], ev.Warned)[-1].message
+        assert "are kept in memory, for this run only" in of(kept[2], ev.Warned)[-1].message
         for one, other in zip(plain[0], kept[0], strict=True):
             assert one == pytest.approx(other, abs=1e-5)
 
@@ -366,7 +366,7 @@ class TestDisk:
 
     def test_what_was_left_half_written_is_never_read(self, frozen, home):
         session = new_session(frozen)
-        work = session.phase(0)
+        work = session.run_phase(0)
         while not isinstance(next(work), ev.Computing):
             pass
         drafts = list((home / "caches").glob(".tmp-*"))
@@ -432,7 +432,7 @@ class TestPhases:
 
     def test_judging_takes_validation_from_the_cache_only_where_it_holds(self, frozen, paths):
         session = new_session(frozen, paths)
-        list(session.phase(0))
+        list(session.run_phase(0))
         assert isinstance(session.cache.exact_val(), activations.CachedBatches)
         with torch.no_grad():
             session.context.model.backbone.stem.conv1[0].weight += 1e-6
@@ -443,7 +443,7 @@ class TestPhases:
         """Whatever the precision of the run: the last scores are those of whoever loads the model, and cost no second pass."""
         recipe = replace(frozen, freeze=FreezePlan.up_to("shufflenet_v2_x0_5", stage), precision="bf16", probe="sgd")
         session = new_session(recipe)
-        list(session.phase(0))
+        list(session.run_phase(0))
         kept = session.cache.exact_val()
         assert isinstance(kept, activations.CachedBatches)
         assert kept.activations.layout.computed == "float32"
@@ -453,7 +453,7 @@ class TestPhases:
         ]
         assert found[0].probabilities == found[1].probabilities
         monkeypatch.setattr(session.context.data.val, "epoch", None)  # the images are not looked at again
-        assert of(session.judge(), ev.Evaluated)[0].evaluation.loss == pytest.approx(found[1].loss)
+        assert of(session.judge_result(), ev.Evaluated)[0].evaluation.loss == pytest.approx(found[1].loss)
 
 
 class TestPrefix:
@@ -572,7 +572,7 @@ class TestPrecision:
         monkeypatch.setattr(precision, "time_call", lambda work, *_, **__: (work(), next(times)))
         device, decision = precision.measure_precision(model, images, Device(torch.device("cpu"), "fp32"), plan)
         assert (device.precision, decision.choice) == (choice, choice)
-        assert "a step of training" in decision.reason
+        assert "a training step" in decision.reason
         assert digest(model.state_dict().values()) == before
         assert all(p.grad is None for p in model.parameters())
 

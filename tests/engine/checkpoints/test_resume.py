@@ -285,7 +285,7 @@ def test_what_was_decided_about_a_cache_holds_after_another_learning_rate_and_a_
     assert not story.attempt(KilledAfter("set_lr", (8, "set_lr", {"lr": 5e-3})))
     assert story.attempt()
     assert story.state.resumed is not None
-    assert [(d.choice, d.moment) for d in story.state.decisions if d.subject == "cache"] == [("stage4", "0.0")]
+    assert [(d.choice, d.id) for d in story.state.decisions if d.subject == "cache"] == [("stage4", "0.0")]
 
 
 class TestRefused:
