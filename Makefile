@@ -18,10 +18,10 @@ node_modules/.installed: package.json package-lock.json
 	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
-.PHONY: help demo test check js bundle browser soak bench docs notebooks lab clean
+.PHONY: help demo test test-all check js bundle browser soak bench docs notebooks lab clean
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 11
 
 demo: $(VENV)/demo.installed ## the main job on real images; writes demo-report.html
 	$(BIN)/nbtransfer demo
@@ -44,9 +44,15 @@ endif
 bundle: node_modules/.installed ## join the modules of each widget into nbtransfer/ui/static/dist
 	npm run --silent bundle
 
-# Two files at a time: the cells of a notebook, and the tests that share a Jupyter server, stay in one process.
-test: check docs browser ## all checks and all tests, notebooks and browsers among them
-	NBTRANSFER_HOME=$$(mktemp -d) $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env tests notebooks
+# Two processes; each takes over tests of the other once it has none left. CONTRIBUTING says what each tier holds.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal --durations 20
+
+test: check docs browser ## all checks, and every behaviour once: what CI runs
+	$(PYTEST)
+
+test-all: check docs browser ## every family, front end, document and tutorial, and the soak; before a release
+	$(PYTEST) -m 'not soak'
+	$(MAKE) soak
 
 browser: ## a browser for the tests, where there is none and this user may install one
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name && exit 0; done; \

@@ -72,7 +72,10 @@ def test_a_failed_run_gives_status_one(capsys, images):
         (["start", "demo:textiles"], "there is no demo task 'textiles'"),
         (["stop"], "there are no runs in"),
         (["start", "demo:digits", "--per-class", "20"], "are for folders of images"),
-        (["demo", "--report", "/nowhere/report.html"], "the report cannot be written to /nowhere; give an existing, writable folder"),
+        (
+            ["demo", "--report", "/nowhere/report.html"],
+            "the report cannot be written to /nowhere; give an existing, writable folder",
+        ),
         (["status", "abc"], "there is no run 'abc'"),
         (["frobnicate"], "there is no command 'frobnicate'; choose one of"),
         (["strat"], "there is no command 'strat'; did you mean 'start'"),
