@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from nbtransfer.core.messages import Message
 from nbtransfer.store.inbox import Command, Junk
 
 
@@ -17,7 +18,7 @@ class Control(Protocol):
     def take(self) -> Sequence[Command | Junk]:
         """The new commands, in order."""
 
-    def refusal(self, command: Command) -> str | None:
+    def refusal(self, command: Command) -> Message | None:
         """Why a change is refused: another change was made that its sender had not seen."""
 
     def done(self, command: Command | Junk) -> None:
@@ -27,7 +28,7 @@ class Control(Protocol):
         """Wait a moment during a pause; False when the pause has lasted too long for this process to stay."""
 
     @property
-    def ended_by(self) -> str | None:
+    def ended_by(self) -> Message | None:
         """Why this process must end soon; None while it may continue."""
 
 
@@ -42,7 +43,7 @@ class Unattended:
     def take(self) -> Sequence[Command | Junk]:
         return ()
 
-    def refusal(self, command: Command) -> str | None:  # noqa: ARG002 - a protocol's
+    def refusal(self, command: Command) -> Message | None:  # noqa: ARG002 - a protocol's
         return None
 
     def done(self, command: Command | Junk) -> None:
