@@ -73,8 +73,8 @@ def test_a_wrong_choice_is_one_sentence_and_changes_nothing(made, told):
 
 
 def test_every_request_is_answered(made, told):
-    assert "knows no 'nonsense'" in ask(made, told, "nonsense")["error"]
-    assert "there is no run" in ask(made, told, "stop")["error"]
+    assert "no operation 'nonsense'" in ask(made, told, "nonsense")["error"]
+    assert "there is no run here yet" in ask(made, told, "stop")["error"]
     assert "are for folders of images" in ask(made, told, "data", source="demo:digits", per_class=5)["error"]
     assert "please report" in ask(made, told, "touch", wrong=1)["error"]
 
@@ -102,7 +102,7 @@ def test_a_run_from_start_to_stop(made, told):
     made.tick()
     assert (made.run["id"], made.run["status"], made.run["epochs"]) == (run.id, "running", 5000)
     first = [m for m in told if m["kind"] == "news"][-1]
-    assert (first["from"], first["rows_from"]) == (0, 0)
+    assert (first["points_from"], first["rows_from"]) == (0, 0)
     rows = len(first["rows"])
     until(run, lambda state: len(state.history) >= rows + 2)
     made.tick()
@@ -120,11 +120,11 @@ def test_a_new_view_is_told_everything(images, told):
     run = run_with_epochs(images, 3)
     board = dashboard(run=run)
     told.clear()
-    board._receive(board, {"kind": "hello", "view": "1"}, None)
+    board._receive({"kind": "hello", "view": "1"})
     news = told[0]
-    assert (news["from"], len(news["rows"])) == (0, 3)
+    assert (news["points_from"], len(news["rows"])) == (0, 3)
     assert board.draft.recipe() == run.recipe  # what the run was is what the next one begins with
-    board._receive(board, {"kind": "bye", "view": "1"}, None)
+    board._receive({"kind": "bye", "view": "1"})
     board.close()
 
 
@@ -234,7 +234,7 @@ def small(board):
 def test_a_second_run_takes_the_place_of_the_first(made, told):
     small(made)
     first = nt.attach(ask(made, told, "start")["value"])
-    assert "still going on" in ask(made, told, "start")["error"]  # another view may press Start too
+    assert "still in progress" in ask(made, told, "start")["error"]  # another view may press Start too
     first.wait(PATIENCE)
     made.tick()
     made.pictures.append((b"png", "black"))
@@ -266,15 +266,15 @@ def test_of_questions_that_wait_only_the_newest_is_answered(made, told, images, 
         def ask(self, request):
             self.asked.append(request["target"])
             self.go.wait(10)
-            return {"ok": True, "png": "", "caption": request["target"]}
+            return {"ok": True, "png": "", "caption": request["target"], "header": [], "table": []}
 
     slow = Slow()
     monkeypatch.setattr("nbtransfer.comparison.client.shared_explainer", lambda: slow)
-    made.watch_run(run_with_epochs(images, 1))
+    made._runs.watch(run_with_epochs(images, 1))
     for number in range(5):
-        waiting = made._newest
-        made._receive(made, {"kind": "request", "id": number, "op": "explain", "args": {"target": str(number)}}, None)
-        while made._newest == waiting or not slow.asked:
+        waiting = made._comparison._newest
+        made._receive({"kind": "request", "id": number, "op": "explain", "args": {"target": str(number)}})
+        while made._comparison._newest == waiting or not slow.asked:
             threading.Event().wait(0.01)
     slow.go.set()
     while sum(m["kind"] == "reply" for m in told) < 5:
@@ -284,7 +284,7 @@ def test_of_questions_that_wait_only_the_newest_is_answered(made, told, images, 
 
 
 def test_an_error_while_looking_is_said_and_does_not_end_the_view(made, told, monkeypatch):
-    monkeypatch.setattr(made, "look", lambda: 1 / 0)
+    monkeypatch.setattr(made._runs, "look", lambda: 1 / 0)
     made._tick()
     assert "ZeroDivisionError" in made.problem
     assert told[-1] == {"kind": "beat"}
@@ -304,7 +304,7 @@ def test_many_classes_stay_small(told):
     board = nt.dashboard(run=run)
     assert board.result["confusion"] is None
     assert len(board.task["pictures"]) == 12
-    assert "50 classes, too many for a matrix" in board.as_html()
+    assert "50 classes are too many for a confusion matrix" in board.as_html()
     assert len(board.as_html()) < 1_000_000
     assert len(board._repr_mimebundle_()[0]["text/html"]) < 1000
     board.close()
