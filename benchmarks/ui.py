@@ -250,7 +250,7 @@ def round_trips(folder: Path) -> dict[str, float]:
             carried_out(client, "import time\nwhile not run.history(): time.sleep(0.1)")
             columns["a run beside it"] = trips(client)
             hello = '{"kind": "hello", "view": "benchmark"}'  # from no browser, but all that is sent is sent
-            carried_out(client, f"d = nt.dashboard(run=run)\nd._receive(d, {hello}, None)")
+            carried_out(client, f"d = nt.dashboard(run=run)\nd._receive({hello})")
             columns["a dashboard on it"] = trips(client)
             carried_out(client, "run.stop(); assert run.wait(60).status == 'stopped'")
         finally:
