@@ -31,9 +31,6 @@ class Message(str):
         made.code, made.arguments = code, dict(arguments or {})
         return made
 
-    def __getnewargs__(self) -> tuple[str, str, dict[str, Any]]:
-        return str(self), self.code, self.arguments
-
     @classmethod
     def from_plain(cls, data: Any) -> Message | None:
         """What `to_plain` of the codec made, or bare text; None where it is neither."""
