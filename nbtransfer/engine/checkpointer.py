@@ -79,7 +79,7 @@ class Checkpointer:
 
     def restore_newest(self) -> Generator[ev.Event, None, str | None]:
         """Restore the newest complete checkpoint and return its name; None if there is none."""
-        stored = yield from resume.newest(self.context.paths.checkpoints, self.context.weights)
+        stored = yield from resume.find_newest(self.context.paths.checkpoints, self.context.weights)
         if stored is None:
             return None
         self._restore(stored)

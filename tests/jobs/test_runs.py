@@ -49,7 +49,7 @@ def test_a_run_from_start_to_end(images, tmp_path):
     assert nt.predict(nt.load_model(folder), images / "red" / "00.png")[0].label in ("blue", "green", "red")
     (images / next(run.recipe.task.split("val")).source).unlink()
     assert nt.load_model(run.export(tmp_path / "again")).classes == run.recipe.task.classes
-    with pytest.raises(InputError, match="is there already; give a new folder"):
+    with pytest.raises(InputError, match="exists already; give a new folder"):
         run.export(folder)
     (folder / "model.safetensors").write_bytes(b"x" + (folder / "model.safetensors").read_bytes()[1:])
     with pytest.raises(nt.NbTransferError, match="is damaged"):

@@ -200,5 +200,5 @@ def test_folding_changes_next_to_nothing(member):
     before_their_convolution = {"densenet121": 0.4, "maxvit_t": 0.6}
     assert (prefix.folding is not None) is bool(norms)
     if norms:
-        assert prefix.folding.used
+        assert prefix.folding.is_accepted
         assert prefix.folding.layers >= before_their_convolution.get(name, 0.9) * len(norms)

@@ -1,4 +1,4 @@
-"""The activations of frozen stages, image by image: how they are kept, and how they become batches again."""
+"""The activations of frozen stages: their layout, files, and batches."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from nbtransfer.engine.data.order import Order, Sweep, ViewOfImage
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the activation of one image lies in memory.
+    """The memory layout of one image's activation.
 
-    A convolution may compute other bits for other strides, so they are kept with the values. `computed` is the type that
-    the values have in the model, `stored` the one they are kept in.
+    Strides are stored too, because a convolution may give other last bits for other strides. `computed` is the dtype in the
+    model, `stored` the dtype in the cache.
     """
 
     shape: tuple[int, ...]
@@ -31,39 +31,39 @@ class Layout:
 
     @classmethod
     def of(cls, batch: torch.Tensor, stored: torch.dtype | None) -> Layout:
-        """The layout of a batch (N, …); what does not lie densely, image after image, is kept in rows."""
-        strides = batch.stride()[1:] if _dense(batch) else batch.contiguous().stride()[1:]
-        return cls(tuple(batch.shape[1:]), tuple(strides), _name(batch.dtype), _name(stored or batch.dtype))
+        """The layout of a batch (N, …); images that are not dense in memory are stored contiguously."""
+        strides = batch.stride()[1:] if _is_dense(batch) else batch.contiguous().stride()[1:]
+        return cls(tuple(batch.shape[1:]), tuple(strides), _dtype_name(batch.dtype), _dtype_name(stored or batch.dtype))
 
     @property
-    def numbers(self) -> int:
-        """Numbers in one image's activation."""
+    def numel(self) -> int:
+        """The number of values in one image's activation."""
         return math.prod(self.shape)
 
     @property
     def bytes(self) -> int:
         """Bytes of one image's activation."""
-        return self.numbers * self.dtype.itemsize
+        return self.numel * self.dtype.itemsize
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type the values are kept in."""
+        """The dtype in the cache."""
         return getattr(torch, self.stored)  # type: ignore[no-any-return]
 
     def rows(self, batch: torch.Tensor) -> torch.Tensor:
-        """A batch (N, …) as rows of bare numbers (N, numbers), in the order they lie in memory."""
-        if batch.stride()[1:] != self.strides or not _dense(batch):  # another batch may come out in another order
-            batch = batch.new_empty_strided((len(batch), *self.shape), (self.numbers, *self.strides)).copy_(batch)
-        return batch.as_strided((len(batch), self.numbers), (self.numbers, 1)).to(self.dtype)
+        """A batch (N, …) as rows of values (N, numel), in memory order."""
+        if batch.stride()[1:] != self.strides or not _is_dense(batch):  # another batch may have another layout
+            batch = batch.new_empty_strided((len(batch), *self.shape), (self.numel, *self.strides)).copy_(batch)
+        return batch.as_strided((len(batch), self.numel), (self.numel, 1)).to(self.dtype)
 
     def batch(self, rows: torch.Tensor) -> torch.Tensor:
-        """The batch (N, …) that rows stand for."""
+        """The inverse of `rows`: a batch (N, …)."""
         values = rows.to(getattr(torch, self.computed))
-        return values.as_strided((len(rows), *self.shape), (self.numbers, *self.strides))
+        return values.as_strided((len(rows), *self.shape), (self.numel, *self.strides))
 
 
-def _dense(batch: torch.Tensor) -> bool:
-    """Whether the images follow each other in memory without gaps."""
+def _is_dense(batch: torch.Tensor) -> bool:
+    """Whether the images are contiguous in memory, without gaps."""
     numbers = math.prod(batch.shape[1:])
     by_stride = sorted(zip(batch.stride()[1:], batch.shape[1:], strict=True))
     expected = 1
@@ -74,15 +74,15 @@ def _dense(batch: torch.Tensor) -> bool:
     return batch.stride(0) == numbers or len(batch) == 1
 
 
-def _name(dtype: torch.dtype) -> str:
+def _dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
 @dataclass(frozen=True, slots=True)
 class Activations:
-    """The activations of all images of a split in all their views: `rows` (views · images, numbers), view after view.
+    """The activations of all images of a split in all views: `rows` (views · images, numel), view by view.
 
-    `failed` says for images that could not be decoded why; their rows mean nothing.
+    `failed` gives the reason for images that could not be decoded; their rows are meaningless.
     """
 
     layout: Layout
@@ -94,67 +94,67 @@ class Activations:
     def views(self) -> int:
         return len(self.rows) // self.images
 
-    def on(self, device: torch.device) -> Activations:
-        """The same on a GPU, where they take up no more than an eighth of its free memory."""
+    def to(self, device: torch.device) -> Activations:
+        """A copy on a GPU, if it takes at most an eighth of the free memory; else the same activations."""
         if device.type != "cuda" or self.rows.nbytes > torch.cuda.mem_get_info(device)[0] // 8:
             return self
         return replace(self, rows=self.rows.to(device))
 
-    def take(self, drawn: Sequence[ViewOfImage]) -> torch.Tensor:
+    def take(self, items: Sequence[ViewOfImage]) -> torch.Tensor:
         """The activations (N, …) of some views of some images."""
-        places = [view * self.images + number for view, number in drawn]
+        places = [view * self.images + number for view, number in items]
         index = torch.tensor(places, dtype=torch.long, device=self.rows.device)
         return self.layout.batch(self.rows[index])
 
 
 SPLITS: tuple[Split, ...] = ("train", "val")
-"""The splits whose activations are kept: test images are looked at once."""
+"""The splits with cached activations: test images are evaluated only once."""
 BothSplits = dict[Split, Activations]
 
 
 class Writer:
-    """Writes rows to a file as they come, or keeps them in memory where `path` is None.
+    """Writes rows to a file one batch at a time, or keeps them in memory if `path` is None.
 
-    Rows are not written through a memory map: a disk that is full would end the process then.
+    It does not use a memory map: a full disk would then kill the process.
     """
 
     def __init__(self, layout: Layout, count: int, path: Path | None) -> None:
         self._layout, self._count, self._path = layout, count, path
         self._file: BinaryIO | None = path.open("wb") if path else None
-        self._kept = None if path else torch.empty(count, layout.numbers, dtype=layout.dtype)
+        self._rows = None if path else torch.empty(count, layout.numel, dtype=layout.dtype)
         self._written = 0
 
     def add(self, rows: torch.Tensor) -> None:
-        """Append rows; raises OSError when the disk is full."""
+        """Append rows; raises OSError if the disk is full."""
         rows = rows.cpu().contiguous()
         if self._file is not None:
             self._file.write(rows.view(torch.uint8).numpy().data)
         else:
-            assert self._kept is not None
-            self._kept[self._written : self._written + len(rows)] = rows
+            assert self._rows is not None
+            self._rows[self._written : self._written + len(rows)] = rows
         self._written += len(rows)
 
     def close(self) -> torch.Tensor | None:
-        """No more rows. Gives them where they are in memory."""
+        """Finish; returns the rows if they are in memory."""
         if self._file is not None:
             self._file.close()
-        return self._kept
+        return self._rows
 
 
 def read_rows(path: Path, layout: Layout, count: int) -> torch.Tensor:
-    """Rows (count, numbers) from a file, mapped into memory: they are read from the disk when they are first used.
+    """Rows (count, numel) from a memory-mapped file: values are read when they are first used.
 
-    Raises OSError when the file is not there.
+    Raises OSError if the file does not exist.
     """
     try:
-        flat = torch.from_file(str(path), shared=False, size=count * layout.numbers, dtype=layout.dtype)
+        flat = torch.from_file(str(path), shared=False, size=count * layout.numel, dtype=layout.dtype)
     except RuntimeError as error:
         raise OSError(f"{path} cannot be read ({str(error).splitlines()[0]})") from error
-    return flat.view(count, layout.numbers)
+    return flat.view(count, layout.numel)
 
 
 class CachedBatches:
-    """The batches that `order` makes, of activations instead of images."""
+    """The batches of `order`, of activations instead of images."""
 
     def __init__(self, activations: Activations, start: int, images: Images, order: Order | Sweep) -> None:
         self.activations, self.start, self.images, self.workers = activations, start, images, 0
@@ -169,22 +169,22 @@ class CachedBatches:
     def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
         """The batches of epoch `number`, from batch `first` on."""
         self._order.epoch, self._order.first = number, first
-        for drawn in self._order:
-            yield self._batch(drawn)
+        for items in self._order:
+            yield self._batch(items)
 
-    def everything(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Activations (N, views, …) and labels (N,) of all images that can be used."""
+    def usable(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Activations (N, views, …) and labels (N,) of all usable images."""
         numbers = [n for n in range(len(self.images)) if n not in self._failed]
         views = [self.activations.take([(view, n) for n in numbers]) for view in range(self.activations.views)]
         return torch.stack(views, dim=1), self._labels[numbers]
 
     @property
-    def unusable(self) -> list[tuple[int, Message]]:
-        """Images left out, with the reason."""
+    def unusable_images(self) -> list[tuple[int, Message]]:
+        """The numbers of unusable images, with the reason."""
         return sorted(self._failed.items())
 
-    def _batch(self, drawn: Sequence[ViewOfImage]) -> Batch:
-        good = [(view, number) for view, number in drawn if number not in self._failed]
+    def _batch(self, items: Sequence[ViewOfImage]) -> Batch:
+        good = [(view, number) for view, number in items if number not in self._failed]
         numbers = [number for _, number in good]
-        failed = [(number, self._failed[number]) for _, number in drawn if number in self._failed]
+        failed = [(number, self._failed[number]) for _, number in items if number in self._failed]
         return Batch(self.activations.take(good), self._labels[numbers], numbers, failed)

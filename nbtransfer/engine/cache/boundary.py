@@ -1,4 +1,4 @@
-"""One boundary of one run: how large its activations are, and where they come from."""
+"""The activations of one boundary: their size, key, and how they are found or built."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from nbtransfer.engine.cache import cost_model
 from nbtransfer.engine.cache.activations import SPLITS, BothSplits, CachedBatches, Layout
 from nbtransfer.engine.cache.build import BuildPlan, build_batch_size
 from nbtransfer.engine.cache.key import CacheKeys
-from nbtransfer.engine.cache.lookup import Lookup, facts_of, read
+from nbtransfer.engine.cache.lookup import Lookup, cache_facts, read_cache
 from nbtransfer.engine.context import RunContext
-from nbtransfer.engine.data.batches import Batches, order
+from nbtransfer.engine.data.batches import order
 from nbtransfer.engine.device import DTYPES, available_memory
 from nbtransfer.engine.resumable import SAFE_POINT, Resumable
 from nbtransfer.errors import RunError
@@ -27,7 +27,7 @@ SHARE_OF_MEMORY = 0.25
 
 @dataclass
 class Boundary:
-    """The boundary behind the first `count` stages; `decision` is the id of the decision whether to keep its activations."""
+    """The boundary after the first `count` stages; `decision` is the id of the decision whether to cache its activations."""
 
     context: RunContext
     count: int
@@ -35,7 +35,7 @@ class Boundary:
 
     @property
     def layer(self) -> str:
-        """The last stage before it."""
+        """The last stage before the boundary."""
         return self.context.card.stages[self.count - 1]
 
     @property
@@ -43,30 +43,26 @@ class Boundary:
         """Views of each training image."""
         return self.context.data.train.images.views or 1
 
-    def split(self, split: Split) -> Batches:
-        """The images of a split."""
-        return self.context.data.train if split == "train" else self.context.data.val
-
     @functools.cached_property
     def lookup(self) -> Lookup:
         return Lookup(self.context, CacheKeys(self.context, self.views, build_batch_size(self.context)))
 
     @property
     def key(self) -> str:
-        """What its activations are kept under, by the weights as they were when this was first asked for."""
-        return self.lookup.keys.behind(self.count)
+        """The key of its activations, for the weights at the first use of `lookup`."""
+        return self.lookup.keys.key(self.count)
 
     @property
     def is_stored(self) -> bool:
         """Whether its activations are on the disk."""
-        return self.lookup.behind(self.count) is not None
+        return self.lookup.find(self.count) is not None
 
     @functools.cached_property
     def costs(self) -> cost_model.Costs | None:
-        """What decoding, prefix, suffix and reading cost, measured once; None where no image could be decoded."""
+        """The costs of a phase with and without a cache, measured once; None if no image could be decoded."""
         context, train = self.context, self.context.data.train
         stored = DTYPES[context.recipe.cache_dtype] if context.recipe.cache_dtype else None
-        nearer, _ = self.lookup.nearest_before(self.count)
+        nearer, _ = self.lookup.find_nearest(self.count)
         return cost_model.measure(context.model, train.images, train.workers, nearer, self.count, context.device, stored)
 
     @property
@@ -76,21 +72,21 @@ class Boundary:
 
     @property
     def bytes(self) -> int:
-        """Bytes of all activations of both splits."""
+        """Bytes of the activations of both splits."""
         views = {"train": self.views, "val": 1}
-        return sum(len(self.split(s).images) * views[s] * self.layouts[s].bytes for s in SPLITS)
+        return sum(len(self.context.data.of(s).images) * views[s] * self.layouts[s].bytes for s in SPLITS)
 
     @property
     def room(self) -> int:
-        """Bytes that its activations may take."""
-        return caches.room(self.context.recipe.cache_budget) if self.lookup.shared else room_in_memory()
+        """Bytes available for its activations."""
+        return caches.room(self.context.recipe.cache_budget) if self.lookup.is_shared else room_in_memory()
 
     def activations(self) -> Resumable[BothSplits]:
-        """Read from the disk, else computed; kept in memory where the disk takes nothing, or should not, if there is room."""
-        if not self.lookup.shared:
+        """Find the activations on the disk, or compute them. In memory if the disk cannot or must not store them."""
+        if not self.lookup.is_shared:
             if self.bytes > room_in_memory():
                 raise RunError(f"there is room for {byte_size(room_in_memory())} in memory, not for {byte_size(self.bytes)}")
-            return (yield from self._plan_build().into(None))[0]
+            return (yield from self._plan_build().build(None))[0]
         both = yield from self._find()
         if both is not None:
             return both
@@ -101,19 +97,19 @@ class Boundary:
             if self.bytes > room_in_memory():
                 raise
             yield ev.Warned(message("warn.in_memory", layer=self.layer, error=str(error)))
-            return (yield from self._plan_build().into(None))[0]
+            return (yield from self._plan_build().build(None))[0]
 
     def _find(self) -> Resumable[BothSplits | None]:
-        """What was computed before, saying how; None where nothing was."""
-        stored = self.lookup.behind(self.count)
+        """Stored activations, with an event about their folding; None if there are none."""
+        stored = self.lookup.find(self.count)
         if stored is None:
             return None
         if stored.folding:
-            yield stored.folding.decided(self.decision)
+            yield stored.folding.decision(self.decision)
         return stored.activations
 
     def _find_or_build(self) -> Resumable[BothSplits]:
-        """Compute them and keep them on the disk, unless another run does so right now: then wait for that."""
+        """Compute and store the activations; if another run is doing so, wait for it."""
         while True:
             with caches.alone(self.key, waiting=lambda: not self.context.is_interrupted()) as mine:
                 both = yield from self._find()
@@ -121,22 +117,22 @@ class Boundary:
                     return both
                 if mine:
                     with caches.draft(self.key) as folder:
-                        both, folding = yield from self._plan_build().into(folder)
+                        both, folding = yield from self._plan_build().build(folder)
                         about = {"backbone": self.context.card.name, "layer": self.layer, "task": self.context.recipe.task.name}
-                        return read(caches.publish(folder, self.key, {**about, **facts_of(both, folding)})).activations
+                        return read_cache(caches.publish(folder, self.key, {**about, **cache_facts(both, folding)})).activations
             yield SAFE_POINT
 
     def _plan_build(self) -> BuildPlan:
-        start, source = self.lookup.nearest_before(self.count)
+        start, source = self.lookup.find_nearest(self.count)
         return BuildPlan(self.context, self.count, self.layouts, self.views, start, source, self.decision)
 
     def batches(self, both: BothSplits, split: Split) -> CachedBatches:
-        """A split's batches, just as they would be of images."""
-        images = self.split(split).images
-        activations = both[split].on(self.context.device.torch)
+        """The batches of a split, in the same order as those of images."""
+        images = self.context.data.of(split).images
+        activations = both[split].to(self.context.device.torch)
         return CachedBatches(activations, self.count, images, order(self.context.recipe, images, split))
 
 
 def room_in_memory() -> int:
-    """Bytes of main memory that activations may take."""
+    """Bytes of main memory available for activations."""
     return int(SHARE_OF_MEMORY * available_memory())

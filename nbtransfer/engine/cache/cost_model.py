@@ -1,4 +1,4 @@
-"""What a phase costs with and without a cache, from a few measured batches."""
+"""The costs of a phase with and without a cache, measured on a few images."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from nbtransfer.engine.timing import seconds_for, time_call
 class Costs:
     """Seconds for one image.
 
-    decode   from the file to pixels, of which some may be there already; `once` if they are kept afterwards
-    before   the stages before a nearer boundary, forward
+    decode   from file to pixels, less for pixels in memory; `once` if pixels stay in memory
+    before   the first `nearer` stages, forward
     rest     the other stages before the boundary, forward
-    exact    the same in fp32, in which they are run for validation
-    judge    what follows the boundary, forward
-    learn    what follows the boundary, forward and backward
+    exact    `rest` in fp32, as for validation
+    judge    the stages after the boundary and the head, forward
+    learn    the stages after the boundary and the head, forward and backward
     read     from the cache to a batch
     write    from a batch to the cache
 
-    `layouts` is how what leaves the prefix lies in memory, for each split. What leaves the first `nearer` stages is kept
-    already; 0 where nothing is.
+    `layouts` are the layouts of the activations at the boundary, for each split. The activations of the first `nearer` stages
+    are stored already; 0 if none are.
     """
 
     layouts: Mapping[Split, Layout]
@@ -54,19 +54,19 @@ class Costs:
         """All stages before the boundary, forward."""
         return self.before + self.rest
 
-    def plain(self, epochs: int, train: int, val: int) -> float:
+    def without_cache(self, epochs: int, train: int, val: int) -> float:
         """Seconds for a phase that computes everything in every epoch."""
         decoded = train + val if self.once else epochs * (train + val)
         forward = epochs * (train * (self.prefix + self.learn) + val * (self.prefix + self.judge))
         return decoded * self.decode + forward
 
     def build(self, train: int, val: int, views: int) -> float:
-        """Seconds to compute what leaves the prefix, once for each view: from a nearer boundary, else from the images."""
+        """Seconds to compute the activations of all views, from a nearer boundary or from the images."""
         decoded = (train if self.once else train * views) + val if not self.nearer else 0
         return decoded * self.decode + train * views * (self.rest + self.write) + val * (self.exact + self.write)
 
-    def from_cache(self, epochs: int, train: int, val: int) -> float:
-        """Seconds for a phase that finds what it needs in a cache."""
+    def with_cache(self, epochs: int, train: int, val: int) -> float:
+        """Seconds for a phase that reads all activations from a cache."""
         return epochs * (train * (self.read + self.learn) + val * (self.read + self.judge))
 
 
@@ -79,10 +79,10 @@ def measure(
     device: Device,
     stored: torch.dtype | None,
 ) -> Costs | None:
-    """Measure on a few images of this run. None when none of them can be decoded. `workers` decode side by side.
+    """Measure on a few images of this run; None if none of them can be decoded. `workers` processes decode in parallel.
 
-    What leaves the first `nearer` stages is kept already (0: nothing is). Nothing learns: the model is in evaluation mode
-    meanwhile, and left as it was.
+    The activations of the first `nearer` stages are stored already (0: none are). The model stays in evaluation mode and its
+    weights as they are; afterwards its mode is restored.
     """
     started, undecoded = time.perf_counter(), len(images.undecoded) / max(len(images), 1)
     pixels = sample_pixels(images)
@@ -90,10 +90,10 @@ def measure(
         return None
     decode = undecoded * (time.perf_counter() - started) / len(pixels)
     with evaluation_mode(model):
-        return _measured(model, pixels, nearer, boundary, device, stored, decode / max(workers, 1), images.kept)
+        return _measure_costs(model, pixels, nearer, boundary, device, stored, decode / max(workers, 1), images.kept)
 
 
-def _measured(
+def _measure_costs(
     model: TransferModel,
     pixels: torch.Tensor,
     nearer: int,

@@ -1,4 +1,4 @@
-"""What the activations of a boundary depend on, as the key they are kept under."""
+"""The key of activations: a digest of everything they depend on."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ FORMAT = 2
 
 
 class CacheKeys:
-    """Keys of the boundaries of one run, by the weights as they are when the first key is asked for."""
+    """The keys of a run's boundaries, for the weights at the time of the first key."""
 
     def __init__(self, context: RunContext, views: int, batch_size: int) -> None:
         self._context, self._views, self._batch_size = context, views, batch_size
 
-    def behind(self, count: int) -> str:
+    def key(self, count: int) -> str:
         """The digest of everything that the activations of the first `count` stages depend on."""
         context, r = self._context, self._context.recipe
         facts = {

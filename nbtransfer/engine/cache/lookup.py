@@ -1,4 +1,4 @@
-"""Activations on the disk: whether they are there, and whether they still hold."""
+"""Find activations on the disk, and check that they are still valid."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 
 from nbtransfer.core.codec import from_plain, to_plain
 from nbtransfer.core.messages import Message
+from nbtransfer.core.task import Split
 from nbtransfer.engine.cache.activations import SPLITS, Activations, BothSplits, Layout, read_rows
 from nbtransfer.engine.cache.key import CacheKeys
 from nbtransfer.engine.cache.prefix import Folding
@@ -18,7 +19,7 @@ from nbtransfer.store import caches
 
 @dataclass(frozen=True)
 class StoredActivations:
-    """The activations in a cache, and how many normalisation layers were folded to compute them."""
+    """The activations in a cache, and the folding of normalisation layers they were computed with."""
 
     activations: BothSplits
     folding: Folding | None
@@ -26,29 +27,29 @@ class StoredActivations:
 
 @dataclass
 class Lookup:
-    """Finds what was computed before, by this run or another."""
+    """Finds activations stored by this run or another."""
 
     context: RunContext
     keys: CacheKeys
 
     @property
-    def shared(self) -> bool:
-        """Whether activations are kept on the disk, for other runs.
+    def is_shared(self) -> bool:
+        """Whether activations are stored on the disk, for other runs too.
 
-        A dataset of the user's own may give something else tomorrow, and nothing would show that.
+        Not those of a custom dataset: its images may change without a trace.
         """
         return self.context.recipe.cache != "off" and self.context.recipe.task.kind != "code"
 
-    def behind(self, count: int) -> StoredActivations | None:
-        """The activations of the first `count` stages; None where there are none, or where they are just being removed.
+    def find(self, count: int) -> StoredActivations | None:
+        """The stored activations of the first `count` stages; None if there are none, or if they are being removed.
 
-        An image that could not be decoded then but can be now was away for a while: a cache without it is of no more use.
+        If an image that could not be decoded then can be decoded now, the cache without it is invalid and is removed.
         """
-        cache = caches.find(self.keys.behind(count)) if self.shared else None
+        cache = caches.find(self.keys.key(count)) if self.is_shared else None
         if cache is None:
             return None
         try:
-            stored = read(cache)
+            stored = read_cache(cache)
         except OSError:
             return None
         if any(self._is_decodable(split, number) for split in SPLITS for number in stored.activations[split].failed):
@@ -56,25 +57,25 @@ class Lookup:
             return None
         return stored
 
-    def nearest_before(self, count: int) -> tuple[int, BothSplits | None]:
-        """Where to start from when computing the first `count` stages: the nearest stored boundary before, else the images.
+    def find_nearest(self, count: int) -> tuple[int, BothSplits | None]:
+        """Where to start computing the first `count` stages: the nearest stored boundary before them, else the images.
 
-        Only what is stored exactly as it was computed will do.
+        Only activations without loss of precision qualify.
         """
-        exactly = self.context.recipe.cache_dtype in (None, "fp32")
-        for number in range(count - 1, 0, -1) if self.context.model.backbone.divisible and exactly else ():
-            stored = self.behind(number)
+        lossless = self.context.recipe.cache_dtype in (None, "fp32")
+        for number in range(count - 1, 0, -1) if self.context.model.backbone.divisible and lossless else ():
+            stored = self.find(number)
             if stored is not None:
                 return number, stored.activations
         return 0, None
 
-    def _is_decodable(self, split: str, number: int) -> bool:
-        images = (self.context.data.train if split == "train" else self.context.data.val).images
+    def _is_decodable(self, split: Split, number: int) -> bool:
+        images = self.context.data.of(split).images
         return isinstance(images[0, number][1], torch.Tensor)
 
 
-def read(cache: caches.Cache) -> StoredActivations:
-    """The activations in a cache; raises OSError when they are just being removed."""
+def read_cache(cache: caches.Cache) -> StoredActivations:
+    """The activations in a cache; raises OSError if they are being removed."""
     caches.use(cache)
     both: BothSplits = {}
     for split in SPLITS:
@@ -87,8 +88,8 @@ def read(cache: caches.Cache) -> StoredActivations:
     return StoredActivations(both, from_plain(Folding, folding) if folding else None)
 
 
-def facts_of(both: BothSplits, folding: Folding | None) -> dict[str, Any]:
-    """What `read` needs to know beside the values."""
+def cache_facts(both: BothSplits, folding: Folding | None) -> dict[str, Any]:
+    """The facts that `read_cache` needs, apart from the values."""
     splits = {
         split: {"images": a.images, "views": a.views, "failed": list(a.failed.items()), "layout": to_plain(a.layout)}
         for split, a in both.items()

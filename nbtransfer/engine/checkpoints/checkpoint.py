@@ -1,7 +1,7 @@
-"""Tensors and the facts about them on the disk: safetensors beside JSON that carries the sha256 of the tensors.
+"""Tensors and facts about them on the disk: a safetensors file, and JSON with the sha256 of it.
 
-A checkpoint appears under its name only when it is complete. Neither format can execute code, and neither notices a
-flipped bit by itself, hence the digest.
+A checkpoint appears under its name only when it is complete. Neither format can execute code. Neither detects a flipped
+bit, hence the digests.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _NAME = re.compile(r"step-\d{8,}(-\d\d)?")
 
 
 def save(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
-    """Write tensors and facts to `folder`, replacing what is there."""
+    """Write tensors and facts to `folder`, replacing its contents."""
     draft = atomic.temporary_beside(folder)
-    draft.mkdir(mode=0o700)  # not its parents: a run whose folder was removed must not bring it back
+    draft.mkdir(mode=0o700)  # not its parents: a run whose folder was removed must not recreate it
     try:
         _write({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, draft / TENSORS)
         digest = file_digest(draft / TENSORS)
@@ -50,7 +50,7 @@ def save(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, 
 def save_when_room(
     folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any], rest: Callable[[], bool]
 ) -> Iterator[ev.Event]:
-    """Save, and where the disk is full try again after each `rest()`, until that is False; say so meanwhile."""
+    """Save; if the disk is full, report it and try again after each `rest()`, until that returns False."""
     waited = False
     while True:
         try:
@@ -67,7 +67,7 @@ def save_when_room(
 
 
 def _check(facts: Mapping[str, Any]) -> str:
-    """A flipped bit may leave good JSON with another number in it."""
+    """A digest of the facts: with a flipped bit, they may still be valid JSON."""
     return hashlib.sha256(dumps(facts).encode()).hexdigest()
 
 
@@ -82,7 +82,7 @@ def _write(tensors: dict[str, torch.Tensor], path: Path) -> None:
 
 
 def load(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """What `save` wrote; raises CheckpointError when any of it is missing or altered."""
+    """The inverse of `save`; raises CheckpointError if anything is missing or altered."""
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         if facts.pop("check") != _check(facts):
@@ -91,28 +91,37 @@ def load(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             raise CheckpointError(f"{folder / TENSORS} is damaged: its sha256 is not the one it was written with")
         return load_file(folder / TENSORS), facts
     except (OSError, ValueError, KeyError, AttributeError, RecursionError, SafetensorError) as error:
-        raise CheckpointError(f"{folder} holds no complete checkpoint ({error})") from error
+        raise CheckpointError(f"{folder} is not a complete checkpoint ({error})") from error
+
+
+def check_base(stored: str | None, current: str | None, run: str) -> None:
+    """Raise CheckpointError if a run started from other pretrained weights (sha256) than the current ones."""
+    if stored != current:
+        raise CheckpointError(
+            f"{run} started from other weights (sha256 {str(stored)[:8]}) than those now found ({str(current)[:8]}); "
+            "restore the file it started from"
+        )
 
 
 def name_for(parent: Path, step: int) -> str:
-    """A name for a new checkpoint after so many steps: names sort in the order the checkpoints were made."""
+    """A name for a new checkpoint after `step` steps. Names sort in the order of creation."""
     name = f"step-{step:08d}"
     others = (f"{name}-{number:02d}" for number in range(1, 100))
     return next(new for new in (name, *others) if not (parent / new).exists())
 
 
 def is_name(name: str) -> bool:
-    """Whether a checkpoint can be called this."""
+    """Whether `name` is a valid name of a checkpoint."""
     return _NAME.fullmatch(name) is not None
 
 
 def newest_first(parent: Path) -> list[str]:
-    """Names of all checkpoints."""
+    """The names of all checkpoints, newest first."""
     return sorted((p.name for p in parent.iterdir() if is_name(p.name)), reverse=True)
 
 
 def set_aside(folder: Path) -> None:
-    """Take a damaged checkpoint out of the way without losing it."""
+    """Rename a damaged checkpoint so that it is no longer used."""
     folder.replace(folder.with_name(f"damaged-{secrets.token_hex(2)}-{folder.name}"))
 
 

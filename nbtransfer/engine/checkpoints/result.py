@@ -53,11 +53,7 @@ def load(paths: RunPaths, recipe: Recipe, folder: Path | None = None) -> Transfe
         raise RunError(f"run {paths.id} has no model yet; wait for its first epoch to end, or see its log")
     tensors, facts = checkpoint.load(folder)
     model, digest = build(recipe, registry.card(recipe.backbone))
-    if digest != facts["base"]:
-        raise CheckpointError(
-            f"run {paths.id} started from other weights (sha256 {str(facts['base'])[:8]}) "
-            f"than those now found ({str(digest)[:8]}); put the file it started from back"
-        )
+    checkpoint.check_base(facts["base"], digest, f"run {paths.id}")
     overlay(model, tensors)
     return model.eval().requires_grad_(False)
 

@@ -1,4 +1,4 @@
-"""What a checkpoint holds beside tensors, and finding the one to go on from."""
+"""The facts in a checkpoint, and how to find the checkpoint to resume from."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ Tensors = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Facts:
-    """What a run needs to go on, beside tensors. Another set of fields is another format: see `core.formats`.
+    """What a run needs to continue, apart from tensors. Another set of fields is another format: see `core.formats`.
 
     base          sha256 of the weights it started from
-    strategy      its phases as they were then; `changes` of all changes are in them
-    progress      numbers of `Progress`; `images` of its meter, None between epochs
-    best          for the best epochs, the names of the checkpoints that hold them
-    receipt       for each layer and stretch, whether it was left unchanged while frozen
-    watched       sha256 of the layers frozen in the present stretch, when it began; `stretch` is its name
+    strategy      the phases at that time, which include the first `changes` changes
+    progress      the numbers of `Progress`; `images` is that of its meter, None between epochs
+    best          names of the checkpoints of the best epochs
+    receipt       for each layer and stretch, whether it stayed unchanged while frozen
+    watched       sha256 of the layers frozen in the current stretch, at its start; `stretch` is its name
     scaler        state of the gradient scaler
-    format        that of these facts and of the names of the tensors
+    format        the format of these facts and of the tensors' names
     """
 
     base: str | None
@@ -50,23 +50,23 @@ class Facts:
 
 @dataclass(frozen=True)
 class StoredCheckpoint:
-    """A whole checkpoint."""
+    """A complete checkpoint."""
 
     name: str
     facts: Facts
     tensors: Tensors
 
 
-def newest(parent: Path, base: str | None) -> Generator[ev.Event, None, StoredCheckpoint | None]:
-    """The newest checkpoint that is whole, with the best ones it names; None when there is none.
+def find_newest(parent: Path, base: str | None) -> Generator[ev.Event, None, StoredCheckpoint | None]:
+    """The newest checkpoint that is complete, as are the best ones it names; None if there is none.
 
-    Damaged ones are put aside, with a warning. Raises FormatError when another version wrote it, which can still go on from
-    it, and CheckpointError when the run started from other weights than `base`.
+    Damaged ones are set aside with a warning. Raises FormatError if another version wrote it, which can still resume from
+    it, and CheckpointError if the run started from other weights than `base`.
     """
     for name in checkpoint.newest_first(parent):
         try:
-            found = _read(parent, name)
-            for other in set(found.facts.best.values()) - {name}:
+            stored = _read(parent, name)
+            for other in set(stored.facts.best.values()) - {name}:
                 _read(parent, other)
         except FormatError:
             raise
@@ -74,18 +74,14 @@ def newest(parent: Path, base: str | None) -> Generator[ev.Event, None, StoredCh
             checkpoint.set_aside(parent / name)
             yield ev.Warned(message("warn.checkpoint", error=str(error)))
             continue
-        if found.facts.base != base:
-            raise CheckpointError(
-                f"the run started from other weights (sha256 {str(found.facts.base)[:8]}) than those now found "
-                f"({str(base)[:8]}); put the file it started from back"
-            )
-        return found
+        checkpoint.check_base(stored.facts.base, base, "the run")
+        return stored
     return None
 
 
 def _read(parent: Path, name: str) -> StoredCheckpoint:
-    if not checkpoint.is_name(name):  # it may come from a checkpoint that somebody else made: no paths
-        raise CheckpointError(f"{name!r} is no name of a checkpoint")
+    if not checkpoint.is_name(name):  # it may come from a manipulated checkpoint: no paths
+        raise CheckpointError(f"{name!r} is not the name of a checkpoint")
     tensors, facts = checkpoint.load(parent / name)
     number = facts.get("format", 1)
     if number != CHECKPOINT:
@@ -97,21 +93,21 @@ def _read(parent: Path, name: str) -> StoredCheckpoint:
 
 
 def differences(then: ev.Prepared, now: ev.Prepared) -> tuple[Message, ...]:
-    """Why results may differ in their last bits: versions, device and the like, as they were and as they are."""
-    pairs = {
+    """Why results may differ in their last bits: changes of versions, device, precision or threads."""
+    values = {
         "device": (then.device_name, now.device_name), "precision": (then.precision, now.precision),
         "threads": (str(then.threads), str(now.threads)),
-        **{name: (then.versions.get(name, "none"), now.versions.get(name, "none")) for name in _all(then, now)},
+        **{name: (then.versions.get(name, "none"), now.versions.get(name, "none")) for name in _version_names(then, now)},
     }  # fmt: skip
-    return tuple(message("difference", name=name, now=new, then=old) for name, (old, new) in pairs.items() if old != new)
+    return tuple(message("difference", name=name, now=new, then=old) for name, (old, new) in values.items() if old != new)
 
 
-def _all(then: ev.Prepared, now: ev.Prepared) -> list[str]:
+def _version_names(then: ev.Prepared, now: ev.Prepared) -> list[str]:
     return sorted({*then.versions, *now.versions})
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> Tensors:
-    """The tensors of an optimiser's state, by number of the parameter and name."""
+    """The tensors of an optimiser's state, named by number of the parameter and key."""
     state: Mapping[int, Mapping[str, Any]] = optimiser.state_dict()["state"]
     return {
         f"optimiser.{number}.{key}": value
@@ -122,7 +118,7 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> Tensors:
 
 
 def fill_optimiser(optimiser: torch.optim.Optimizer, tensors: Tensors) -> None:
-    """Put the state back that `optimiser_tensors` took out, laid out in memory as its parameters are."""
+    """The inverse of `optimiser_tensors`. State tensors get the memory layout of their parameters."""
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     state: dict[int, Tensors] = {}
     for name, value in tensors.items():

@@ -158,6 +158,10 @@ class TaskData:
     val: Batches
     test: Batches | None
 
+    def of(self, split: Split) -> Batches:
+        """The batches of the training or the validation split."""
+        return self.train if split == "train" else self.val
+
 
 def prepare(recipe: Recipe, spec: InputSpec, device: torch.device) -> TaskData:
     """The batches of all splits of a recipe's task."""

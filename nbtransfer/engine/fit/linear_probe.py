@@ -38,15 +38,15 @@ class LinearProbe:
     def events(self) -> Iterator[ev.Event]:
         """Solve, validate, save."""
         context, p = self.context, self.context.progress
-        yield from report_skipped(self.train.unusable, self.train, "train", context.recipe, p.reported)
-        yield from report_skipped(self.val.unusable, self.val, "val", context.recipe, p.reported)
-        features, labels = self.train.everything()
-        val_features, val_labels = (tensor.to(features.device) for tensor in self.val.everything())
+        yield from report_skipped(self.train.unusable_images, self.train, "train", context.recipe, p.reported)
+        yield from report_skipped(self.val.unusable_images, self.val, "val", context.recipe, p.reported)
+        features, labels = self.train.usable()
+        val_features, val_labels = (tensor.to(features.device) for tensor in self.val.usable())
         for name, examples in (("training", labels), ("validation", val_labels)):
             if not len(examples):
                 raise TaskError(f"none of the {name} images can be decoded; restore the files")
         if not (features.isfinite().all() and val_features.isfinite().all()):
-            why = "features of some images are no finite numbers, which no head can be solved for"
+            why = "features of some images are NaN or infinite, so no head can be fitted"
             raise RunError(f"{why}; check the weights, or use precision='fp32'")
         solve = self._logistic if self.solver == "logistic" else self._ridge
         head, solved = solve(features.float(), labels.to(features.device), val_features[:, 0].float(), val_labels)

@@ -1,1 +1,1 @@
-"""What leaves the house: predictions and exports."""
+"""Predictions and exported models."""

@@ -1,12 +1,12 @@
-"""A model to hand on: weights, everything needed to use them, and a question with its answer.
+"""Exported models: weights, everything needed to use them, and a sample with its logits.
 
     model.safetensors   all parameters and buffers
     model.json          backbone, classes, preprocessing, and where the model comes from
     sample.safetensors  one image of the task as the model sees it, and the model's logits
-    code/NAME.py        code that made the head, where it is one of the user's own
-    README.md           the same for people
+    code/NAME.py        the code of a custom head
+    README.md           a summary for people
 
-Whoever loads the folder asks the question again and compares the answers, so that a broken environment is noticed.
+Loading computes the logits of the sample again and compares them, which detects a broken environment.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ TOLERANCE = 1e-3
 
 
 def export(model: TransferModel, recipe: Recipe, scores: tuple[Evaluation, ...], folder: str | os.PathLike[str]) -> Path:
-    """Write the model to a new folder; raises InputError when something is there already."""
+    """Write the model to a new folder; raises InputError if the folder exists and is not empty."""
     target = Path(folder).expanduser().absolute()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(f"{target} is there already; give a new folder")
+        raise InputError(f"{target} exists already; give a new folder")
     draft = atomic.temporary_beside(target)
     try:
         draft.mkdir(parents=True)
@@ -68,15 +68,15 @@ def _write(folder: Path, model: TransferModel, recipe: Recipe, scores: tuple[Eva
         (folder / CODE).mkdir(exist_ok=True)
         (folder / CODE / f"{code.name}.py").write_text(code.source, encoding="utf-8", newline="")
     save_file({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS)
-    pixels = _sample(recipe, model.spec)
+    pixels = _sample_pixels(recipe, model.spec)
     save_file({"pixels": pixels, "logits": _logits(model, pixels)}, folder / SAMPLE)
     facts = _facts(model, recipe, scores, file_digest(folder / WEIGHTS))
     atomic.write_text(folder / FACTS, dumps(facts, indent=1))
     atomic.write_text(folder / "README.md", _readme(model, recipe, scores))
 
 
-def _sample(recipe: Recipe, spec: InputSpec) -> torch.Tensor:
-    """The first validation image that can still be decoded, as the model sees it."""
+def _sample_pixels(recipe: Recipe, spec: InputSpec) -> torch.Tensor:
+    """The first validation image that can still be decoded, preprocessed."""
     source = ImageSource(recipe.task)
     for sample in recipe.task.split("val"):
         try:
@@ -84,7 +84,7 @@ def _sample(recipe: Recipe, spec: InputSpec) -> torch.Tensor:
         except UndecodableError:
             continue
     raise InputError(
-        f"no validation image of {recipe.task.name} can be decoded any more; restore one, the export keeps it as a question"
+        f"no validation image of {recipe.task.name} can still be decoded; restore one, because the export needs a sample"
     )
 
 
@@ -93,12 +93,12 @@ def _code_of_head(recipe: Recipe) -> list[Code]:
 
 
 def load(folder: str | os.PathLike[str], *, trust: bool = False) -> TransferModel:
-    """An exported model in evaluation mode, after it has answered its sample as it did when it was exported.
+    """An exported model in evaluation mode, after its logits for the sample agree with those at export.
 
-    trust   whether code of its author's, which makes a head of its own, may run here from now on
+    trust   whether the code of its custom head may run here from now on
 
-    Raises CheckpointError when a file is missing or altered, or the answer differs by more than 0.001; CodeError when it
-    has code that is not trusted.
+    Raises CheckpointError if a file is missing or altered, or if the logits differ by more than 0.001; CodeError if its code
+    is not trusted.
     """
     path = Path(folder).expanduser()
     try:
@@ -107,12 +107,12 @@ def load(folder: str | os.PathLike[str], *, trust: bool = False) -> TransferMode
             raise CheckpointError(f"{path} {why}")
         if file_digest(path / WEIGHTS) != facts["sha256"]:
             raise CheckpointError(f"{path / WEIGHTS} is damaged: its sha256 is not the one it was exported with")
-        model, sample = _rebuilt(path, facts, trust), load_file(path / SAMPLE)
+        model, sample = _rebuild_model(path, facts, trust), load_file(path / SAMPLE)
         difference = (_logits(model, sample["pixels"]) - sample["logits"]).abs().max().item()
     except CodeError:
         raise
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, InputError) as error:
-        raise CheckpointError(f"{path} holds no exported model that can be used here ({error})") from error
+        raise CheckpointError(f"{path} is not an exported model that can be used here ({error})") from error
     if not difference <= TOLERANCE:
         raise CheckpointError(
             f"{path} answers its own sample differently here, by {difference:.2g}; compare the versions in {FACTS} with yours"
@@ -120,11 +120,11 @@ def load(folder: str | os.PathLike[str], *, trust: bool = False) -> TransferMode
     return model
 
 
-def _rebuilt(path: Path, facts: dict[str, Any], trust: bool) -> TransferModel:
+def _rebuild_model(path: Path, facts: dict[str, Any], trust: bool) -> TransferModel:
     card, spec = registry.card(facts["backbone"]), from_plain(InputSpec, facts["input"])
     classes, head = tuple(facts["classes"]), None
     if facts.get("head") is not None:
-        codes = [_code(path, name, sha256) for name, sha256 in facts["code"]]
+        codes = [_read_code(path, name, sha256) for name, sha256 in facts["code"]]
         if trust:
             trusted.trust(codes)
         head = make_head(facts["head"], codes, card.width, len(classes), seed=0)
@@ -133,9 +133,9 @@ def _rebuilt(path: Path, facts: dict[str, Any], trust: bool) -> TransferModel:
     return model.eval().requires_grad_(False)
 
 
-def _code(path: Path, name: str, sha256: str) -> Code:
-    checked = Code(name, "").name  # before it becomes a part of a path
-    return Code(checked, (path / CODE / f"{checked}.py").read_text(encoding="utf-8"), sha256)
+def _read_code(path: Path, name: str, sha256: str) -> Code:
+    safe = Code(name, "").name  # validated before it becomes part of a path
+    return Code(safe, (path / CODE / f"{safe}.py").read_text(encoding="utf-8"), sha256)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Ask a trained model about images of one's own."""
+"""Predictions of a trained model for new images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nbtransfer.engine.model.transfer_model import TransferModel
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model says about one image: the likeliest class, and the probability of each."""
+    """The answer for one image: the likeliest class, and the probability of each class."""
 
     label: str
     probability: float
@@ -27,15 +27,15 @@ class Answer:
 
 @torch.no_grad()
 def predict(model: TransferModel, images: Any, batch_size: int = 32) -> list[Answer]:
-    """Answers for one image or many: paths, PIL images, or uint8 arrays (H, W, 3). Raises InputError naming a bad one.
+    """Answers for one image or many: paths, PIL images, or uint8 arrays (H, W, 3). Raises InputError for a bad one.
 
     Computed in fp32 on the device the model is on.
     """
-    given = as_list(images)
+    inputs = as_list(images)
     device = next(model.parameters()).device
     normalise, answers = Normalise(model.spec, device), list[Answer]()
-    for start in range(0, len(given), batch_size):
-        pixels = torch.stack([resize_and_crop(open_image(image), model.spec) for image in given[start : start + batch_size]])
+    for start in range(0, len(inputs), batch_size):
+        pixels = torch.stack([resize_and_crop(open_image(image), model.spec) for image in inputs[start : start + batch_size]])
         probabilities = model(normalise(pixels)).softmax(1).cpu()
         answers += [_answer(row, model.classes) for row in probabilities.tolist()]
     return answers

@@ -47,8 +47,8 @@ class TransferModel(nn.Module):
         """The head, if it is one linear layer; raises InputError if not."""
         if not isinstance(self.head, nn.Linear):
             raise InputError(
-                f"the head of this model is a {type(self.head).__name__} of the user's own, and only what reaches one linear "
-                "layer can be split into the parts of shared layers and head; explain a run without head="
+                f"the head of this model is a custom {type(self.head).__name__}, but only one linear layer can be split into "
+                "the parts of shared layers and head; explain a run without head="
             )
         return self.head
 

@@ -205,9 +205,9 @@ class TestSharing:
         early, late = (Phase(name, FreezePlan.up_to("shufflenet_v2_x0_5", name), 1) for name in ("stage3", "stage4"))
         both = replace(frozen, strategy=Strategy("both", (early, late)), freeze=None, batch_size=9)
         seen = []
-        original = Lookup.nearest_before
+        original = Lookup.find_nearest
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Lookup, "nearest_before", lambda it, count: seen.append(original(it, count)) or seen[-1])
+            patch.setattr(Lookup, "find_nearest", lambda it, count: seen.append(original(it, count)) or seen[-1])
             kept = carried_out(both)
         # In its first phase stage 4 learned, so its activations are new; those of stage 3 are where they start from.
         assert [start for start, _ in seen] == 2 * [0] + 2 * [STAGES.index("stage3") + 1]  # to expect, and to compute
@@ -531,13 +531,13 @@ class TestCosts:
 
     def test_arithmetic(self):
         made = Costs({}, 0, 1.0, True, 0.0, 10.0, 20.0, 2.0, 6.0, 0.5, 0.25)
-        assert made.plain(5, 100, 20) == 120 + 5 * (100 * 16 + 20 * 12)
+        assert made.without_cache(5, 100, 20) == 120 + 5 * (100 * 16 + 20 * 12)
         assert made.build(100, 20, 2) == 120 + 200 * 10.25 + 20 * 20.25
-        assert made.from_cache(5, 100, 20) == 5 * (100 * 6.5 + 20 * 2.5)
+        assert made.with_cache(5, 100, 20) == 5 * (100 * 6.5 + 20 * 2.5)
 
     def test_what_is_kept_of_a_nearer_boundary_is_not_computed_for_a_cache(self):
         made = Costs({}, 2, 1.0, True, 7.0, 3.0, 4.0, 2.0, 6.0, 0.5, 0.25)
-        assert made.plain(5, 100, 20) == 120 + 5 * (100 * 16 + 20 * 12)
+        assert made.without_cache(5, 100, 20) == 120 + 5 * (100 * 16 + 20 * 12)
         assert made.build(100, 20, 2) == 200 * 3.25 + 20 * 4.25
 
 
@@ -590,7 +590,7 @@ class TestPrecision:
         session = new_session(recipe)
         auto, plan = replace(recipe, precision="auto"), FreezePlan.none().resolve(session.context.card)
         images = session.context.data.val.images
-        device, said = precision.decided(auto, session.context.model, images, session.context.device, plan, "bf16")
+        device, said = precision.choose_precision(auto, session.context.model, images, session.context.device, plan, "bf16")
         assert (device.precision, said) == ("bf16", [])
 
     def test_asked_for(self):
@@ -655,7 +655,7 @@ class TestProbe:
         state = torchvision_models.build("shufflenet_v2_x0_5", 40).state_dict()
         state["conv5.0.weight"][0, 0] = float("nan")
         torch.save(state, tmp_path / "own.pth")
-        with pytest.raises(RunError, match=r"features of some images are no finite numbers.*check the weights"):
+        with pytest.raises(RunError, match=r"features of some images are NaN or infinite.*check the weights"):
             told(replace(recipe, strategy="lp", probe=solver, weights=str(tmp_path / "own.pth")))
 
     def test_bad_images_are_left_out(self, images, recipe):

@@ -163,7 +163,7 @@ class TestForeignCheckpoints:
         story, names = self.exchanged(small, lambda tensors, facts: (tensors, {**facts, "best": {"1": name}}))
         assert story.attempt()
         assert story.state.resumed.checkpoint == names[1]
-        assert any("is no name of a checkpoint; it is put aside" in text for text in story.state.warnings)
+        assert any("is not the name of a checkpoint; it is put aside" in text for text in story.state.warnings)
         assert story.outcome() == uninterrupted(small)
 
 
