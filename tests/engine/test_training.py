@@ -243,12 +243,13 @@ UNBOUNDED = {"optimiser": "sgd", "clip_grad": None, "schedule": "constant"}
 
 
 class TestDivergence:
-    """A loss that is no number ends the run with advice, and what was good before is kept."""
+    """A loss that is NaN or infinite ends the run with advice, and the best weights before it are kept."""
 
     def test_from_the_start(self, recipe, paths):
         events = told(replace(recipe, lr=1e3, epochs=6, **UNBOUNDED), paths)
         assert isinstance(events[-1], ev.Stopped)
-        assert re.search(r"the loss became (NaN|infinite) at learning rate .*; start again with a smaller lr", events[-1].reason)
+        advice = r"the loss became (NaN|infinite) at learning rate .*; start again with a smaller lr"
+        assert re.search(advice, events[-1].reason)
         assert all(math.isfinite(e.val_loss) for e in of(events, ev.EpochEnded))
 
     def test_a_learning_rate_of_a_billion_with_every_default(self, recipe, paths):
