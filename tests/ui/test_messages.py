@@ -5,9 +5,12 @@ from __future__ import annotations
 import types
 from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
+import pytest
+
 import nbtransfer as nt
 from nbtransfer.ui import messages, traits, typescript
 from nbtransfer.ui.dashboard import dashboard
+from tests.support.runs import carried_out
 
 
 def conforms(value, hint):
@@ -30,6 +33,8 @@ def conforms(value, hint):
 
 
 def conforms_to_fields(value, hints):
+    if not isinstance(value, dict):
+        return False
     needed = {name for name, hint in hints.items() if get_origin(hint) is not NotRequired}
     return needed <= set(value) <= set(hints) and all(conforms(value[name], hints[name]) for name in value)
 
@@ -39,15 +44,25 @@ def wrong_traits(widget, hint):
     return [name for name, field in get_type_hints(hint).items() if not conforms(widget.get_state(name)[name], field)]
 
 
+@pytest.fixture
+def run(images):
+    """A finished run with two phases."""
+    task = nt.Task.from_folder(images, holdout=0.25)
+    recipe = nt.Recipe(
+        task=task, backbone="shufflenet_v2_x0_5", weights=None, epochs=2, batch_size=8, image_size=40, device="cpu", threads=1,
+    )  # fmt: skip
+    return carried_out(recipe)
+
+
 def test_the_types_of_the_page_are_up_to_date():
     written = typescript.TARGET.read_text(encoding="utf-8")
     assert written == typescript.declarations(), "run python -m nbtransfer.ui.typescript"
 
 
-def test_widgets_hold_and_tell_what_the_types_say(lp_ft, monkeypatch):
+def test_widgets_hold_and_tell_what_the_types_say(run, monkeypatch):
     sent = []
     monkeypatch.setattr("nbtransfer.ui.widget.Panel.send", lambda _self, message, _buffers=None: sent.append(message))
-    board, monitor, tree = dashboard(run=lp_ft), nt.RunMonitor(lp_ft), nt.LayerTree("resnet18")
+    board, monitor, tree = dashboard(run=run), nt.RunMonitor(run), nt.LayerTree("resnet18")
     assert wrong_traits(board, traits.DashboardTraits) == []
     assert wrong_traits(monitor, traits.RunMonitorTraits) == []
     assert wrong_traits(tree, traits.LayerTreeTraits) == []
