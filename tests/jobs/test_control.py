@@ -162,7 +162,7 @@ def test_one_that_hangs_is_noticed_and_can_be_killed(images, monkeypatch):
     os.kill(state.pid, signal.SIGSTOP)
     until(run, lambda s: s.status == "stalled")
     run.kill()
-    state = until(run, lambda s: s.status == "lost" and "asked" in s.message)
+    state = until(run, lambda s: s.status == "lost" and "on request" in s.message)
     run.resume()
     until(run, lambda s: s.status == "running" and s.attempt == 2)
     run.stop()
