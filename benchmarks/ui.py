@@ -56,7 +56,8 @@ def in_the_browser(folder: Path) -> dict[str, float]:
         return {}
     from playwright.sync_api import sync_playwright
 
-    from tests.browser.conftest import FLAGS, NAMES, Server, chromium
+    from tests.support.browsers import FLAGS, NAMES, chromium
+    from tests.support.jupyter import Server
 
     path = chromium()
     if path is None:

@@ -16,8 +16,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import pytest
 from hypothesis import settings
 
+import nbtransfer as nt
 from tests.support.pictures import folder_of_pictures
 from tests.support.processes import frameworks_loaded_once, reap
+from tests.support.runs import carried_out
 
 # Examples are few enough to keep the suite quick; deadlines would time a shared machine, not the code.
 settings.register_profile("suite", max_examples=60, deadline=None, derandomize=True)
@@ -50,6 +52,18 @@ def home(tmp_path_factory, monkeypatch) -> Iterator[Path]:
 def images(tmp_path) -> Path:
     """`images/<colour>/<n>.png`: three classes of twelve pictures."""
     return folder_of_pictures(tmp_path / "images")
+
+
+@pytest.fixture
+def lp_ft(images):
+    """A probe, then fine-tuning of the last stage, of three colours at 40 pixels; carried out in this process."""
+    task = nt.Task.from_folder(images, holdout=0.25, test=0.25)
+    recipe = nt.Recipe(
+        task=task, backbone="shufflenet_v2_x0_5", weights=None, strategy="lp_ft", freeze=nt.FreezePlan.all().thaw("conv5"),
+        epochs=4, batch_size=8, image_size=40, device="cpu", precision="fp32", threads=1,
+        probe="sgd",  # a head that is solved for leaves nothing to learn here
+    )  # fmt: skip
+    return carried_out(recipe)
 
 
 @pytest.fixture

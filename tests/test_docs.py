@@ -21,15 +21,27 @@ DOCUMENTS = [*TOP, *sorted((ROOT / "docs").rglob("*.md"))]
 GROUPS = {"tutorials", "how-to", "reference", "explanation"}
 
 
-@pytest.fixture(params=DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def with_blocks(language):
+    """Documents with blocks in a language. Those that a newcomer tries first stand for all others in `make test`."""
+    first = {ROOT / "README.md", ROOT / "docs" / "tutorials" / "quickstart.md"}
+    for path in DOCUMENTS:
+        if f"```{language}\n" in path.read_text(encoding="utf-8"):
+            yield pytest.param(path, id=name_of(path), marks=() if path in first else pytest.mark.slow)
+
+
+@pytest.fixture(params=DOCUMENTS, ids=name_of)
 def document(request):
     return request.param, request.param.read_text(encoding="utf-8")
 
 
-def test_python_blocks_run(document, images, tmp_path, monkeypatch):
+@pytest.mark.parametrize("path", with_blocks("python"))
+def test_python_blocks_run(path, images, tmp_path, monkeypatch):
     """In order, in one namespace, in a folder that holds `images/` and one image more; real runs with real weights."""
-    path, text = document
-    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
     picture((200, 60, 50), 5).save(tmp_path / "a new image.jpg")
     monkeypatch.chdir(tmp_path)
     namespace = {}
@@ -39,11 +51,10 @@ def test_python_blocks_run(document, images, tmp_path, monkeypatch):
         assert run.wait(120).status in ("finished", "stopped"), run.log()
 
 
-def test_notebook_blocks_run(document, images, tmp_path, monkeypatch):
+@pytest.mark.parametrize("path", with_blocks("ipython"))
+def test_notebook_blocks_run(path, images, tmp_path, monkeypatch):
     """Each is a cell; in order, in one shell, in the same folder."""
-    blocks = re.findall(r"```ipython\n(.*?)```", document[1], re.DOTALL)
-    if not blocks:
-        return
+    blocks = re.findall(r"```ipython\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
     picture((200, 60, 50), 5).save(tmp_path / "a new image.jpg")
     monkeypatch.chdir(tmp_path)
     shell = new_shell(tmp_path)

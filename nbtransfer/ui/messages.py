@@ -63,7 +63,7 @@ class Beat(TypedDict):
     kind: Literal["beat"]
 
 
-class Computing(TypedDict):
+class ComputingFacts(TypedDict):
     """The activations of a boundary are being computed: `done` of `of` views."""
 
     layer: str
@@ -71,13 +71,13 @@ class Computing(TypedDict):
     of: int
 
 
-class Progress(TypedDict):
+class ProgressFacts(TypedDict):
     """What changes with every step. `fraction` is of the whole run, `left` are seconds of the phase."""
 
     epoch: int
     fraction: float
     left: int | None
-    computing: Computing | None
+    computing: ComputingFacts | None
 
 
 class EpochRow(TypedDict):
@@ -104,7 +104,7 @@ class News(TypedDict):
     """To the page: what is new about a run. Points before `points_from` and rows before `rows_from` stay as they are."""
 
     kind: Literal["news"]
-    progress: Progress
+    progress: ProgressFacts
     points_from: int
     points: list[Point]
     rows_from: int

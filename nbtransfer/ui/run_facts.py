@@ -13,7 +13,7 @@ from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
 from nbtransfer.jobs.run import Run
 from nbtransfer.tasks.task import Task
-from nbtransfer.ui.messages import EpochRow, Progress
+from nbtransfer.ui.messages import EpochRow, ProgressFacts
 from nbtransfer.ui.pictures import Judged, data_url, worst_first
 from nbtransfer.ui.series import figures
 from nbtransfer.ui.traits import Mistake, PhaseFacts, ResultFacts, RunFacts, ScoreFacts
@@ -58,7 +58,7 @@ def _phases(state: RunState) -> list[PhaseFacts]:
     ]
 
 
-def progress_facts(state: RunState) -> Progress:
+def progress_facts(state: RunState) -> ProgressFacts:
     """What changes with every step."""
     left, made = state.phase_seconds_left, state.computing
     return {

@@ -11,7 +11,8 @@ import nbformat
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import PATIENCE, Server
+from tests.support.browsers import PATIENCE
+from tests.support.jupyter import Server
 
 TUTORIAL = Path(__file__).parents[2] / "notebooks/01_first_transfer.ipynb"
 MORE = {
@@ -77,7 +78,7 @@ class Notebook:
         self.page.locator(".jp-Dialog .jp-mod-accept").click()
 
 
-@pytest.fixture(params=["lab", "notebook"])
+@pytest.fixture(params=["lab", pytest.param("notebook", marks=pytest.mark.slow)])
 def notebook(request, server, new_page):
     """The tutorial up to its dashboard, and some cells more."""
     made = nbformat.read(TUTORIAL, as_version=4)
@@ -97,6 +98,7 @@ def notebook(request, server, new_page):
     opened.server.end_sessions()
 
 
+@pytest.mark.long
 def test_a_session_at_the_notebook(notebook):
     page, board = notebook.page, notebook.page.locator(".nbt-dashboard")
     for name in notebook.places:

@@ -8,7 +8,7 @@ from nbtransfer.commands import tree as commands
 from nbtransfer.commands.parsing import UsageError
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.ui.progress import watch
-from tests.store.test_caches import made
+from tests.support.folders import write_cache
 
 
 @pytest.fixture
@@ -19,8 +19,8 @@ def execute():
 
 class TestCaches:
     def test_listed_and_cleared_by_key(self, execute):
-        made("aa")
-        made("b")
+        write_cache("aa")
+        write_cache("b")
         assert [cache.key for cache in execute("caches").value] == ["b", "aa"]
         assert execute("caches", "--clear", "a").text.endswith("freed")
         assert [cache.key for cache in execute("caches").value] == ["b"]
@@ -30,7 +30,7 @@ class TestCaches:
     def test_a_key_that_is_not_there(self, execute):
         with pytest.raises(UsageError, match="no key begins with 'c'; there are no caches"):
             execute("caches", "--clear", "c")
-        made("aa")
+        write_cache("aa")
         with pytest.raises(UsageError, match="no key begins with 'ab'; did you mean 'aa'"):
             execute("caches", "--clear", "aa", "ab")
         assert len(execute("caches").value) == 1

@@ -1,26 +1,33 @@
+"""A small real recipe: three colours, a random shufflenet at 40 pixels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
 import pytest
 
-import nbtransfer as nt
 from nbtransfer.store import runs
+from tests.support.pictures import folder_of_pictures
+from tests.support.runs import recipe as recipe_on
 
 
 @pytest.fixture
 def recipe(images):
-    """A small real recipe: three colours, a random shufflenet at 40 pixels."""
-    return nt.Recipe(
-        task=nt.Task.from_folder(images, holdout=0.25),
-        backbone="shufflenet_v2_x0_5",
-        weights=None,
-        strategy="ft",
-        epochs=2,
-        batch_size=8,
-        image_size=40,
-        device="cpu",
-        precision="fp32",
-        threads=1,
-    )
+    return recipe_on(images, precision="fp32")
 
 
 @pytest.fixture
 def paths(recipe):
     return runs.create(recipe)
+
+
+@pytest.fixture(scope="session")
+def lasting(tmp_path_factory):
+    """The recipe on images that stay as they are, with nothing chosen by measurement: it comes to the same in every test."""
+    made = recipe_on(folder_of_pictures(tmp_path_factory.mktemp("lasting") / "images"), precision="fp32")
+    return replace(made, checkpoint_every=3, cache="off", probe="sgd")
+
+
+@pytest.fixture
+def small(lasting):
+    return lasting

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -16,7 +15,7 @@ from nbtransfer.jobs.environment import worker_environment
 from nbtransfer.jobs.run import Run
 from nbtransfer.store import runs
 from nbtransfer.store.journal import JournalReader, JournalWriter
-from tests.support.runs import PATIENCE, recipe, until
+from tests.support.runs import PATIENCE, eventually, recipe, until
 
 
 def test_polite_signals_keep_everything_and_it_can_go_on(images):
@@ -109,10 +108,7 @@ def test_of_five_workers_on_one_run_one_wins(images):
     output = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     workers = [subprocess.Popen(command, env=worker_environment(), **output) for _ in range(5)]
     run = Run(paths)
-    deadline = time.monotonic() + PATIENCE
-    while sum(worker.poll() is None for worker in workers) > 1:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually(lambda: sum(worker.poll() is None for worker in workers) == 1)
     (winner,) = (worker for worker in workers if worker.poll() is None)
     assert {worker.returncode for worker in workers if worker is not winner} == {os.EX_TEMPFAIL}
     assert until(run, lambda s: s.status == "running").pid == winner.pid

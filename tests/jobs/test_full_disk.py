@@ -41,7 +41,7 @@ def fill(folder):
 
 
 def test_a_run_waits_for_room_and_goes_on_to_the_same_bits(images, disk):
-    made = long(images, epochs=30)
+    made = long(images, epochs=12)
     run = nt.start(made)
     until(run, lambda s: len(s.history) >= 2)
     taken = fill(disk)
@@ -62,7 +62,7 @@ def test_a_run_waits_for_room_and_goes_on_to_the_same_bits(images, disk):
 
 
 def test_killed_while_the_disk_is_full(images, disk):
-    run = nt.start(long(images, epochs=30))
+    run = nt.start(long(images, epochs=12))
     until(run, lambda s: len(s.history) >= 2)
     taken = fill(disk)
     until(run, lambda s: s.status == "paused")

@@ -8,8 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
+import psutil
 import pytest
 
 import nbtransfer as nt
@@ -18,7 +18,7 @@ from nbtransfer.jobs import checks
 from nbtransfer.jobs.environment import worker_environment
 from nbtransfer.jobs.run import Run
 from nbtransfer.store import inbox, runs
-from tests.support.runs import PATIENCE, elsewhere, recipe, released, until
+from tests.support.runs import PATIENCE, elsewhere, eventually, recipe, released, until
 
 
 def test_a_run_from_start_to_end(images, tmp_path):
@@ -80,17 +80,17 @@ def test_names_in_any_script_and_with_markup(images):
         assert "<img" not in html
 
 
-def test_a_killed_worker_is_lost_within_a_second(images):
+def test_a_killed_worker_is_lost_and_how_it_ended_is_told(images):
+    """Nobody has to wait for the runner: the lock is free as soon as its holder is dead."""
     run = nt.start(recipe(images, epochs=500))
     state = until(run, lambda s: s.status == "running")
-    os.kill(state.pid, signal.SIGKILL)
-    killed = time.monotonic()
-    while run.state.status != "lost":
-        assert time.monotonic() - killed < 1.0
-        time.sleep(0.01)
-    while "SIGKILL" not in run.state.message:  # the runner writes down how it ended a moment later
-        assert time.monotonic() - killed < 10
-        time.sleep(0.01)
+    worker = psutil.Process(state.pid)
+    worker.parent().suspend()
+    worker.kill()
+    eventually(lambda: run.state.status == "lost")
+    assert "SIGKILL" not in run.state.message
+    psutil.Process(worker.ppid()).resume()
+    eventually(lambda: "SIGKILL" in run.state.message)
     assert run.state.message.startswith("the worker was killed by SIGKILL (often out of memory; peak use was ")
     assert run.wait(5).status == "lost"
     with pytest.raises(RunError, match="is lost and has no scores"):
@@ -185,9 +185,7 @@ def test_workers_import_what_this_process_would(monkeypatch, tmp_path):
 
 def test_waiting_can_time_out(images):
     run = Run(runs.create(recipe(images)))
-    started = time.monotonic()
     assert run.wait(timeout=0.3).status == "created"
-    assert 0.25 < time.monotonic() - started < 5
 
 
 class TestBeforeAWorkerStarts:

@@ -22,7 +22,8 @@ from nbtransfer.store.journal import JournalWriter
 from nbtransfer.tasks.decode import UndecodableError
 from nbtransfer.tasks.source import ImageSource
 from nbtransfer.ui.run_monitor import RunMonitor, report_of
-from tests.support.runs import PATIENCE, recipe, until
+from tests.support.pictures import folder_of_pictures
+from tests.support.runs import PATIENCE, carried_out, recipe, until
 
 
 def listening(pid):
@@ -95,11 +96,17 @@ def touching(marker):
 class TestSomebodyElsesRun:
     """Its folder may hold anything."""
 
+    @pytest.fixture(scope="class")
+    def finished(self, tmp_path_factory):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("NBTRANSFER_HOME", str(tmp_path_factory.mktemp("finished") / "home"))
+            return carried_out(recipe(folder_of_pictures(tmp_path_factory.mktemp("pictures") / "images"), epochs=1))
+
     @pytest.fixture
-    def run(self, images):
-        made = nt.start(recipe(images, epochs=1))
-        assert made.wait(PATIENCE).status == "finished"
-        return made
+    def run(self, finished, home):
+        """A copy to do anything to."""
+        shutil.copytree(finished.paths.root, home / "runs" / finished.id)
+        return nt.attach(finished.id)
 
     def test_a_copy_is_as_good(self, run):
         copy = run.paths.root.with_name("20200101-000000-abcdef")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import signal
-import time
 
 import psutil
 import pytest
@@ -17,18 +16,11 @@ from nbtransfer.jobs.draft import Draft
 from nbtransfer.store import runs
 from nbtransfer.ui.progress import watch
 from tests.support.processes import LOADING_SECONDS
-from tests.support.runs import PATIENCE, bits, elsewhere, long, recipe, until
+from tests.support.runs import PATIENCE, bits, elsewhere, eventually, long, recipe, until
 
 pytestmark = pytest.mark.skipif(not warm.FORKING_IS_SAFE, reason="workers start cold where forking is not safe")
 
 take = getattr(warm.take, "__wrapped__", warm.take)  # without the patience that tests have
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -62,7 +54,7 @@ class TestForked:
         run.stop()
         assert run.wait(PATIENCE).status == "stopped"
         assert "EpochEnded" in run.log()
-        wait_until((run.paths.attempts / "1.json").exists)
+        eventually((run.paths.attempts / "1.json").exists)
         assert server.fits
 
     def test_it_computes_the_same_bits_as_a_cold_one(self, images, server, monkeypatch):
@@ -105,7 +97,7 @@ class TestForked:
         os.killpg(warm._kept.process.pid, signal.SIGKILL)
         epochs = len(run.history())
         until(run, lambda state: len(state.history) > epochs)
-        wait_until(lambda: not warm._kept.fits)
+        eventually(lambda: not warm._kept.fits)
         assert not take(runs.create(run.recipe))
         run.stop()
         assert run.wait(PATIENCE).status == "stopped"
@@ -119,7 +111,7 @@ class TestKeeping:
     def test_it_ends_with_whoever_keeps_it(self):
         code = "from nbtransfer.jobs import warm; warm.keep(); print(warm._kept.process.pid)"
         process = int(elsewhere(code))
-        wait_until(lambda: not psutil.pid_exists(process))
+        eventually(lambda: not psutil.pid_exists(process))
 
     def test_it_ends_without_a_run_for_long(self, monkeypatch):
         answers, (requests, nothing) = io.StringIO(), os.pipe()

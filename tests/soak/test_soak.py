@@ -95,10 +95,12 @@ def in_force(run, state, answers):
     assert from_plain(Strategy, facts["strategy"]) == training_plan.strategy
 
 
+@pytest.mark.slow
 def test_a_few_kills(images):
     killed(images, Figures(), list(PLANS)[:2], kills=1)
 
 
+@pytest.mark.slow
 def test_some_commands():
     commanded(Figures(), commands=60, kills=1)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -14,23 +13,13 @@ import nbtransfer as nt
 from nbtransfer.errors import RunError
 from nbtransfer.store import caches
 from nbtransfer.store.lock import RunLock
-
-FACTS = {"task": "cloth", "backbone": "resnet18", "layer": "layer4", "splits": {"train": {"images": 3}, "val": {"images": 2}}}
-
-
-def made(key, content=b"12345", used=None):
-    with caches.draft(key) as folder:
-        (folder / "train.bin").write_bytes(content)
-        cache = caches.publish(folder, key, FACTS)
-    if used is not None:
-        os.utime(cache.folder / caches.FACTS, (used, used))
-    return cache
+from tests.support.folders import FACTS, write_cache
 
 
 def test_listed_by_their_last_use():
     assert repr(nt.caches()) == "there are no caches"
-    made("a" * 8, used=1000)
-    made("b" * 8, used=2000)
+    write_cache("a" * 8, used=1000)
+    write_cache("b" * 8, used=2000)
     assert [cache.key for cache in nt.caches()] == ["b" * 8, "a" * 8]
     caches.use(nt.caches()[1])
     assert [cache.key for cache in nt.caches()] == ["a" * 8, "b" * 8]
@@ -40,7 +29,7 @@ def test_listed_by_their_last_use():
 
 def test_cleared_by_the_beginning_of_their_key_or_all():
     for key in ("aa", "ab", "b"):
-        made(key)
+        write_cache(key)
     assert nt.clear_caches("aa") >= 5
     assert {cache.key for cache in nt.caches()} == {"ab", "b"}
     assert nt.clear_caches("../..", "/") == 0
@@ -51,7 +40,7 @@ def test_cleared_by_the_beginning_of_their_key_or_all():
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "no facts", "bad facts"])
 def test_what_is_not_whole_is_not_there(damage):
-    folder = made("k").folder
+    folder = write_cache("k").folder
     if damage == "cut":
         (folder / "train.bin").write_bytes(b"123")
     elif damage == "gone":
@@ -60,13 +49,13 @@ def test_what_is_not_whole_is_not_there(damage):
         (folder / caches.FACTS).write_text("" if damage == "no facts" else "{}")
     assert caches.find("k") is None
     assert nt.caches() == ()
-    made("k")
+    write_cache("k")
     assert caches.find("k") is not None
 
 
 def test_the_longest_unused_make_room():
     for number in range(4):
-        made(str(number), bytes(100), used=1000 + number)
+        write_cache(str(number), bytes(100), used=1000 + number)
     caches.make_room(150, 400)
     assert [cache.key for cache in nt.caches()] == ["3", "2"]
     with pytest.raises(RunError, match="there is room for 400 bytes on the disk, not for 1 kB"):
@@ -75,7 +64,7 @@ def test_the_longest_unused_make_room():
 
 
 def test_what_a_killed_run_left_goes_before_any_cache():
-    made("a")
+    write_cache("a")
     left = caches._folder() / ".tmp-0123456789ab-b"
     left.mkdir()
     (left / "train.bin").write_bytes(bytes(10**4))

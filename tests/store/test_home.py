@@ -16,7 +16,7 @@ import encodings.ascii, os, stat, sys  # what is loaded later may lie where nobo
 from pathlib import Path
 from nbtransfer.errors import RunError
 from nbtransfer.store import runs
-from tests.store.test_store import recipe
+from tests.support.folders import recipe
 place = Path(sys.argv[1])
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 os.umask(0)

@@ -16,21 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbtransfer.core import events as ev
-from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.state import fold
-from nbtransfer.core.task import Sample, TaskCard
 from nbtransfer.errors import RunError
 from nbtransfer.store import atomic, inbox, journal, log, runs
 from nbtransfer.store.home import private_folder
 from nbtransfer.store.journal import JournalReader, JournalWriter
 from nbtransfer.store.lock import RunLock, is_held
 from nbtransfer.store.paths import RunPaths
-
-
-def recipe(source="a/1.png", **settings):
-    samples = (Sample(source, 0, "train", 10, 123), Sample("b/2.png", 1, "val", 11, 124))
-    task = TaskCard("t", "folder", "/images", ("a", "b"), samples, ("a note",))
-    return Recipe(task=task, backbone="resnet18", **settings)
+from tests.support.folders import recipe
 
 
 class TestHome:
@@ -283,7 +276,7 @@ from nbtransfer.core import events as ev
 from nbtransfer.errors import RunError
 from nbtransfer.store import runs
 from nbtransfer.store.journal import JournalReader, JournalWriter
-from tests.store.test_store import recipe
+from tests.support.folders import recipe
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 def room(size): resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 """

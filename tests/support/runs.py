@@ -49,10 +49,17 @@ def until(run, condition):
     return None
 
 
+def eventually(condition):
+    """Wait until something holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def released(run):
     """Wait until its worker has let go of it."""
-    while is_held(run.paths.lock):
-        time.sleep(0.01)
+    eventually(lambda: not is_held(run.paths.lock))
 
 
 def bits(run):

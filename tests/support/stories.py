@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from nbtransfer.engine.control import Unattended
 from nbtransfer.engine.model.freezing import digest
 from nbtransfer.engine.training import carry_out
 from nbtransfer.store import runs
+from tests.support.commands import Commands
 
 
 class Killed(BaseException):
@@ -30,6 +32,19 @@ class Killer(Unattended):
         if self.left < 0:
             raise Killed
         return False
+
+
+class KilledAfter(Commands):
+    """Kills as soon as the answer to `op` has been written."""
+
+    def __init__(self, op, *commands):
+        super().__init__(*commands)
+        self.op = op
+
+    def done(self, command):
+        if command.op == self.op:
+            raise Killed
+        super().done(command)
 
 
 class Story:
@@ -66,7 +81,9 @@ class Story:
         return digest(model.state_dict().values()), rows, self.state.evaluations, self.state.receipt
 
 
+@functools.cache
 def uninterrupted(recipe):
+    """What comes of a recipe that nobody kills; computed once."""
     story = Story(recipe)
     assert story.attempt()
     return story.outcome()

@@ -208,18 +208,18 @@ export interface Beat {
 }
 
 /** The activations of a boundary are being computed: `done` of `of` views. */
-export interface Computing {
+export interface ComputingFacts {
   layer: string;
   done: number;
   of: number;
 }
 
 /** What changes with every step. `fraction` is of the whole run, `left` are seconds of the phase. */
-export interface Progress {
+export interface ProgressFacts {
   epoch: number;
   fraction: number;
   left: number | null;
-  computing: Computing | null;
+  computing: ComputingFacts | null;
 }
 
 /** One epoch. Losses are in nats; what is not finite is null. */
@@ -242,7 +242,7 @@ export type Point = [number, number | null];
 /** To the page: what is new about a run. Points before `points_from` and rows before `rows_from` stay as they are. */
 export interface News {
   kind: "news";
-  progress: Progress;
+  progress: ProgressFacts;
   points_from: number;
   points: Array<Point>;
   rows_from: number;

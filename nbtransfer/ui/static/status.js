@@ -1,4 +1,4 @@
-/** @import { Empty, PhaseFacts, Progress, RunFacts } from "./messages" */
+/** @import { Empty, PhaseFacts, ProgressFacts, RunFacts } from "./messages" */
 
 import { duration } from "./text.js";
 
@@ -29,7 +29,7 @@ export const canPause = (run) => "id" in run && isLive(run) && !HALTED.has(run.s
 /**
  * One sentence.
  * @param {RunFacts} run
- * @param {Progress | null} progress
+ * @param {ProgressFacts | null} progress
  */
 export function statusText(run, progress) {
   const phase = run.phases.find((one) => one.name === run.phase);
@@ -45,7 +45,7 @@ const endText = ({ message, seconds }) =>
 /**
  * @param {RunFacts} run
  * @param {PhaseFacts} phase
- * @param {Progress} progress
+ * @param {ProgressFacts} progress
  */
 function positionText(run, phase, { epoch, left, computing }) {
   const rest = left === null ? "" : `, about ${duration(left)} left`;

@@ -1,11 +1,11 @@
 // Types that only the page has; those it shares with the kernel are in messages.d.ts.
 
 import type { AnyModel } from "@anywidget/types";
-import type { EpochRow, Operations, Point, Progress } from "./messages";
+import type { EpochRow, Operations, Point, ProgressFacts } from "./messages";
 
 /** What this page has heard about a run so far. */
 export interface Series {
-  progress: Progress | null;
+  progress: ProgressFacts | null;
   points: Point[];
   rows: EpochRow[];
 }

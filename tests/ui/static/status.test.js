@@ -1,4 +1,4 @@
-/** @import { Progress, RunFacts } from "../../../nbtransfer/ui/static/messages" */
+/** @import { ProgressFacts, RunFacts } from "../../../nbtransfer/ui/static/messages" */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -27,7 +27,7 @@ const RUN = {
   notes: [],
 };
 
-/** @type {Progress} */
+/** @type {ProgressFacts} */
 const PROGRESS = { epoch: 5, fraction: 0.5, left: 75, computing: null };
 
 test("a run at work says where it is and how long it still takes", () => {

@@ -1,0 +1,205 @@
+"""Commands while a run goes on, and after it was killed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import nbtransfer as nt
+from nbtransfer.core.repeat import Repeat
+from nbtransfer.engine.control import Unattended
+from tests.support.commands import Commands
+from tests.support.stories import KilledAfter, Killer, Story, uninterrupted
+
+LIVE = [
+    (4, "set_lr", {"lr": 5e-3}),
+    (6, "freeze", {"layers": ["stem", "stage2"]}),
+    (7, "pause", {}),
+    (9, "resume", {}),
+    (12, "thaw", {"layers": ["stage2"], "lr": 0.5}),
+    (15, "set_epochs", {"epochs": 4}),
+    (18, "freeze", {"layers": ["*"]}),
+    (22, "thaw", {"layers": ["conv5"]}),
+]
+
+
+@pytest.fixture(scope="module", params=["off", "on"], ids="cache {}".format)
+def changed(request, lasting, tmp_path_factory):
+    """A run that was changed again and again, from its first step to its last; only looked at."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NBTRANSFER_HOME", str(tmp_path_factory.mktemp("changed") / "home"))
+        story = Story(replace(lasting, cache=request.param))
+        later = 0 if request.param == "off" else 7  # while activations are computed, it is asked, too
+        commands = [(count + later * max(0, place - 1), op, arguments) for place, (count, op, arguments) in enumerate(LIVE)]
+        assert story.attempt(Commands(*commands))
+        assert len({change.step for change in story.state.changes}) > 3
+        yield story
+
+
+class TestLive:
+    """Changes while a run goes on."""
+
+    def test_every_command_is_answered_once_and_in_order(self, changed):
+        state = changed.state
+        assert [(c.op, c.accepted) for c in state.commands] == [(op, True) for _, op, _ in LIVE]
+        assert state.status == "finished"
+        assert len(state.history) == 4
+
+    def test_its_history_repeats_it_to_the_same_bits(self, changed):
+        again = Story(changed.recipe, Repeat("x", changed.state.changes, changed.state.decisions))
+        assert again.attempt()
+        assert again.outcome() == changed.outcome()
+        assert uninterrupted(changed.recipe)[0] != changed.outcome()[0]
+
+    def test_a_killed_one_repeats_what_was_changed(self, changed):
+        killed = Story(changed.recipe, Repeat("x", changed.state.changes, changed.state.decisions))
+        while not killed.attempt(Killer(7 + killed.attempts)):
+            assert killed.attempts < 50
+        assert killed.attempts > 2
+        assert killed.outcome() == changed.outcome()
+
+    def test_frozen_layers_of_every_stretch_are_in_the_receipt(self, changed):
+        assert changed.state.receipt.changed == ()
+        lines = nt.Run(changed.paths).receipt()
+        assert lines["stem.conv1.0"].startswith("unchanged during ft from step ")
+        assert lines["conv5.0"].count("ft from step") == 1
+
+
+@pytest.mark.parametrize("cache", ["off", "on"])
+class TestAcknowledged:
+    """What was acknowledged is never lost, however old the last checkpoint is."""
+
+    def test_killed_right_after_the_answer(self, small, cache):
+        recipe = replace(small, cache=cache, checkpoint_every=10**6)
+        whole = Story(recipe)
+        assert whole.attempt(Commands(*LIVE[:2]))
+        story = Story(recipe)
+        assert not story.attempt(KilledAfter("freeze", *LIVE[:2]))
+        assert story.state.commands[-1].op == "freeze"
+        assert story.attempt()
+        assert story.state.resumed.checkpoint is None
+        assert story.outcome() == whole.outcome()
+
+    def test_a_change_after_a_kill_comes_after_those_acknowledged(self, small, cache):
+        """What is asked while lost steps are done again waits until the run is where it was: the last word counts."""
+        recipe = replace(small, cache=cache, checkpoint_every=10**6)
+        story, first = Story(recipe), KilledAfter("freeze", (13, "set_lr", {"lr": 5e-3}), (13, "freeze", {"layers": ["stem"]}))
+        assert not story.attempt(first)
+        then = Commands((1, "checkpoint", {}), (1, "set_lr", {"lr": 2e-3}), (1, "thaw", {"layers": ["stem"]}))
+        assert story.attempt(then)
+        state = story.state
+        assert state.resumed.step < state.changes[0].step
+        assert [(c.op, c.accepted) for c in state.commands[2:]] == [("checkpoint", True), ("set_lr", True), ("thaw", True)]
+        assert [change.op for change in state.changes] == ["set_lr", "freeze", "set_lr", "thaw"]
+        assert len({change.step for change in state.changes}) == 1
+        assert state.commands[2].step < state.commands[3].step
+        assert state.prepared.phases[0].lr == 2e-3
+        assert state.prepared.phases[0].summary.startswith("all ")
+        again = Story(recipe, Repeat("x", state.changes, state.decisions))
+        assert again.attempt()
+        assert again.outcome() == story.outcome()
+
+
+def test_what_was_decided_about_a_cache_holds_after_another_learning_rate_and_a_kill(small):
+    """Whether it pays may look otherwise with fewer epochs to come, or without what was kept; the numbers would be others."""
+    recipe = replace(small, strategy="last_stage", cache="on", epochs=4)
+    story = Story(recipe)
+    assert not story.attempt(KilledAfter("set_lr", (8, "set_lr", {"lr": 5e-3})))
+    assert story.attempt()
+    assert story.state.resumed is not None
+    assert [(d.choice, d.id) for d in story.state.decisions if d.subject == "cache"] == [("stage4", "0.0")]
+
+
+REFUSED = [
+    ("dance", {}, "knows no command 'dance'"),
+    ("freeze", {"layers": ["layer9"]}, "no layer of shufflenet_v2_x0_5 is called 'layer9'"),
+    ("freeze", {}, "freeze needs the names of layers"),
+    ("set_lr", {"lr": "fast"}, "'fast' is not a number"),
+    ("set_lr", {"lr": 0}, "use a number above 0"),
+    ("set_lr", {"lr": 1e-3, "now": True}, "has no argument 'now'"),
+    ("set_epochs", {"epochs": 0}, "whole number from 1 up"),
+    ("set_epochs", {"epochs": True}, "whole number from 1 up"),
+]
+
+
+class TestRefused:
+    def test_it_says_why_and_goes_on_as_before(self, small):
+        story = Story(small)
+        assert story.attempt(Commands(*((count, op, arguments) for count, (op, arguments, _) in enumerate(REFUSED, 3))))
+        for answer, (op, _, why) in zip(story.state.commands, REFUSED, strict=True):
+            assert (answer.op, answer.accepted) == (op, False)
+            assert why in answer.message
+        assert story.outcome() == uninterrupted(small)
+
+    def test_fewer_epochs_than_have_begun(self, small):
+        story = Story(replace(small, epochs=3))
+        assert story.attempt(Commands((12, "set_epochs", {"epochs": 1})))
+        assert "use 2 or more" in story.state.commands[0].message
+
+
+class TestPausing:
+    def test_it_leaves_after_a_while_and_goes_on_later(self, small):
+        story = Story(small)
+        assert story.attempt(Commands((5, "pause", {})))
+        assert story.state.status == "paused"
+        assert story.state.waits.left
+        assert story.attempt()
+        assert story.outcome() == uninterrupted(small)
+
+    def test_stopped_while_it_rests(self, small):
+        story = Story(small)
+        assert story.attempt(Commands((9, "pause", {}), (12, "stop", {})))
+        assert story.state.status == "stopped"
+
+    def test_stopped_and_resumed(self, small):
+        story = Story(small)
+        assert story.attempt(Commands((6, "stop", {})))
+        assert story.state.status == "stopped"
+        assert story.attempt()
+        assert story.state.status == "finished"
+        assert story.outcome() == uninterrupted(small)
+
+    def test_stopped_where_the_repeated_one_was(self, small):
+        story = Story(replace(small, epochs=4))
+        assert story.attempt(Commands((15, "stop", {})))
+        again = Story(story.recipe, Repeat("x", story.state.changes, story.state.decisions))
+        assert again.attempt()
+        assert again.state.status == "stopped"
+        assert again.outcome() == story.outcome()
+
+    def test_a_command_that_comes_too_late(self, small):
+        story = Story(small)
+        control = Commands((10**6, "set_lr", {"lr": 0.1}))
+        control.take = lambda: [command for _, command in control._commands]
+        assert story.attempt(control)
+        assert story.state.commands[0].message == "it came too late: the run has ended"
+
+    def test_asked_to_end_by_a_signal(self, small):
+        story, control = Story(small), Unattended()
+        control.ended_by = "asked to end by a signal"
+        assert story.attempt(control)
+        assert story.state.message.startswith("asked to end by a signal")
+        assert story.state.resumed is None
+        assert story.attempt()
+        assert story.outcome() == uninterrupted(small)
+
+
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.integers(1, 30), st.sampled_from(["pause", "resume", "stop", "checkpoint"])), min_size=1, max_size=5)
+)
+def test_interruptions_in_any_order_change_nothing(small, commands):
+    """Also a stop while it validates, saves or has stopped already, twice, or a resume of what goes on."""
+    story = Story(small)
+    asked = sorted(commands, key=lambda command: command[0])
+    assert story.attempt(Commands(*((count, op, {}) for count, op in asked)))
+    answered = [command.id for command in story.state.commands]
+    assert len(answered) == len(set(answered))
+    while story.state.status != "finished":
+        assert story.state.status in ("paused", "stopped")
+        assert story.attempt()
+    assert story.attempts <= 2
+    assert story.outcome() == uninterrupted(small)
