@@ -21,7 +21,7 @@ from nbtransfer.pretrained import registry
 from nbtransfer.store import atomic
 from nbtransfer.store.paths import RunPaths
 
-MODEL, RECEIPT = "model", "receipt.json"
+RECEIPT = "receipt.json"
 
 
 def save_layers(folder: Path, model: TransferModel, layers: Iterable[str], base: str | None) -> None:
@@ -32,7 +32,7 @@ def save_layers(folder: Path, model: TransferModel, layers: Iterable[str], base:
 
 def save_model(paths: RunPaths, model: TransferModel, layers: Iterable[str], base: str | None, receipt: Receipt) -> None:
     """Save the best model and the receipt."""
-    save_layers(paths.result / MODEL, model, layers, base)
+    save_layers(paths.best_model, model, layers, base)
     atomic.write_text(paths.result / RECEIPT, dumps(receipt.lines(), indent=1))
 
 
@@ -48,7 +48,7 @@ def load(paths: RunPaths, recipe: Recipe, folder: Path | None = None) -> Transfe
 
     Raises RunError when the run has no model (yet), CheckpointError or WeightsError when a file is damaged or gone.
     """
-    folder = folder or paths.result / MODEL
+    folder = folder or paths.best_model
     if not folder.is_dir():
         raise RunError(f"run {paths.id} has no model yet; wait for its first epoch to end, or see its log")
     tensors, facts = checkpoint.load(folder)
