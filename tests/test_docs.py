@@ -28,9 +28,11 @@ def name_of(path):
 def with_blocks(language):
     """Documents with blocks in a language. Those that a newcomer tries first stand for all others in `make test`."""
     first = {ROOT / "README.md", ROOT / "docs" / "tutorials" / "quickstart.md"}
-    for path in DOCUMENTS:
-        if f"```{language}\n" in path.read_text(encoding="utf-8"):
-            yield pytest.param(path, id=name_of(path), marks=() if path in first else pytest.mark.slow)
+    return [
+        pytest.param(path, id=name_of(path), marks=() if path in first else pytest.mark.slow)
+        for path in DOCUMENTS
+        if f"```{language}\n" in path.read_text(encoding="utf-8")
+    ]
 
 
 @pytest.fixture(params=DOCUMENTS, ids=name_of)
