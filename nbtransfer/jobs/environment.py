@@ -13,14 +13,13 @@ _KERNEL_VARIABLES = (
     "PYTEST_CURRENT_TEST",
 )  # fmt: skip
 
-# Threads that wait for each other by spinning starve whoever else computes on the same cores: the notebook, or a second
-# run. Those that sleep at once lose a tenth of their speed. They spin for some microseconds, then sleep: see
-# benchmarks/sharing.py.
+# Threads that spin while they wait starve everything else on the same cores: the notebook, or a second run. Threads that
+# sleep at once lose a tenth of their speed. These spin for some microseconds, then sleep: see benchmarks/sharing.py.
 SPIN_SHORTLY = {"GOMP_SPINCOUNT": "10000"}
 
-# By itself glibc hands the memory of every large tensor back to the system when it is freed, and asks for it again a moment
-# later: the system clears it page by page, for up to a quarter of a step's time. Kept, it is used again; blocks of more than
-# 256 MiB are not, they would leave gaps that few fit into. What it saves and costs: benchmarks/memory.py.
+# By default glibc returns the memory of every large tensor to the system when it is freed, and asks for it again soon after:
+# the system clears it page by page, for up to a quarter of a step's time. Kept memory is reused; blocks above 256 MiB are
+# returned, because the gaps they leave fit few tensors. What it saves and costs: benchmarks/memory.py.
 KEEP_MEMORY = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(2**28), "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")

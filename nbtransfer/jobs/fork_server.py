@@ -53,7 +53,7 @@ def main(requests: IO[bytes], answers: IO[str], idle: float = IDLE_SECONDS) -> N
     gc.collect()
     gc.freeze()  # a collection in a fork would write to, and so copy, every page that holds an object
     print("ready", file=answers, flush=True)
-    # Whoever asks waits for the answer, so that no second line is ever hidden in a buffer.
+    # The client waits for each answer, so no second request is ever hidden in a buffer.
     while wait_for_input(requests, idle):
         line = requests.readline()
         if not line:
@@ -69,7 +69,7 @@ def may_fork() -> bool:
 
 
 def detach(request: Mapping[str, Any], answers: IO[str]) -> None:
-    """Fork a process that carries out a run: in a session of its own and nobody's child, as a cold one is."""
+    """Fork a detached process that carries out a run, in a session of its own, as a cold start does."""
     child = os.fork()
     if child:
         os.waitpid(child, 0)

@@ -24,7 +24,7 @@ def _launch_cold(paths: RunPaths) -> None:
     command = [sys.executable, "-P", "-m", "nbtransfer.jobs.runner", str(paths.root)]
     try:
         with paths.log.open("ab") as log:
-            # Returns as soon as the runner has forked itself off: it is nobody's child, so it leaves no zombie here.
+            # Returns as soon as the runner has detached itself by a fork; a detached process leaves no zombie here.
             subprocess.run(
                 command,
                 stdin=subprocess.DEVNULL,

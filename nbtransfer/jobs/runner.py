@@ -1,9 +1,9 @@
-"""`python -m nbtransfer.jobs.runner FOLDER`: start the worker, stay with it, write down how it ended.
+"""`python -m nbtransfer.jobs.runner FOLDER`: start the worker, watch it, and record how it ended.
 
 The worker may be killed in ways it cannot report itself (out of memory, a segmentation fault), or hang. This process loads
-nothing but the standard library, so that it is still there to tell. It forks itself off whoever started it: a kernel
-that shuts down looks for its children. Where the frameworks are loaded already, it is a fork of the process that has them:
-see `jobs.fork_server`.
+nothing but the standard library, so it survives to report. It detaches itself from the process that started it, because a
+kernel that shuts down signals its children. If the frameworks are loaded already, it is a fork of the process that has
+them: see `jobs.fork_server`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def attend(worker: Worker, paths: RunPaths) -> int:
         worker.send_signal(signum)
 
     signal.signal(signal.SIGTERM, pass_on)
-    code = _watched(worker, paths)
+    code = _watch(worker, paths)
     record = {
         "pid": worker.pid,
         "host": socket.gethostname(),
@@ -76,8 +76,8 @@ def attend(worker: Worker, paths: RunPaths) -> int:
     return code
 
 
-def _watched(worker: Worker, paths: RunPaths) -> int:
-    """Wait for the end of a worker; say when it hangs, and kill it when somebody asks for that.
+def _watch(worker: Worker, paths: RunPaths) -> int:
+    """Wait for the end of a worker; report when it hangs, and kill it on request.
 
     Only its parent can be sure that a process number is still this worker's.
     """

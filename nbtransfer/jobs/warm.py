@@ -47,7 +47,7 @@ class _ForkServer:
 
     def ready(self, timeout: float) -> bool:
         """Whether it has loaded the frameworks; waits that long for it."""
-        self.loaded = self.loaded or self._said(b"ready\n", timeout)
+        self.loaded = self.loaded or self._reads(b"ready\n", timeout)
         return self.loaded
 
     def hand_over(self, paths: RunPaths) -> bool:
@@ -59,9 +59,9 @@ class _ForkServer:
             self.process.stdin.flush()
         except OSError:
             return False
-        return self._said(b"ack\n", PATIENCE)
+        return self._reads(b"ack\n", PATIENCE)
 
-    def _said(self, word: bytes, timeout: float) -> bool:
+    def _reads(self, word: bytes, timeout: float) -> bool:
         assert self.process.stdout is not None
         return wait_for_input(self.process.stdout, timeout) and self.process.stdout.readline() == word
 
@@ -88,7 +88,7 @@ def keep() -> None:
             return
         _close()
         with contextlib.suppress(OSError):
-            _kept = _started()
+            _kept = _start()
 
 
 def ready(timeout: float = 0.0) -> bool:
@@ -106,10 +106,10 @@ def take(paths: RunPaths) -> bool:
         if not _usable() or _kept is None:
             return False
         # One that is still loading would only load beside the cold worker.
-        taken = _kept.ready(0) and _kept.hand_over(paths)
-        if not taken:
+        accepted = _kept.ready(0) and _kept.hand_over(paths)
+        if not accepted:
             _close()
-        return taken
+        return accepted
 
 
 def close() -> None:
@@ -129,7 +129,7 @@ def _close() -> None:
     _kept = None
 
 
-def _started() -> _ForkServer:
+def _start() -> _ForkServer:
     environment = worker_environment()
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "nbtransfer.jobs.fork_server"],
@@ -137,7 +137,7 @@ def _started() -> _ForkServer:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=environment,
-        start_new_session=True,  # an interrupt of the kernel is not meant for it
+        start_new_session=True,  # a kernel's interrupt must not reach it
     )
     return _ForkServer(process, environment)
 

@@ -1,7 +1,7 @@
 """`python -m nbtransfer.jobs.worker FOLDER`: hold the lock, carry out the recipe, write what happens.
 
-The first event is written before torch is loaded, so that a reader knows within a fraction of a second that somebody
-is at work.
+The first event is written before torch is loaded, so that readers see within a fraction of a second that the run has a
+worker.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from nbtransfer.store import atomic, runs
 from nbtransfer.store.lock import RunLock
 from nbtransfer.store.paths import RunPaths
 
-SOMEBODY_ELSE_IS_AT_WORK = os.EX_TEMPFAIL
+ANOTHER_WORKER_IS_RUNNING = os.EX_TEMPFAIL
 
 
 def main(folder: str) -> int:
@@ -36,7 +36,7 @@ def main(folder: str) -> int:
     faulthandler.register(signal.SIGUSR1, all_threads=True)  # the runner asks for this when nothing happens for long
     lock = RunLock(paths.lock)
     if not lock.acquire():
-        return SOMEBODY_ELSE_IS_AT_WORK
+        return ANOTHER_WORKER_IS_RUNNING
     io = WorkerIO(paths)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, io.on_signal)
@@ -47,7 +47,7 @@ def main(folder: str) -> int:
     except BaseException as error:  # noqa: BLE001 - whatever it is, the journal must say so
         traceback.print_exc()
         with contextlib.suppress(OSError):  # the folder may be gone; readers see that the run is lost
-            io.write(ev.Failed(explained(error)))
+            io.write(ev.Failed(error_message(error)))
         return os.EX_SOFTWARE
     finally:
         # Unloading a framework takes a while; nothing is written any more.
@@ -65,7 +65,7 @@ def carry_out(paths: RunPaths, io: WorkerIO) -> None:
             print(time.strftime("%H:%M:%S"), event)
 
 
-def explained(error: BaseException) -> Message:  # noqa: PLR0911 - one case an error
+def error_message(error: BaseException) -> Message:  # noqa: PLR0911 - one case an error
     """One sentence for the user; the traceback goes to the log."""
     kind, text = type(error).__name__, str(error)
     if isinstance(error, NbTransferError):

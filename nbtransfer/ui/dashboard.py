@@ -154,7 +154,7 @@ class Dashboard(Panel):
             with self.hold_sync():
                 self._show_choices()
             self._shown_revision = revision
-            warm.keep()  # whoever chooses will start a run
+            warm.keep()  # a run is likely to follow
 
     def _show_task(self, task: Task | None) -> None:
         if task is not self._shown_task:

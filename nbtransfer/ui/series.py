@@ -59,5 +59,5 @@ def _size(paths: RunPaths) -> int:
 
 
 def figures(value: float) -> float | None:
-    """Four figures are more than a chart can show; what is no number is None, since JSON knows no other way to say it."""
+    """Four figures are more than a chart can show; NaN and infinity become None, since JSON has neither."""
     return float(f"{value:.4g}") if math.isfinite(value) else None
