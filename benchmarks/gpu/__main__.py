@@ -26,8 +26,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("NBTRANSFER_WARM", "0")
-
 import torch
 
 from benchmarks.gpu import tables
@@ -67,7 +65,8 @@ def measure(out: Path, seconds: float, only: Sequence[str], *, dry: bool) -> lis
     out.mkdir(parents=True, exist_ok=True)
     faulthandler.dump_traceback_later(seconds + 20, exit=not dry)  # what hangs is shown, and what is known is on the disk
     warnings.filterwarnings("ignore", message=".*deterministic.*")
-    home = os.environ.get("NBTRANSFER_HOME")
+    before = {name: os.environ.get(name) for name in ("NBTRANSFER_HOME", "NBTRANSFER_WARM")}
+    os.environ["NBTRANSFER_WARM"] = "0"  # no worker is kept ready beside what is measured
     try:
         with tempfile.TemporaryDirectory() as folder:
             scene = Scene(torch.device("cpu" if dry else "cuda"), DRY if dry else FULL, Path(folder))
@@ -77,9 +76,10 @@ def measure(out: Path, seconds: float, only: Sequence[str], *, dry: bool) -> lis
             results = take(chosen, scene, seconds - (time.monotonic() - began), out / "gpu.json", facts)
     finally:
         faulthandler.cancel_dump_traceback_later()
-        os.environ.pop("NBTRANSFER_HOME")
-        if home is not None:
-            os.environ["NBTRANSFER_HOME"] = home
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
     text = tables.markdown(json.loads((out / "gpu.json").read_text(encoding="utf-8")))
     (out / "gpu.md").write_text(text, encoding="utf-8")
     print(f"\n{text}", end="", flush=True)

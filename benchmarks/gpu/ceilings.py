@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 import nbtransfer as nt
-from benchmarks.gpu.ours import tf32, tf32_by_default
+from benchmarks.gpu.ours import tf32, tf32_now
 from benchmarks.gpu.scene import CLASSES, Scene
 from benchmarks.gpu.steps import Finding
 from nbtransfer.engine.model.transfer_model import TransferModel
@@ -37,7 +37,7 @@ def rates(scene: Scene) -> Finding:
         RATES["bf16 convolution"] = 2 * 128 * 28**2 * 256**2 * 9 / seconds(lambda: F.conv2d(x, w, padding=1), scene)
     source, target = (torch.empty(2**31 if scene.gpu else 2**20, dtype=torch.uint8, device=scene.device) for _ in range(2))
     RATES["bytes"] = 2 * len(source) / seconds(lambda: target.copy_(source), scene)
-    figures = {**RATES, "tf32 by default": tf32_by_default()}
+    figures = {**RATES, "tf32 by default": tf32_now(scene.device)}
     if scene.gpu:
         figures |= _transfers(scene)
     text = ", ".join(f"{name} {rate / 1e12:.1f}" for name, rate in RATES.items())
@@ -84,9 +84,9 @@ def forward(backbone: str, side: int, start: int = 0, end: int | None = None) ->
     return {"conv": conv / 2, "matrix": (sum(counted.values()) - conv) / 2}
 
 
-def floor(asked: Operations, precision: str) -> float:
+def floor(asked: Operations, precision: str, device: str) -> float:
     """The seconds that operations take at the rates that were measured; fp32 is what torch takes for it at present."""
-    fast = tf32_by_default()
+    fast = tf32_now(device)
     names = {kind: precision if precision != "fp32" else "tf32" if fast[kind] else "fp32" for kind in asked}
     return sum(count / RATES[names[kind]] for kind, count in asked.items())
 

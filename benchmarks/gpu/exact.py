@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 import nbtransfer as nt
-from benchmarks.gpu.ours import Told, carried_out, difference, how_close, recipe, tf32, tf32_by_default, watched
+from benchmarks.gpu.ours import GENTLE, Told, carried_out, difference, how_close, recipe, tf32, tf32_now, watched
 from benchmarks.gpu.scene import Scene
 from benchmarks.gpu.steps import Finding
 from nbtransfer.core import events as ev
@@ -22,16 +22,18 @@ SMALL_VIT = "timm/vit_tiny_patch16_224"
 
 def like_the_cpu(scene: Scene) -> Finding:
     """A convolutional network: the same batches and, in fp32, the same losses over an epoch."""
-    made = recipe(scene.small, scene, scene.sizes.network, strategy="ft", epochs=1, optimiser="sgd", lr=0.01, augment=("flip",))
-    return _against_the_cpu(made)
+    made = recipe(
+        scene.small, scene, scene.sizes.network, strategy="ft", epochs=1, optimiser="sgd", lr=GENTLE, augment=("flip",)
+    )
+    return _against_the_cpu(scene, made)
 
 
 def transformer_like_the_cpu(scene: Scene) -> Finding:
     """The same for a transformer."""
-    return _against_the_cpu(recipe(scene.large, scene, SMALL_VIT, strategy="ft", epochs=1, optimiser="sgd", lr=0.01))
+    return _against_the_cpu(scene, recipe(scene.large, scene, SMALL_VIT, strategy="ft", epochs=1, optimiser="sgd", lr=GENTLE))
 
 
-def _against_the_cpu(made: nt.Recipe) -> Finding:
+def _against_the_cpu(scene: Scene, made: nt.Recipe) -> Finding:
     reference, batches = _losses(dataclasses.replace(made, device="cpu"), exactly=True)
     losses, same = _losses(made, exactly=True)
     by_default, _ = _losses(made, exactly=False)
@@ -40,7 +42,7 @@ def _against_the_cpu(made: nt.Recipe) -> Finding:
     gap, loose = _furthest(losses, reference), _furthest(by_default, reference)
     figures = {
         "steps": len(losses), "furthest": gap, "as torch comes": loose, "adamw": _furthest(adam, adam_reference),
-        "tf32": tf32_by_default(), "batches": same == batches, "losses": losses, "of the CPU": reference,
+        "tf32": tf32_now(scene.device), "batches": same == batches, "losses": losses, "of the CPU": reference,
     }  # fmt: skip
     text = f"losses of {len(losses)} steps differ by {gap:.1e} at most, by {loose:.1e} as torch comes"
     text += f", with AdamW by {figures['adamw']:.1e}"
@@ -109,7 +111,7 @@ def _last_stage(scene: Scene, cache: str, **settings: Any) -> Told:
         epochs=2,
         cache=cache,
         optimiser="sgd",
-        lr=0.01,
+        lr=GENTLE,
         **settings,
     )
     try:

@@ -13,7 +13,7 @@ import nbtransfer as nt
 from benchmarks.gpu.ours import carried_out, difference, how_close, recipe
 from benchmarks.gpu.scene import Scene
 from benchmarks.gpu.steps import Finding
-from nbtransfer.engine.checkpoints import checkpoint, result
+from nbtransfer.engine.checkpoints import checkpoint
 from nbtransfer.jobs import warm
 
 EVERY = 5
@@ -36,7 +36,7 @@ def resumed(scene: Scene) -> Finding:
     state = run.wait(PATIENCE)
     if state.status != "finished" or state.resumed is None:
         return Finding(good=False, text=f"{state.status}: {state.message}", figures={"log": run.log(60)})
-    tensors, _ = checkpoint.load(run.paths.result / result.MODEL)
+    tensors, _ = checkpoint.load(run.paths.best_model)
     same, gap = difference(through, tensors)
     figures = {
         "killed at": killed_at, "went on at": state.resumed.step, "differences": state.resumed.differences, "bitwise": same,

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 import torch
 
 from benchmarks.gpu.exact import SMALL_VIT
-from benchmarks.gpu.ours import Seen, Told, carried_out, difference, recipe, watched
+from benchmarks.gpu.ours import GENTLE, Seen, Told, carried_out, difference, recipe, watched
 from benchmarks.gpu.scene import Scene
 from benchmarks.gpu.steps import Finding
 from nbtransfer.core import events as ev
@@ -64,7 +64,7 @@ def in_parts(scene: Scene) -> Finding:
 def _run(scene: Scene, peak: int | None) -> tuple[Told, Seen, int]:
     """One epoch, with all memory or a share of the `peak`, and the most that it took."""
     batch = max(8, scene.sizes.large * 4 // 9)
-    made = recipe(scene.large, scene, SMALL_VIT, strategy="ft", epochs=1, optimiser="sgd", lr=0.01, batch_size=batch)
+    made = recipe(scene.large, scene, SMALL_VIT, strategy="ft", epochs=1, optimiser="sgd", lr=GENTLE, batch_size=batch)
     if scene.gpu:
         torch.cuda.reset_peak_memory_stats(scene.device)
     with nullcontext() if peak is None else limited(scene, peak), watched() as seen:

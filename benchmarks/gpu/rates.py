@@ -84,7 +84,7 @@ def _speed(made: nt.Recipe, told: Told, card: nt.BackboneCard, what: str) -> Fig
             return {"images/s": float("nan")}
         speed = computing[-1].images_per_second
         asked = ceilings.forward(made.backbone, side)
-        share = speed * ceilings.floor(asked, told.precision)
+        share = speed * ceilings.floor(asked, told.precision, made.device)
         return {"images/s": speed, "share": share}
     seconds = statistics.mean(told.epoch_seconds[1:] or told.epoch_seconds)
     decided = told.decision("cache")
@@ -93,7 +93,7 @@ def _speed(made: nt.Recipe, told: Told, card: nt.BackboneCard, what: str) -> Fig
     asked = ceilings.times(suffix, 3 * train + val)
     if start and (decided is None or decided.choice == "no"):
         asked = ceilings.plus(asked, ceilings.times(ceilings.forward(made.backbone, side, 0, start), train + val))
-    return {"images/s": train / seconds, "share": ceilings.floor(asked, told.precision) / seconds}
+    return {"images/s": train / seconds, "share": ceilings.floor(asked, told.precision, made.device) / seconds}
 
 
 def _against(scene: Scene, what: str, figures: Figures, plain: float) -> Figures:

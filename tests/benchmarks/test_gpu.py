@@ -84,7 +84,9 @@ def test_a_rehearsal_of_everything(tmp_path):
     assert rows["a batch that does not fit"]["figures"]["warned"]
 
 
-@pytest.mark.parametrize("name", FULL.backbones)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if number else name for number, name in enumerate(FULL.backbones)]
+)
 def test_operations_are_those_of_the_catalogue(name):
     import nbtransfer as nt
 

@@ -56,7 +56,7 @@ def test_a_run_from_start_to_end(images, tmp_path):
         nt.load_model(folder)
     for sample in run.recipe.task.split("val"):
         (images / sample.source).unlink(missing_ok=True)
-    with pytest.raises(InputError, match="no validation image of images can be decoded any more"):
+    with pytest.raises(InputError, match="no validation image of images can still be decoded"):
         run.export(tmp_path / "third")
     assert {p.name for p in tmp_path.iterdir()} == {"images", "model", "again"}
     # a run that has ended is left alone

@@ -93,14 +93,15 @@ def touching(marker):
     return f"from pathlib import Path; Path({str(marker)!r}).touch()".encode()
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NBTRANSFER_HOME", str(tmp_path_factory.mktemp("finished") / "home"))
+        return carried_out(recipe(folder_of_pictures(tmp_path_factory.mktemp("pictures") / "images"), epochs=1))
+
+
 class TestSomebodyElsesRun:
     """Its folder may hold anything."""
-
-    @pytest.fixture(scope="class")
-    def finished(self, tmp_path_factory):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("NBTRANSFER_HOME", str(tmp_path_factory.mktemp("finished") / "home"))
-            return carried_out(recipe(folder_of_pictures(tmp_path_factory.mktemp("pictures") / "images"), epochs=1))
 
     @pytest.fixture
     def run(self, finished, home):

@@ -41,9 +41,9 @@ def own(monkeypatch):
 
 
 class TestForked:
-    def test_its_worker_has_a_runner_of_its_own_and_is_nobodys_child(self, images, server):
+    def test_its_worker_has_a_runner_of_its_own_and_is_detached(self, images, server):
         run = nt.start(recipe(images, epochs=500))
-        state = until(run, lambda state: state.status == "running")
+        state = until(run, lambda state: state.history)
         worker = psutil.Process(state.pid)
         runner = worker.parent()
         assert worker.cmdline()[-1] == "nbtransfer.jobs.fork_server"
