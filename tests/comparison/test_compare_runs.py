@@ -181,7 +181,7 @@ def test_html_holds_pictures_with_words_and_no_markup_from_names(lp_ft, images, 
 def test_the_report_shows_comparisons(lp_ft, samples, tmp_path):
     found = nt.explain(lp_ft, samples[:2])
     html = Report(lp_ft.recipe.task, {"lp_ft": lp_ft}, [found]).write(tmp_path / "report.html").read_text()
-    section = html.split("<h2>What changed: shared layers against head</h2>")[1].split("<h2>")[0]
+    section = html.split("<h2>What changed: shared vs task-specific layers</h2>")[1].split("<h2>")[0]
     assert section.count("data:image/png;base64,") == 2
     assert samples[1].source in section
     assert "due to the head" in section
