@@ -42,7 +42,8 @@ def test_it_stores_no_widget(notebook):
 
 def test_it_names_no_folder_of_the_machine_it_was_run_on(notebook):
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    assert not re.search(r"(?<![\\w.:/])/(tmp|home|root|usr|opt|Users|work)/", json.dumps(outputs))
+    text = re.sub(r"[A-Za-z0-9+/]{200,}", "", json.dumps(outputs))  # pictures in base64 may hold any letters
+    assert not re.search(r"(?<![\\w.:/])/(tmp|home|root|usr|opt|Users|work)/", text)
 
 
 def test_every_link_leads_somewhere(notebook):
