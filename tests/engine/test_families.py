@@ -13,9 +13,8 @@ from nbtransfer.core import events as ev
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.engine.model.transfer_model import build
 from nbtransfer.pretrained import registry
-from nbtransfer.store import runs
 from tests.support.families import SIZES, WHOLE, each
-from tests.support.training import of, told, weights
+from tests.support.training import of, trained
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +31,6 @@ def size_for(card):
     return card.input.size if card.fixed_size else max(SIZES[card.name], card.min_size)
 
 
-def carried_out(recipe):
-    paths = runs.create(recipe)
-    events = told(recipe, paths)
-    return [(e.train_loss, e.val_loss) for e in of(events, ev.EpochEnded)], weights(paths, recipe), events
-
-
 @pytest.mark.parametrize("name", each())
 def test_the_same_losses_and_weights(task, name):
     """Frozen to the middle, or to the end where the architecture runs as a whole; two full batches.
@@ -50,7 +43,7 @@ def test_the_same_losses_and_weights(task, name):
         task=task, backbone=name, weights=None, strategy="ft", freeze=FreezePlan.up_to(card, stage), epochs=1, batch_size=4,
         image_size=size_for(card), augment=(), device="cpu", precision="fp32", probe="sgd", fold=False, cache="on",
     )  # fmt: skip
-    plain, kept = carried_out(replace(recipe, cache="off")), carried_out(recipe)
+    plain, kept = trained(replace(recipe, cache="off")), trained(recipe)
     assert next(e for e in of(kept[2], ev.Decided) if e.subject == "cache").choice == stage
     if plain[:2] != kept[:2]:
         assert depends_on_the_place(recipe, card, stage)
