@@ -106,6 +106,7 @@ class TestSomebodyElsesRun:
     @pytest.fixture
     def run(self, finished, home):
         """A copy to do anything to."""
+        home.mkdir(parents=True, mode=0o700)
         shutil.copytree(finished.paths.root, home / "runs" / finished.id)
         return nt.attach(finished.id)
 
