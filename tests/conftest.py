@@ -54,16 +54,26 @@ def images(tmp_path) -> Path:
     return folder_of_pictures(tmp_path / "images")
 
 
-@pytest.fixture
-def lp_ft(images):
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
     """A probe, then fine-tuning of the last stage, of three colours at 40 pixels; carried out in this process."""
-    task = nt.Task.from_folder(images, holdout=0.25, test=0.25)
+    task = nt.Task.from_folder(folder_of_pictures(tmp_path_factory.mktemp("finished") / "images"), holdout=0.25, test=0.25)
     recipe = nt.Recipe(
         task=task, backbone="shufflenet_v2_x0_5", weights=None, strategy="lp_ft", freeze=nt.FreezePlan.all().thaw("conv5"),
         epochs=4, batch_size=8, image_size=40, device="cpu", precision="fp32", threads=1,
         probe="sgd",  # a head that is solved for leaves nothing to learn here
     )  # fmt: skip
-    return carried_out(recipe)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NBTRANSFER_HOME", str(tmp_path_factory.mktemp("home") / "nbtransfer"))
+        return carried_out(recipe)
+
+
+@pytest.fixture
+def lp_ft(finished, home):
+    """A finished run in the home folder of the test. Its images are those of all tests."""
+    home.mkdir(parents=True, mode=0o700, exist_ok=True)
+    shutil.copytree(finished.paths.root, home / "runs" / finished.id)
+    return nt.attach(finished.id)
 
 
 @pytest.fixture

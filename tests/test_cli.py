@@ -15,7 +15,7 @@ from nbtransfer.jobs.environment import worker_environment
 
 SMALL = [
     *("--backbone", "shufflenet_v2_x0_5", "--weights", "none", "--strategy", "ft"),
-    *("--epochs", "2", "--batch-size", "8", "--image-size", "40", "--device", "cpu"),
+    *("--epochs", "2", "--batch-size", "8", "--image-size", "40", "--device", "cpu", "--precision", "fp32"),
 ]
 
 

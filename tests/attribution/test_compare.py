@@ -29,7 +29,7 @@ def small():
 
 
 @pytest.mark.usefixtures("without_input_attributions")
-@pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "swin_t"])
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "tiny_swin"])
 def test_exact_maps_are_class_activation_maps(name):
     """Captum's Grad-CAM times the number of places, for a head that is linear after averaging."""
     trio = Trio(name)
@@ -58,10 +58,10 @@ def test_path_maps_are_captums_layer_integrated_gradients():
 @pytest.mark.usefixtures("without_input_attributions")
 def test_the_last_tokens_of_a_vision_transformer_are_passed_over():
     """Its features read nothing but the class token of the last block: patches would have exactly no evidence there."""
-    trio = Trio("vit_b_32")
+    trio = Trio("tiny_vit")
     model, image = private_copy(trio.after), _normalised(trio)
     boundary = find_cut(model.backbone, image)
-    assert boundary.name == "block11"
+    assert boundary.name == "block2"
     assert (boundary.layout.kind, boundary.layout.extra) == ("tokens", 1)
     found = trio.changed.evidence
     assert found.after.tokens != 0

@@ -19,6 +19,7 @@ CUTS = {
     "inception_v3": ("mixed6", False),  # 96 pixels leave one position at the end
     "maxvit_t": ("block4", False),
     "mobilenet_v3_small": ("conv_head", False),
+    "tiny_vit": ("block2", False),
     "vit_b_32": ("block11", False),  # the features read nothing but the class token of the last block
     "timm/mobilenetv3_small_050": ("forward_features", False),
     "timm/convnext_atto": ("forward_features", False),

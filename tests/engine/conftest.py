@@ -13,7 +13,7 @@ from tests.support.runs import recipe as recipe_on
 
 @pytest.fixture
 def recipe(images):
-    return recipe_on(images, precision="fp32")
+    return recipe_on(images)
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def paths(recipe):
 @pytest.fixture(scope="session")
 def lasting(tmp_path_factory):
     """The recipe on images that stay as they are, with nothing chosen by measurement: it comes to the same in every test."""
-    made = recipe_on(folder_of_pictures(tmp_path_factory.mktemp("lasting") / "images"), precision="fp32")
+    made = recipe_on(folder_of_pictures(tmp_path_factory.mktemp("lasting") / "images"))
     return replace(made, checkpoint_every=3, cache="off", probe="sgd")
 
 

@@ -13,8 +13,15 @@ from nbtransfer.core import events as ev
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.engine.model.transfer_model import build
 from nbtransfer.pretrained import registry
-from tests.support.families import SIZES, WHOLE, each
+from tests.support.families import SIZES, WHOLE, each, register_tiny
 from tests.support.training import of, trained
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny():
+    with pytest.MonkeyPatch.context() as patch:
+        register_tiny(patch)
+        yield
 
 
 @pytest.fixture(scope="module")

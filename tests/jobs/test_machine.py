@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import replace
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
@@ -222,11 +223,12 @@ def outcome(paths, made, state):
     return digest(result.load(paths, made).state_dict().values()), rows, state.evaluations, state.receipt
 
 
-def test_commands_crashes_and_resumes(images, monkeypatch):
+@pytest.mark.parametrize("examples", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_commands_crashes_and_resumes(images, monkeypatch, examples):
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_STEPS", 0)  # a worker can be left wherever it says something
-    made = {name: recipe(images, precision="fp32", **given) for name, given in RECIPES.items()}
+    made = {name: recipe(images, **given) for name, given in RECIPES.items()}
     quick = settings(
-        max_examples=12,
+        max_examples=examples,
         stateful_step_count=12,
         deadline=None,
         suppress_health_check=list(HealthCheck),

@@ -272,8 +272,8 @@ class TestSharedCache:
     """What leaves frozen layers, kept by one process for all."""
 
     def frozen(self, images, **settings):
-        slow = {"backbone": "resnet18", "strategy": "last_stage", "image_size": 160, "batch_size": 9, "cache": "on"}
-        return recipe(images, precision="fp32", fold=False, epochs=1, **{**slow, **settings})
+        slow = {"backbone": "resnet18", "strategy": "last_stage", "image_size": 96, "batch_size": 9, "cache": "on"}
+        return recipe(images, fold=False, epochs=1, **{**slow, **settings})
 
     def test_two_runs_that_start_at_once(self, images):
         made = self.frozen(images)

@@ -22,8 +22,7 @@ from nbtransfer.store.journal import JournalWriter
 from nbtransfer.tasks.decode import UndecodableError
 from nbtransfer.tasks.source import ImageSource
 from nbtransfer.ui.run_monitor import RunMonitor, report_of
-from tests.support.pictures import folder_of_pictures
-from tests.support.runs import PATIENCE, carried_out, recipe, until
+from tests.support.runs import PATIENCE, recipe, until
 
 
 def listening(pid):
@@ -93,22 +92,12 @@ def touching(marker):
     return f"from pathlib import Path; Path({str(marker)!r}).touch()".encode()
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NBTRANSFER_HOME", str(tmp_path_factory.mktemp("finished") / "home"))
-        return carried_out(recipe(folder_of_pictures(tmp_path_factory.mktemp("pictures") / "images"), epochs=1))
-
-
 class TestSomebodyElsesRun:
     """Its folder may hold anything."""
 
     @pytest.fixture
-    def run(self, finished, home):
-        """A copy to do anything to."""
-        home.mkdir(parents=True, mode=0o700)
-        shutil.copytree(finished.paths.root, home / "runs" / finished.id)
-        return nt.attach(finished.id)
+    def run(self, lp_ft):
+        return lp_ft
 
     def test_a_copy_is_as_good(self, run):
         copy = run.paths.root.with_name("20200101-000000-abcdef")
@@ -132,7 +121,7 @@ class TestSomebodyElsesRun:
             "checkpoints/step-00009999",
             "result",
             "result/model",
-            "snapshots/0-ft",
+            "snapshots/0-lp",
             "control",
         )
         for place in places:

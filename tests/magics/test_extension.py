@@ -14,7 +14,7 @@ from nbtransfer.jobs.draft import Draft
 from tests.support.runs import PATIENCE, recipe, until
 from tests.support.shell import new_shell
 
-SMALL = "--weights none --strategy ft --epochs 2 --batch-size 8 --image-size 40 --device cpu --threads 1"
+SMALL = "--weights none --strategy ft --epochs 2 --batch-size 8 --image-size 40 --device cpu --threads 1 --precision fp32"
 BACKBONE = "shufflenet_v2_x0_5"
 
 

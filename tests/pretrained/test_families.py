@@ -143,7 +143,7 @@ class _Settings:
     optimiser, weight_decay = "adamw", 0.01
 
 
-@pytest.mark.parametrize("name", each(built_in_names()))
+@pytest.mark.parametrize("name", each(built_in_names(), also={"resnet18", "efficientnet_lite0"}))
 def test_the_catalogue_is_what_the_libraries_say(name):
     """Made again from the installed torchvision and timm, without memory for parameters; also covers the large models."""
     assert make_card(name) == catalog.card(name)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
+from torchvision import models
 
+from nbtransfer.core import catalog
 from nbtransfer.core.backbone import InputSpec
 from nbtransfer.pretrained import registry, timm_models, torchvision_models
 from nbtransfer.pretrained.measure import card_of
@@ -23,9 +26,15 @@ TIMM = {
     "timm/convnext_atto": 64, "timm/vit_tiny_patch16_224": 224, "timm/regnetz_b16": 64, "timm/levit_128s": 224,
     "timm/pit_ti_224": 224,
 }  # fmt: skip
-SIZES = {**SMALLEST, **TIMM}
+# The smallest members of these families have tens of millions of parameters. These have thousands, and the same modules.
+TINY = {
+    "tiny_vit": lambda: models.VisionTransformer(64, patch_size=16, num_layers=3, num_heads=2, hidden_dim=32, mlp_dim=64),
+    "tiny_swin": lambda: models.SwinTransformer([4, 4], 16, depths=[1, 1, 2, 1], num_heads=[1, 2, 4, 8], window_size=[4, 4]),
+}
+FAMILIES = {"tiny_vit": "vision_transformer", "tiny_swin": "swin_transformer"}
+SIZES = {**dict.fromkeys(TINY, 64), **SMALLEST, **TIMM}
 # One of each layout of activations: (N, C, H, W), tokens, (N, H, W, C), and a model of timm that runs as a whole.
-ONE_PER_LAYOUT = {"shufflenet_v2_x0_5", "vit_b_32", "swin_t", "timm/resnet10t"}
+ONE_PER_LAYOUT = {"shufflenet_v2_x0_5", "tiny_vit", "tiny_swin", "timm/resnet10t"}
 SPEC = InputSpec(64, 64, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 # Their classifier gave way to average pooling; timm runs the others as a whole.
 HEAD_REPLACED = {"alexnet", "vgg11", "vgg11_bn", "squeezenet1_1"}
@@ -35,7 +44,9 @@ WHOLE = set(TIMM) - {"efficientnet_lite0", "timm/efficientnet_b0"}
 def built(name):
     """The original model, its backbone and card."""
     torch.manual_seed(0)
-    if name in SMALLEST:
+    if name in TINY:
+        net, family, origin = TINY[name](), FAMILIES[name], "torchvision"
+    elif name in SMALLEST:
         net = torchvision_models.build(name, SMALLEST[name])
         family, origin = torchvision_models.family(name), "torchvision"
     else:
@@ -46,6 +57,14 @@ def built(name):
     return net, backbone, card
 
 
-def each(names=SIZES):
+def register_tiny(patch):
+    """Let recipes name tiny backbones, too."""
+    card, build = catalog.card, torchvision_models.build
+    cards = {name: replace(built(name)[2], fixed_size=True) for name in TINY}
+    patch.setattr(catalog, "card", lambda name: cards.get(name) or card(name))
+    patch.setattr(torchvision_models, "build", lambda name, size: TINY[name]() if name in TINY else build(name, size))
+
+
+def each(names=SIZES, also=frozenset()):
     """Architectures as parameters of a test. Beyond one of each layout they are for `make test-all`."""
-    return [name if name in ONE_PER_LAYOUT else pytest.param(name, marks=pytest.mark.slow) for name in names]
+    return [name if name in ONE_PER_LAYOUT | also else pytest.param(name, marks=pytest.mark.slow) for name in names]

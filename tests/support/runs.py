@@ -30,6 +30,7 @@ def recipe(images, **settings):
         "epochs": 2,
         "batch_size": 8,
         "image_size": 40,
+        "precision": "fp32",  # to choose one takes longer than the training
     }
     task = nt.Task.from_folder(images, holdout=0.25)
     return nt.Recipe(task=task, **{**small, "device": "cpu", "threads": 1, **settings})
@@ -37,7 +38,7 @@ def recipe(images, **settings):
 
 def long(images, **settings):
     """Long enough to be interrupted anywhere, and short enough to be carried out twice, with nothing chosen by measurement."""
-    return recipe(images, **{"epochs": 40, "checkpoint_every": 5, "cache": "off", "precision": "fp32", **settings})
+    return recipe(images, **{"epochs": 40, "checkpoint_every": 5, "cache": "off", **settings})
 
 
 def until(run, condition):

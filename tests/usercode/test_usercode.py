@@ -236,7 +236,7 @@ class TestARun:
 
     def test_killed_with_helpers_and_resumed_it_ends_with_the_same_bits(self, images, mine):
         settings = {"transform": "mine.noisy", "head": "mine.MLP", "loader_workers": 2, "checkpoint_every": 5}
-        run = nt.start(recipe(images, epochs=12, precision="fp32", **settings))
+        run = nt.start(recipe(images, epochs=6, **settings))
         os.kill(until(run, lambda s: len(s.history) >= 2).pid, signal.SIGKILL)
         assert run.wait(PATIENCE).status == "lost"
         run.resume()
@@ -443,6 +443,10 @@ def test_a_file_from_the_command_line(images, tmp_path, capsys):
         "40",
         "--strategy",
         "ft",
+        "--precision",
+        "fp32",
+        "--threads",
+        "1",
     ]
     assert (
         main([*words, "--code", str(tmp_path / "augment.py"), "--transform", "augment.noisy", "--epochs", "1", "--wait"]) == 0

@@ -24,13 +24,19 @@ class TestKey:
     @pytest.mark.parametrize(
         "change",
         [
-            {"seed": 1}, {"image_size": 48}, {"crop": 0.5}, {"augment": ()}, {"precision": "bf16"}, {"cache_dtype": "fp16"},
-            {"fold": True}, {"freeze": FreezePlan.up_to("shufflenet_v2_x0_5", "stage3")}, {"batch_size": 4},
+            {"seed": 1}, {"precision": "bf16"},
+            *(
+                pytest.param(change, marks=pytest.mark.slow)
+                for change in (
+                    {"image_size": 48}, {"crop": 0.5}, {"augment": ()}, {"cache_dtype": "fp16"}, {"fold": True},
+                    {"freeze": FreezePlan.up_to("shufflenet_v2_x0_5", "stage3")}, {"batch_size": 4},
+                )
+            ),
         ],
         ids=str,
     )  # fmt: skip
     def test_whatever_matters_is_in_the_key(self, frozen, change):
-        """Another seed means other random weights."""
+        """Another seed means other random weights. Each fact is in a test of its own; this one computes activations."""
         trained(replace(frozen, epochs=1))
         events = trained(replace(frozen, epochs=1, **change))[2]
         assert "computed once" in decided(events)[0].reason
