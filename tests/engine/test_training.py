@@ -58,6 +58,7 @@ def test_the_same_recipe_gives_the_same_bits(recipe):
     assert weights(third, other) != weights(first, recipe)
 
 
+@pytest.mark.usefixtures("helpers")
 def test_helpers_that_load_images_change_nothing(recipe):
     found = []
     for workers in (0, 2):

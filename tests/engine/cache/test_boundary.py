@@ -34,6 +34,7 @@ class TestSameResults:
         assert plain[:2] == kept[:2]
         assert f"for {3 if 'crop' in augment else 4} views of each image" in decided(kept[2])[0].reason
 
+    @pytest.mark.usefixtures("helpers")
     def test_helpers_that_load_images(self, frozen):
         found = [trained(replace(frozen, loader_workers=workers))[:2] for workers in (0, 2)]
         assert found[0] == found[1]

@@ -59,8 +59,8 @@ def test_the_same_bits(small, options):
     assert story.state.resumed.differences == ()
 
 
+@pytest.mark.usefixtures("helpers")
 def test_the_same_bits_with_helpers_that_load_images(small):
-    """Killed once: it takes seconds until the helpers of each attempt have gone."""
     story = Story(replace(small, loader_workers=2))
     assert not story.attempt(Killer(7))
     assert story.attempt()
