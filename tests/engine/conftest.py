@@ -39,7 +39,7 @@ def helpers():
     """
     yield
     for thing in gc.get_objects():
-        if isinstance(thing, _MultiProcessingDataLoaderIter):
+        if type(thing) is _MultiProcessingDataLoaderIter:
             thing._shutdown_workers()
 
 
