@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-REPEATS, SECONDS_TO_LOAD = 7, 12
+REPEATS, SECONDS_TO_LOAD = 7, 120
 
 
 def measure() -> dict[str, float]:
@@ -62,7 +62,7 @@ def from_a_warm_worker(nt, recipe) -> float:
     from nbtransfer.jobs import warm
 
     warm.keep()
-    time.sleep(SECONDS_TO_LOAD)
+    assert warm.ready(SECONDS_TO_LOAD)
     return one_run(nt, recipe)[2]
 
 
