@@ -13,7 +13,8 @@ IMAGES, WIDTH, CLASSES = 2000, 1280, 10
 def measure() -> dict[str, float]:
     import torch
 
-    from nbtransfer.engine.fit import linear_solver
+    from nbtransfer.engine.fit.logistic_regression import logistic_path
+    from nbtransfer.engine.fit.ridge_regression import ridge_path
 
     torch.set_num_threads(2)
     generator = torch.Generator().manual_seed(0)
@@ -22,11 +23,9 @@ def measure() -> dict[str, float]:
     features = (centres[labels] * 0.2 + torch.randn(IMAGES, WIDTH, generator=generator)).relu()[:, None]
     few = features[:500]
     return {
-        "ridge, all strengths with every image left out once (goal 1)": seconds(
-            lambda: linear_solver.ridge(features, labels, CLASSES)
-        ),
-        "ridge, 500 images: fewer than features": seconds(lambda: linear_solver.ridge(few, labels[:500], CLASSES)),
-        "logistic, the whole path (goal 1)": seconds(lambda: list(linear_solver.logistic_path(features, labels, CLASSES))),
+        "ridge, all strengths with every image left out once (goal 1)": seconds(lambda: ridge_path(features, labels, CLASSES)),
+        "ridge, 500 images: fewer than features": seconds(lambda: ridge_path(few, labels[:500], CLASSES)),
+        "logistic, the whole path (goal 1)": seconds(lambda: list(logistic_path(features, labels, CLASSES))),
     }
 
 

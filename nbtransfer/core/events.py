@@ -142,7 +142,11 @@ class Computing(Event):
 
 @dataclass(frozen=True)
 class Solved(Event):
-    """A head was fitted by a solver: validation losses along the path of penalty strengths, and the strength chosen."""
+    """A head was fitted by a solver: validation losses along the path of penalty strengths, and the strength chosen.
+
+    `gap` bounds how far the loss of the chosen head, with its penalty, is above the least there is, in nats; None in an exact
+    solution, and in what the first edition wrote.
+    """
 
     solver: str
     strengths: tuple[float, ...]
@@ -150,6 +154,7 @@ class Solved(Event):
     chosen: float
     converged: bool
     seconds: float
+    gap: float | None = None
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,7 @@ SENTENCES = {
     "one step of the optimiser for all of them",
     "warn.parts_of": "a batch of {images} does not fit into the memory of the GPU ({used:bytes} of {total:bytes}); from here "
     "on it is computed in {parts} parts, one step of the optimiser for all of them",
+    "warn.solver": "the solver stopped before the optimum of the head: its loss may be {gap:.1g} nats above the least",
     "warn.statistics": "normalisation statistics of {images} images are noisy; use batch_size={least} or more, or keep the "
     "stored ones with FreezePlan.norm('frozen')",
     "difference": "{name} is {now}, was {then}",

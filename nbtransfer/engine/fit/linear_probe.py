@@ -10,14 +10,16 @@ import torch
 from torch.nn import functional as F
 
 from nbtransfer.core import events as ev
+from nbtransfer.core.messages import message
 from nbtransfer.core.recipe import Solver
 from nbtransfer.engine.cache.activations import CachedBatches
 from nbtransfer.engine.checkpointer import Checkpointer
 from nbtransfer.engine.context import RunContext
 from nbtransfer.engine.data.skipped import report_skipped
 from nbtransfer.engine.evaluate import predict_all
-from nbtransfer.engine.fit import linear_solver
-from nbtransfer.engine.fit.linear_solver import Head
+from nbtransfer.engine.fit.linear_head import LinearHead
+from nbtransfer.engine.fit.logistic_regression import Fit, logistic_path
+from nbtransfer.engine.fit.ridge_regression import calibrate, ridge_path
 from nbtransfer.errors import RunError, TaskError
 
 PATIENCE = 3
@@ -54,6 +56,8 @@ class LinearProbe:
             context.model.linear_head.weight.copy_(head.weight)
             context.model.linear_head.bias.copy_(head.bias)
         yield solved
+        if not solved.converged:
+            yield ev.Warned(message("warn.solver", gap=solved.gap))
         loss, accuracy = _scores(head, features.flatten(0, 1), labels.repeat_interleave(features.shape[1]))
         val = predict_all(context.model, self.val, context.device.in_fp32())
         p.step += 1
@@ -64,15 +68,15 @@ class LinearProbe:
 
     def _logistic(
         self, features: torch.Tensor, labels: torch.Tensor, val_features: torch.Tensor, val_labels: torch.Tensor
-    ) -> tuple[Head, ev.Solved]:
+    ) -> tuple[LinearHead, ev.Solved]:
         """Weaken the penalty until validation has become worse for a few of them.
 
         Selects the strongest penalty within one standard error of the best (Hastie, Tibshirani & Friedman 2009, section
         7.10): the choice then hardly depends on single images, and the head is no larger than necessary.
         """
-        started, fits, image_losses = time.monotonic(), list[linear_solver.Fit](), list[torch.Tensor]()
+        started, fits, image_losses = time.monotonic(), list[Fit](), list[torch.Tensor]()
         smoothing = self.context.recipe.label_smoothing
-        for fit in linear_solver.logistic_path(features, labels, len(self.context.model.classes), smoothing=smoothing):
+        for fit in logistic_path(features, labels, len(self.context.model.classes), smoothing=smoothing):
             fits.append(fit)
             image_losses.append(F.cross_entropy(fit.head.logits(val_features), val_labels, reduction="none"))
             losses = [each.mean().item() for each in image_losses]
@@ -82,20 +86,22 @@ class LinearProbe:
         most = best.mean() + best.std(correction=0) / len(best) ** 0.5
         chosen = next(fit for fit, loss in zip(fits, losses, strict=True) if loss <= most)
         strengths, seconds = tuple(fit.strength for fit in fits), time.monotonic() - started
-        return chosen.head, ev.Solved("logistic", strengths, tuple(losses), chosen.strength, chosen.converged, seconds)
+        return chosen.head, ev.Solved(
+            "logistic", strengths, tuple(losses), chosen.strength, chosen.converged, seconds, gap=chosen.gap
+        )
 
     def _ridge(
         self, features: torch.Tensor, labels: torch.Tensor, _val_features: torch.Tensor, _val_labels: torch.Tensor
-    ) -> tuple[Head, ev.Solved]:
+    ) -> tuple[LinearHead, ev.Solved]:
         """Leave-one-out errors select the penalty; validation images are not used."""
         started = time.monotonic()
-        path = linear_solver.ridge(features, labels, len(self.context.model.classes))
-        head = linear_solver.calibrate(path, labels)
+        path = ridge_path(features, labels, len(self.context.model.classes))
+        head = calibrate(path, labels)
         seconds = time.monotonic() - started
         return head, ev.Solved("ridge", path.strengths, path.errors, path.best, converged=True, seconds=seconds)
 
 
-def _scores(head: Head, features: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
+def _scores(head: LinearHead, features: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
     """Mean cross-entropy and accuracy."""
     logits, labels = head.logits(features), labels.to(features.device)
     return F.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).double().mean().item()
