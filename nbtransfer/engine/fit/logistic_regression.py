@@ -118,7 +118,7 @@ class _Problem:
 
     def precondition(self, residual: torch.Tensor, spread: torch.Tensor, strength: float) -> torch.Tensor:
         """Solve with the Hessian that would result if class k had the variance spread[k] in all rows."""
-        divisor = spread * self._eigenvalues.clamp_min(0) + strength
+        divisor: torch.Tensor = spread * self._eigenvalues.clamp_min(0) + strength
         if self._eigenvectors is None:
             return residual / divisor
         return residual @ self._eigenvectors / divisor @ self._eigenvectors_transposed
