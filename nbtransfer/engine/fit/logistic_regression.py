@@ -78,15 +78,16 @@ class _Problem:
     """Rows (N, D) with targets (K, N).
 
     Where rows are fewer than features, the optimum lies in their span: the problem is stated in coordinates of an orthonormal
-    basis of it. Products inside a Newton step are computed in fp32: they decide how fast the optimum is reached, not where
-    it is. Few classes stand before many rows everywhere: thin products are several times faster that way.
+    basis of it. Products inside a Newton step are computed in fp32 and along the principal components of the rows, where the
+    preconditioner is diagonal: they decide how fast the optimum is reached, not where it is. Few classes stand before many
+    rows everywhere: thin products are several times faster that way.
     """
 
     def __init__(self, x: torch.Tensor, targets: torch.Tensor) -> None:
         rows, width = x.shape
         self.targets = targets
         self._basis: torch.Tensor | None = None
-        self._eigenvectors: torch.Tensor | None = None
+        self._components: torch.Tensor | None = None
         if rows < width:
             values, vectors = torch.linalg.eigh(x @ x.T)
             nonzero = values > values[-1].clamp_min(1e-300) * rows * torch.finfo(x.dtype).eps
@@ -94,13 +95,13 @@ class _Problem:
             self._basis = x.T @ vectors / values.sqrt()
             x = vectors * values.sqrt()
             self._eigenvalues = (values / rows).float()
+            self._fast = x.float().contiguous()
         else:
             fast = x.float()
-            self._eigenvalues, self._eigenvectors = torch.linalg.eigh(fast.T @ fast / rows)
-        self.x, self.fast = x.contiguous(), x.float().contiguous()
-        self._fast_transposed = self.fast.T.contiguous()
-        if self._eigenvectors is not None:
-            self._eigenvectors_transposed = self._eigenvectors.T.contiguous()
+            self._eigenvalues, self._components = torch.linalg.eigh(fast.T @ fast / rows)
+            self._fast = fast @ self._components
+        self.x = x.contiguous()
+        self._fast_transposed = self._fast.T.contiguous()
 
     @property
     def width(self) -> int:
@@ -110,18 +111,24 @@ class _Problem:
         """A weight on the problem's coordinates as one on the features."""
         return weight if self._basis is None else weight @ self._basis.T
 
+    def to_components(self, gradient: torch.Tensor) -> torch.Tensor:
+        """A direction (K, D) along the principal components, in fp32."""
+        return gradient.float() if self._components is None else gradient.float() @ self._components
+
+    def from_components(self, step: torch.Tensor) -> torch.Tensor:
+        """The way back, in fp64."""
+        return step.double() if self._components is None else (step @ self._components.T).double()
+
     def curved(self, weight: torch.Tensor, bias: torch.Tensor, p: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The Hessian of the mean cross-entropy at probabilities p (K, N) times a direction, in fp32."""
+        """The Hessian of the mean cross-entropy at probabilities p (K, N) times a direction along the components."""
         moved = weight @ self._fast_transposed + bias
         bent = p * (moved - (p * moved).sum(0)) / p.shape[1]
-        return bent @ self.fast, bent.sum(1, keepdim=True)
+        return bent @ self._fast, bent.sum(1, keepdim=True)
 
-    def precondition(self, residual: torch.Tensor, spread: torch.Tensor, strength: float) -> torch.Tensor:
-        """Solve with the Hessian that would result if class k had the variance spread[k] in all rows."""
-        divisor: torch.Tensor = spread * self._eigenvalues.clamp_min(0) + strength
-        if self._eigenvectors is None:
-            return residual / divisor
-        return residual @ self._eigenvectors / divisor @ self._eigenvectors_transposed
+    def diagonal(self, spread: torch.Tensor, strength: float) -> torch.Tensor:
+        """The Hessian along the components (K, D) that would result if class k had the variance spread[k] in all rows."""
+        diagonal: torch.Tensor = spread * self._eigenvalues.clamp_min(0) + strength
+        return diagonal
 
 
 def _minimise(problem: _Problem, strength: float, solution: _Solution) -> tuple[_Solution, float]:
@@ -159,9 +166,10 @@ def _newton_step(problem: _Problem, strength: float, gradient: torch.Tensor, pro
     """The step for weight and bias, by preconditioned conjugate gradients; the gradient of the bias is zero."""
     p = probabilities.float()
     spread = (p * (1 - p)).mean(1, keepdim=True).clamp_min(1e-12)
-    residual, bias_residual = -gradient.float(), torch.zeros_like(spread)
+    diagonal = problem.diagonal(spread, strength)
+    residual, bias_residual = -problem.to_components(gradient), torch.zeros_like(spread)
     step, bias_step = torch.zeros_like(residual), torch.zeros_like(spread)
-    direction, bias_direction = problem.precondition(residual, spread, strength), torch.zeros_like(spread)
+    direction, bias_direction = residual / diagonal, torch.zeros_like(spread)
     size = first = (residual * direction).sum()
     for _ in range(MOST_INNER_STEPS):
         curved, bias_curved = problem.curved(direction, bias_direction, p)
@@ -169,13 +177,13 @@ def _newton_step(problem: _Problem, strength: float, gradient: torch.Tensor, pro
         length = size / ((direction * curved).sum() + (bias_direction * bias_curved).sum())
         step, bias_step = step + length * direction, bias_step + length * bias_direction
         residual, bias_residual = residual - length * curved, bias_residual - length * bias_curved
-        conditioned, bias_conditioned = problem.precondition(residual, spread, strength), bias_residual / spread
+        conditioned, bias_conditioned = residual / diagonal, bias_residual / spread
         before, size = size, (residual * conditioned).sum() + (bias_residual * bias_conditioned).sum()
         if size <= INNER_ACCURACY**2 * first:
             break
         direction = conditioned + size / before * direction
         bias_direction = bias_conditioned + size / before * bias_direction
-    return _Solution(step.double(), bias_step.double())
+    return _Solution(problem.from_components(step), bias_step.double())
 
 
 def _line_search(
