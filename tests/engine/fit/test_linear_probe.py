@@ -11,6 +11,7 @@ import torch
 import nbtransfer as nt
 from nbtransfer.core import events as ev
 from nbtransfer.engine.cache import boundary
+from nbtransfer.engine.fit import logistic_regression
 from nbtransfer.errors import RunError
 from nbtransfer.store import caches
 from tests.support.training import epochs, of, told, trained
@@ -24,10 +25,20 @@ class TestProbe:
         solved = of(events, ev.Solved)[0]
         assert solved.chosen in solved.strengths
         assert solved.converged
+        assert 0 <= solved.gap <= logistic_regression.TOLERANCE
+        assert not of(events, ev.Warned)
         assert len(epochs(events)) == 1
         assert of(events, ev.Evaluated)[0].evaluation.correct == 9
         lines = json.loads((paths.result / "receipt.json").read_text())
         assert set(lines.values()) == {"unchanged, checked"}
+
+    def test_a_solver_that_stops_early_says_how_far_it_may_be_from_the_optimum(self, recipe, monkeypatch):
+        monkeypatch.setattr(logistic_regression, "MOST_NEWTON_STEPS", 1)
+        events = told(replace(recipe, strategy="lp"))
+        solved = of(events, ev.Solved)[0]
+        assert not solved.converged
+        assert [warned.message.code for warned in of(events, ev.Warned)] == ["warn.solver"]
+        assert solved.gap > logistic_regression.TOLERANCE
 
     def test_by_ridge_regression(self, recipe):
         events = told(replace(recipe, strategy="lp", probe="ridge", label_smoothing=0.1))
