@@ -15,6 +15,7 @@ from benchmarks.gpu.scene import Scene
 from benchmarks.gpu.steps import Finding
 from nbtransfer.engine.checkpoints import checkpoint
 from nbtransfer.jobs import warm
+from nbtransfer.store import checkpoints
 
 EVERY = 5
 PATIENCE, SECONDS_TO_LOAD = 90.0, 12.0
@@ -101,7 +102,7 @@ def _killed(run: nt.Run) -> int:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if checkpoint.is_name(path.name)]
+    return [path for path in folder.iterdir() if checkpoints.is_name(path.name)]
 
 
 def until(condition: Callable[[], bool], otherwise: str, ended: Callable[[], bool] = lambda: False) -> None:

@@ -30,7 +30,7 @@ def compare(
     start: str = "mean",
     on_image: OnImage = lambda _done: None,
 ) -> list[Finding]:
-    """One Finding per image; `pixels` is uint8 (N, 3, size, size).
+    """One Finding per image; `pixels` is uint8 (N, 3, H, W).
 
     targets   number of the class to explain for each image; None explains the answer of the model after
     start     the baseline, see `nbtransfer.attribution.inputs.baseline`
@@ -63,8 +63,8 @@ def _check_pair(before: TransferModel, after: TransferModel) -> None:
         )
     if before.spec != after.spec:
         raise InputError(
-            f"the model before takes {before.spec.size} px of {before.spec.resize} and the one after {after.spec.size} px of "
-            f"{after.spec.resize}, or normalises otherwise; compare runs with the same image_size, crop and weights"
+            f"images are prepared in two ways (before: {before.spec.preparation}; after: {after.spec.preparation}), or are "
+            "normalised otherwise; compare runs with the same image_size, crop and weights"
         )
 
 

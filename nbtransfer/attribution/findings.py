@@ -98,7 +98,7 @@ class Evidence:
 class InputMap:
     """Integrated gradients of the margin (Sundararajan et al. 2017, arXiv 1703.01365), summed over the colours.
 
-    map          (size, size), in pixels of the model's input
+    map          (H, W), in pixels of the model's input
     difference   margin of the image minus margin of the baseline: the expected sum of the map
     steps        points on the path from the baseline to the image
     """

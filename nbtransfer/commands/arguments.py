@@ -41,6 +41,7 @@ RECIPE_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
 def task(p: argparse.ArgumentParser) -> None:
     """Which examples, and how to split them. Task.from_folder has the defaults."""
     p.add_argument("task", help=f"a folder with one folder per class, or {DEMO_PREFIX}textile, {DEMO_PREFIX}digits")
+    add_optional(p, "--groups", metavar="REGEX", help="keep images whose paths match in the same text in one split")
     add_optional(p, "--holdout", type=float, help="share of each class for validation (default: 0.2)")
     add_optional(p, "--test", type=float, help="share of each class for the final test (default: 0)")
     add_optional(p, "--per-class", type=int, help="use at most this many images of each class")

@@ -21,7 +21,7 @@ _FIELDS = {f.name for f in fields(Recipe)} - {"task", "freeze"}
 
 def task_of(args: argparse.Namespace) -> Task:
     """The task named on a command line."""
-    options = {name: getattr(args, name) for name in ("holdout", "test", "seed", "per_class") if name in args}
+    options = {name: getattr(args, name) for name in ("holdout", "test", "seed", "per_class", "groups") if name in args}
     if args.skip_bad:
         options |= {"unreadable": "skip", "duplicates": "skip"}
     return Task.named(args.task, **options)

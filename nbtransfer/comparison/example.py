@@ -24,7 +24,7 @@ class Example:
     """An image as the model sees it, and the finding about it.
 
     name      path, or position in the list
-    pixels    uint8 (size, size, 3)
+    pixels    uint8 (H, W, 3)
     truth     name of its class, if known
     classes   names of all classes
     """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def load_images(run: Run, images: Any, model: TransferModel) -> tuple[Any, list[tuple[str, str | None]]]:
-    """Pixels as the model sees them, uint8 (N, 3, size, size), and for each image its name and its class, if known."""
+    """Pixels as the model sees them, uint8 (N, 3, H, W), and for each image its name and its class, if known."""
     import torch
 
     from nbtransfer.engine.data.open_images import as_list

@@ -156,7 +156,8 @@ def _conditions(run: Run) -> tuple[object, ...]:
     recipe, prepared = run.recipe, run.state.prepared
     if prepared is None:
         raise RunError(f"run {run.id} has not begun yet; wait for its first epoch to end")
-    return recipe.task.digest, recipe.backbone, prepared.weights, recipe.input_for(_card(run))
+    weights = prepared.weights or recipe.seed
+    return recipe.task.digest, recipe.backbone, weights, recipe.input_for(_card(run))
 
 
 def _frozen_phases(run: Run) -> list[bool]:

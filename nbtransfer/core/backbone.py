@@ -11,18 +11,18 @@ from nbtransfer.core.text.tables import html_table, text_table
 from nbtransfer.errors import BackboneError
 
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
-
-# Kinds of layers with running statistics, which change in training mode even if nothing "learns".
-STATISTICS_KINDS = frozenset({"BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm", "BatchNormAct2d"})
-NORM_KINDS = STATISTICS_KINDS | {"LayerNorm", "LayerNorm2d", "GroupNorm", "RmsNorm", "RMSNorm", "GroupNormAct", "LayerNormAct"}
+CropMode = Literal["center", "squash", "border"]
 
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The input that the shared layers expect.
+    """The input that the shared layers expect: `size` × `width` pixels (None: square), normalised by `mean` and `std` (RGB).
 
-    The shorter side is resized to `resize` pixels and the central `size` × `size` pixels are kept; values in 0…1 are
-    normalised by `mean` and `std` (RGB).
+    An image is first brought to `resize` pixels, and to as many across as fit; then the centre is kept. `crop_mode` says how:
+
+    center  the shorter side is resized, and what sticks out of the longer one is cut off
+    squash  both sides are resized, whatever their ratio was
+    border  the longer side is resized, and the shorter one is filled up with the mean colour
     """
 
     size: int
@@ -30,30 +30,64 @@ class InputSpec:
     interpolation: Interpolation
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    crop_mode: CropMode = "center"
+    width: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the input."""
+        return self.size, self.width or self.size
+
+    @property
+    def resized(self) -> tuple[int, int]:
+        """The height and width of which the centre is kept."""
+        return self.resize, round(self.resize * self.shape[1] / self.size)
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels the input has."""
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def dimensions(self) -> str:
+        """`224 px` where it is square, else `1024 × 768 px`."""
+        return f"{self.size} px" if self.width is None else f"{self.size} × {self.width} px"
+
+    @property
+    def preparation(self) -> str:
+        """How an image is brought to this shape, in words."""
+        (down, across), (height, width) = self.resized, self.shape
+        first = {
+            "center": f"shorter side {down} px" if down == across else f"resized to cover {down} × {across} px",
+            "squash": f"resized to {down} × {across} px",
+            "border": f"resized to fit into {down} × {across} px, filled up with the mean colour",
+        }
+        return f"{first[self.crop_mode]}, central {height} × {width} px"
 
     def at(self, size: int | None, crop: float | None = None) -> InputSpec:
-        """The same preprocessing at another resolution or central-crop share (`crop` = 1 keeps the whole shorter side)."""
+        """The same preprocessing at another height or central-crop share (`crop` = 1 keeps all that `crop_mode` leaves)."""
         size = size or self.size
         share = crop or self.size / self.resize
-        return replace(self, size=size, resize=max(size, round(size / share)))
+        width = self.width and round(size * self.width / self.size)
+        return replace(self, size=size, resize=max(size, round(size / share)), width=width)
 
 
 @dataclass(frozen=True, slots=True)
 class LayerCard:
-    """A named module with parameters or buffers of its own."""
+    """A named module with parameters or buffers of its own.
+
+    `params` counts its parameters, `decayed` those that weight decay applies to: weights of linear and convolution layers.
+    `normalises` says whether it is a normalisation with a scale or shift for each channel, `keeps_statistics` whether training
+    mode changes its buffers even if nothing learns.
+    """
 
     name: str
     kind: str
     params: int
     stage: str
-
-    @property
-    def keeps_statistics(self) -> bool:
-        return self.kind in STATISTICS_KINDS
-
-    @property
-    def normalises(self) -> bool:
-        return self.kind in NORM_KINDS
+    decayed: int = 0
+    normalises: bool = False
+    keeps_statistics: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +115,7 @@ class BackboneCard:
     """Shared layers as plain data: where they come from, what they expect, and their stages in forward order.
 
     `params` counts the parameters of the shared layers (without the source task's classifier), `multiply_adds` the
-    operations for one image at `input.size`, `width` the features handed to the head. `fixed_size` means that no other
+    operations for one image of `input.shape`, `width` the features handed to the head. `fixed_size` means that no other
     input size is possible.
     """
 
@@ -132,7 +166,7 @@ class BackboneCard:
     def __repr__(self) -> str:
         return (
             f"BackboneCard({self.name!r}, {len(self.stages)} stages, {short_number(self.params)} parameters, "
-            f"{short_number(self.multiply_adds)} multiply-adds, {self.input.size} px, width {self.width})"
+            f"{short_number(self.multiply_adds)} multiply-adds, {self.input.dimensions}, width {self.width})"
         )
 
 
@@ -144,7 +178,7 @@ class BackboneList(tuple[BackboneCard, ...]):
 
     def _rows(self) -> list[tuple[object, ...]]:
         return [
-            (c.name, short_number(c.params), short_number(c.multiply_adds), f"{c.input.size} px", _top1(c), c.licence)
+            (c.name, short_number(c.params), short_number(c.multiply_adds), c.input.dimensions, _top1(c), c.licence)
             for c in self
         ]
 

@@ -44,7 +44,10 @@ def card(name: str) -> BackboneCard:
 def encode(entry: BackboneCard) -> str:
     """One line of the file. Layers are short rows, stages numbers."""
     plain = to_plain(entry)
-    plain["layers"] = [[x.name, x.kind, x.params, entry.stages.index(x.stage)] for x in entry.layers]
+    plain["layers"] = [
+        [x.name, x.kind, x.params, entry.stages.index(x.stage), x.decayed, int(x.normalises), int(x.keeps_statistics)]
+        for x in entry.layers
+    ]
     return json.dumps(plain, separators=(",", ":"))
 
 
@@ -52,5 +55,8 @@ def decode(line: str) -> BackboneCard:
     """The card on one line of the file."""
     plain = json.loads(line)
     stages = plain["stages"]
-    layers = tuple(LayerCard(name, kind, params, stages[stage]) for name, kind, params, stage in plain.pop("layers"))
+    layers = tuple(
+        LayerCard(name, kind, params, stages[stage], decayed, bool(normalises), bool(keeps_statistics))
+        for name, kind, params, stage, decayed, normalises, keeps_statistics in plain.pop("layers")
+    )
     return from_plain(BackboneCard, {**plain, "layers": layers})

@@ -41,7 +41,7 @@ class PhasePlan:
     epochs: int
     lr: float
     trainable: int
-    summary: str
+    summary: Message
     solver: str | None = None
 
     @property
@@ -54,7 +54,7 @@ class PhasePlan:
 
 @dataclass(frozen=True)
 class Prepared(Event):
-    """Data and model are ready. `phases` is the plan."""
+    """Data and model are ready. `phases` is the plan, `weights` the sha256 of the pretrained ones (None: random ones)."""
 
     device: str
     device_name: str
@@ -64,7 +64,7 @@ class Prepared(Event):
     val: int
     test: int
     total: int
-    weights: str
+    weights: str | None
     phases: tuple[PhasePlan, ...]
     versions: dict[str, str]
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard, LayerCard
-from nbtransfer.core.text.counts import short_number
+from nbtransfer.core.messages import Message, message
 from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import PlanError
 
@@ -35,6 +35,12 @@ class Rule:
         if self.lr is not None and not 0 <= self.lr < float("inf"):
             raise PlanError(f"the learning-rate multiplier of {self.layers!r} is {self.lr}; use a number from 0 up")
 
+    def __str__(self) -> str:
+        """`layer4 learns × 0.1`, `* frozen`, `layer1 norm frozen`."""
+        words = [self.layers] if self.learns is None else [self.layers, "learns" if self.learns else "frozen"]
+        words += [] if self.lr is None else [f"× {self.lr:g}"]
+        return " ".join(words if self.norm is None else [*words, f"norm {self.norm}"])
+
     def matches(self, layer: LayerCard) -> bool:
         """A pattern matches a layer, its stage, or any module around it."""
         parts = layer.name.split(".")
@@ -49,11 +55,13 @@ class LayerPlan:
     learns    its parameters are updated
     lr        multiplier of the phase's learning rate
     updates   its running statistics are updated (normalisation layers that learn in training mode only)
+    decayed   how many of its parameters weight decay applies to
     """
 
     learns: bool
     lr: float
     updates: bool
+    decayed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,11 @@ class FreezePlan:
             if not any(rule.matches(layer) for layer in card.layers):
                 known = [*card.stages, *(layer.name for layer in card.layers)]
                 raise PlanError(f"no layer of {card.name} is called {rule.layers!r}; {suggest(rule.layers, known)}")
+            if rule.norm == "affine_only" and not any(x.normalises and rule.matches(x) for x in card.layers):
+                raise PlanError(
+                    f"no layer of {card.name} among {rule.layers!r} is a normalisation with weights of its own, so "
+                    "norm('affine_only') would let nothing learn; thaw some layers instead"
+                )
         return {layer.name: self._for_layer(layer) for layer in card.layers}
 
     def _for_layer(self, layer: LayerCard) -> LayerPlan:
@@ -119,21 +132,21 @@ class FreezePlan:
                 lr = lr if rule.lr is None else rule.lr
                 norm = norm if rule.norm is None else rule.norm
         if layer.normalises and norm == "affine_only":
-            return LayerPlan(learns=True, lr=lr, updates=False)
-        return LayerPlan(learns=learns, lr=lr, updates=learns and layer.keeps_statistics and norm == "training")
+            return LayerPlan(learns=True, lr=lr, updates=False, decayed=layer.decayed)
+        updates = learns and layer.keeps_statistics and norm == "training"
+        return LayerPlan(learns=learns, lr=lr, updates=updates, decayed=layer.decayed if learns else 0)
 
-    def summary(self, card: BackboneCard) -> str:
+    def summary(self, card: BackboneCard) -> Message:
         """One line: what learns, by stage where possible, and how many parameters that is."""
         plans = self.resolve(card)
-        learning = [layer for layer in card.layers if plans[layer.name].learns]
-        params = (
-            f"{short_number(sum(layer.params for layer in learning))} of {short_number(card.params)} shared parameters learn"
-        )
+        learning = sum(layer.params for layer in card.layers if plans[layer.name].learns)
         states = {s: {plans[x.name].learns for x in card.layers if x.stage == s} for s in card.stages}
-        if len(learning) == len(card.layers):
-            return f"all {short_number(card.params)} shared parameters learn"
-        named = [stage if states[stage] == {True} else f"part of {stage}" for stage in card.stages if True in states[stage]]
-        return f"{params}: {', '.join(named)}" if named else f"no shared layer learns (0 of {short_number(card.params)})"
+        if all(entry.learns for entry in plans.values()):
+            return message("plan.all", of=card.params)
+        stages = [s if states[s] == {True} else message("plan.part", stage=s) for s in card.stages if True in states[s]]
+        if not stages:
+            return message("plan.none", of=card.params)
+        return message("plan.some", learning=learning, of=card.params, stages=stages)
 
     def boundary(self, card: BackboneCard) -> int:
         """How many stages, from the input on, are completely frozen."""

@@ -7,11 +7,11 @@ stored text stands in for a code that this version does not know.
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from nbtransfer.core.sentences import SENTENCES
-from nbtransfer.core.text.counts import byte_size, quantity
+from nbtransfer.core.text.counts import byte_size, quantity, short_number
 from nbtransfer.core.text.durations import duration
 
 Argument = str | int | float | bool | None | list["Argument"]
@@ -76,18 +76,20 @@ def _rendered_or(text: str, code: str, arguments: Mapping[str, Any]) -> str:
         return text
 
 
+_FORMS: dict[str, Callable[[Any], str]] = {
+    "bytes": byte_size,
+    "duration": duration,
+    "short": short_number,
+    "list": lambda items: "; ".join(map(str, items)),
+    "names": lambda items: ", ".join(map(str, items)),
+}
+
+
 class _Words(string.Formatter):
-    """Formats numbers as usual, and `bytes`, `duration`, `list` and `count NOUN` in words."""
+    """Formats numbers as usual, and `bytes`, `duration`, `short`, `list`, `names` and `count NOUN` in words."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
         kind, _, noun = format_spec.partition(" ")
-        match kind:
-            case "bytes":
-                return byte_size(value)
-            case "duration":
-                return duration(value)
-            case "count":
-                return quantity(value, noun)
-            case "list":
-                return "; ".join(map(str, value))
-        return str(super().format_field(value, format_spec))
+        if kind == "count":
+            return quantity(value, noun)
+        return _FORMS[kind](value) if kind in _FORMS else str(super().format_field(value, format_spec))

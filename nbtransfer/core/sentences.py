@@ -1,6 +1,7 @@
 """All sentences that a worker writes into the journal, by code, in English.
 
-`{size:bytes}` and `{seconds:duration}` put a number into words, `{views:count view}` counts, `{items:list}` joins.
+`{size:bytes}`, `{seconds:duration}` and `{number:short}` put a number into words, `{views:count view}` counts,
+`{items:list}` joins sentences and `{items:names}` names.
 A code is for ever: a sentence with other arguments gets another one.
 """
 
@@ -27,7 +28,7 @@ SENTENCES = {
     "fail.disk": "the disk is full; free some space, then resume() goes on from the newest checkpoint",
     "fail.facts": "checkpoint {name} does not fit this version of nbtransfer ({error}); resume the run with the version that "
     "wrote it, or start it again with nbtransfer.repeat",
-    "fail.format": "checkpoint {name} has format {number}, and this version of nbtransfer goes on from format {known} only; "
+    "fail.format": "checkpoint {name} has format {number}, and this version of nbtransfer goes on from formats up to {known}; "
     "resume the run with the version that wrote it, or start it again with nbtransfer.repeat",
     "fail.import": "the worker could not load what it needs ({error}); run `nbtransfer doctor` in this environment",
     "fail.interrupted": "interrupted",
@@ -45,6 +46,11 @@ SENTENCES = {
     "refused.stopping": "the run is stopping already",
     "refused.text": "it is not a command ({error})",
     "refused.unknown": "this worker knows no command {op!r}; it knows {known}",
+    # What learns under a plan
+    "plan.all": "all {of:short} shared parameters learn",
+    "plan.none": "no shared layer learns (0 of {of:short})",
+    "plan.some": "{learning:short} of {of:short} shared parameters learn: {stages:names}",
+    "plan.part": "part of {stage}",
     # Decisions
     "measure.no_images": "no image to measure on could be decoded",
     "precision.device": "{device} here does not compute in bf16 itself",
@@ -72,6 +78,7 @@ SENTENCES = {
     "cache.whole": "this architecture can be left only after its last stage",
     # Warnings
     "warn.checkpoint": "{error}; it is put aside, and the one before is used",
+    "warn.checkpoint_alone": "{error}; it is put aside, and the run starts over: there is no other",
     "warn.different": "from here on results are not bit-identical to an uninterrupted run: {differences:list}",
     "warn.in_memory": "the activations of {layer} are kept in memory, for this run only: {error}",
     "warn.newer": "a newer nbtransfer has written to this run; update nbtransfer to see what it added",
@@ -85,6 +92,7 @@ SENTENCES = {
     "stored ones with FreezePlan.norm('frozen')",
     "difference": "{name} is {now}, was {then}",
     # Images that are left out
+    "array.changed": "the array file changed after the task was made",
     "array.damaged": "the array file is damaged ({error})",
     "array.other": "the array file does not hold images as written by nbtransfer",
     "array.row": "{row!r} is not a row number",

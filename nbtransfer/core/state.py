@@ -46,6 +46,7 @@ class RunState:
     pid: int | None = None
     prepared: ev.Prepared | None = None
     phase: str = ""
+    phase_index: int = 0
     progress: ev.Step | None = None
     history: tuple[HistoryRow, ...] = ()
     skipped: tuple[ev.ImageSkipped, ...] = ()
@@ -94,7 +95,8 @@ class RunState:
     @property
     def plan(self) -> ev.PhasePlan | None:
         """The present phase, as planned."""
-        return next((p for p in self.prepared.phases if p.name == self.phase), None) if self.prepared else None
+        known = self.prepared.phases if self.prepared and self.phase else ()
+        return known[self.phase_index] if self.phase_index < len(known) else None
 
     @property
     def fraction(self) -> float:
@@ -167,8 +169,8 @@ def _changes(state: RunState, record: Record) -> dict[str, Any]:  # noqa: C901, 
             return {"status": "running", "message": "", "waits": None}
         case ev.Prepared() as prepared:
             return {"prepared": prepared}
-        case ev.PhaseStarted(phase=phase):
-            return {"status": "running", "phase": phase, "computing": None, "message": ""}
+        case ev.PhaseStarted(phase=phase, index=index):
+            return {"status": "running", "phase": phase, "phase_index": index, "computing": None, "message": ""}
         case ev.Decided() as decision:
             others = (d for d in state.decisions if not d.id or (d.subject, d.id) != (decision.subject, decision.id))
             return {"decisions": (*others, decision)}

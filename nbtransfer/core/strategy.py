@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -11,6 +12,9 @@ from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import PlanError
+
+MOST_LETTERS = 40
+_NAME = re.compile(rf"[^\W_][\w .+-]{{0,{MOST_LETTERS - 2}}}[\w+-]|[^\W_]")
 
 Schedule = Literal["one_cycle", "cosine", "constant"]
 
@@ -30,6 +34,11 @@ class Phase:
     schedule: Schedule = "one_cycle"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise PlanError(
+                f"{self.name!r} is no name for a phase; use up to {MOST_LETTERS} letters, digits, spaces and . _ - + "
+                "of which the first is a letter or digit: it names files"
+            )
         if self.epochs < 1:
             raise PlanError(f"phase {self.name!r} has {self.epochs} epochs; give it at least 1")
         if self.lr is not None and not 0 < self.lr < math.inf:
@@ -46,6 +55,10 @@ class Strategy:
     def __post_init__(self) -> None:
         if not self.phases:
             raise PlanError(f"strategy {self.name!r} has no phase; give it at least one")
+        names = [phase.name for phase in self.phases]
+        twice = next((name for number, name in enumerate(names) if name.casefold() in map(str.casefold, names[:number])), None)
+        if twice is not None:
+            raise PlanError(f"strategy {self.name!r} has two phases called {twice!r}; give each a name of its own")
 
     @property
     def epochs(self) -> int:

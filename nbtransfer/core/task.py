@@ -22,15 +22,14 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 class Sample:
     """One labelled example.
 
-    `source` is a path relative to the task's root, or the row of an array or dataset as text. `size` (bytes) and `mtime_ns`
-    identify the file: later changes are detected.
+    `source` is a path relative to the task's root, or the row of an array or dataset as text. `digest` identifies its content,
+    so that later changes are detected; it is empty for a custom dataset, whose code identifies it.
     """
 
     source: str
     label: int
     split: Split
-    size: int
-    mtime_ns: int
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -59,12 +58,12 @@ class TaskCard:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 over classes and manifest, as hexadecimal text."""
+        """sha256 over classes and manifest, as hexadecimal text: the same for a copy of the files elsewhere."""
         state = hashlib.sha256(repr((self.kind, self.classes)).encode("utf-8", "surrogateescape"))
         if self.code is not None:
             state.update(repr((self.root, self.arguments, self.code.sha256)).encode("utf-8", "surrogateescape"))
         for s in self.samples:
-            line = f"{s.source}\0{s.label}\0{s.split}\0{s.size}\0{s.mtime_ns}\n"
+            line = f"{s.source}\0{s.label}\0{s.split}\0{s.digest}\n"
             state.update(line.encode("utf-8", "surrogateescape"))
         return state.hexdigest()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from nbtransfer.core import strategy as strategies
 from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.codec import from_plain
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe, Solver
 from nbtransfer.core.strategy import Phase, Strategy
@@ -28,7 +29,8 @@ class Change:
 
     freeze      layers            freeze them from now on, in later phases too
     thaw        layers, lr        let them learn from now on, `lr` times as fast as the head (None: as their plan says)
-    replan      frozen            nodes of the layer tree: freeze exactly their layers from now on, in later phases too
+    replan      rules             those of the freeze plan that is in force from now on, in later phases too
+                frozen            nodes of the layer tree instead, in what older versions wrote: freeze exactly their layers
     set_lr      lr                the peak learning rate of this phase; its schedule continues from where it is
     set_epochs  epochs            the length of the run, all phases together; the last phase takes up the difference
     stop                          end the run here (only in a history to repeat)
@@ -50,6 +52,7 @@ class TrainingPlan:
     made: list[Change] = field(default_factory=list)
     planned: Strategy = field(init=False)
     strategy: Strategy = field(init=False)
+    _ever_learning: set[str] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self.planned = self.recipe.resolved(self.card)
@@ -57,11 +60,17 @@ class TrainingPlan:
 
     def restore_changes(self, strategy: Strategy, done: int) -> None:
         """Take the phases as they were after the first `done` of the changes to come."""
-        self.made, self.coming = self.coming[:done], self.coming[done:]
+        made, self.coming = self.coming[:done], self.coming[done:]
+        for change in made:  # a layer may have learned between two of them only
+            if change.op in PLANNING:
+                self.apply(change)
+        self.made = made
         self._follow(strategy)
 
     def _follow(self, strategy: Strategy) -> None:
         self.strategy = strategy
+        plans = [phase.plan.resolve(self.card) for phase in strategy.phases]
+        self._ever_learning |= {name for plan in plans for name, entry in plan.items() if entry.learns}
         # Needed at every step, and slow to compute.
         self._lrs = [p.lr or strategies.default_lr(self.recipe.optimiser, p.plan, self.card) for p in self.phases]
 
@@ -84,9 +93,14 @@ class TrainingPlan:
         return self._lrs[index]
 
     def learning(self) -> list[str]:
-        """Layers that learn in some phase, as planned at first or now."""
-        plans = [phase.plan.resolve(self.card) for phase in (*self.planned.phases, *self.phases)]
-        return [layer.name for layer in self.card.layers if any(plan[layer.name].learns for plan in plans)]
+        """Layers that learn in some phase, as planned at first, now or in between."""
+        return [layer.name for layer in self.card.layers if layer.name in self._ever_learning]
+
+    @property
+    def never_learning(self) -> int:
+        """How many stages, from the input on, never learn."""
+        stages = {layer.stage for layer in self.card.layers if layer.name in self._ever_learning}
+        return next((number for number, stage in enumerate(self.card.stages) if stage in stages), len(self.card.stages))
 
     def due(self, phase: int, step: int) -> bool:
         """Whether the next change to come is due at this position."""
@@ -119,7 +133,8 @@ class TrainingPlan:
         """A phase with layers frozen or thawed. Its learning rate stays, unless a solver needed none."""
         phase, given = self.phases[index], change.arguments
         if change.op == "replan":
-            plan = plan_of(self.card, layers_of(self.card, given["frozen"]), like=phase.plan)
+            frozen = given.get("frozen")
+            plan = _given_plan(given) if frozen is None else plan_of(self.card, layers_of(self.card, frozen), like=phase.plan)
         elif change.op == "thaw":
             plan = phase.plan.thaw(*given["layers"], lr=given.get("lr"))
         else:
@@ -129,21 +144,19 @@ class TrainingPlan:
 
 
 def freeze_plan_at(
-    recipe: Recipe, card: BackboneCard, phase: str, step: int, *, made: Iterable[Change], repeated: Iterable[Change] = ()
+    recipe: Recipe, card: BackboneCard, phase: int, step: int, *, made: Iterable[Change], repeated: Iterable[Change] = ()
 ) -> FreezePlan:
-    """The freeze plan in force in a phase, or in the first one if there is none of this name.
+    """The freeze plan in force in phase number `phase` after `step` steps of the run.
 
     made      the changes of the run so far
     repeated  the changes of the run it repeats; those due after `step` are ignored
     """
     plan = TrainingPlan(recipe, card)
-    names = [each.name for each in plan.phases]
-    index = names.index(phase) if phase in names else 0
-    due = (change for change in repeated if (change.phase, change.step) <= (index, step))
+    due = (change for change in repeated if (change.phase, change.step) <= (phase, step))
     for change in merge(due, made):
         if change.op != "stop":
             plan.apply(change)
-    return plan.phases[index].plan
+    return plan.phases[min(max(phase, 0), len(plan.phases) - 1)].plan
 
 
 def merge(*histories: Iterable[Change]) -> list[Change]:
@@ -159,11 +172,14 @@ def check(op: str, arguments: dict[str, Any]) -> None:
             raise InputError(f"{op} needs the names of layers or stages, not {layers!r}")
         _no_others(op, arguments, {"layers"} | ({"lr"} if op == "thaw" else set()))
         FreezePlan().thaw("*", lr=_number(arguments.get("lr")) if arguments.get("lr") is not None else None)
-    elif op == "replan":
-        frozen = arguments.get("frozen")
+    elif op == "replan" and "frozen" in arguments:
+        frozen = arguments["frozen"]
         if frozen != [] and not _names(frozen):
             raise InputError(f"replan needs the names of the layers to freeze, not {frozen!r}")
         _no_others(op, arguments, {"frozen"})
+    elif op == "replan":
+        _given_plan(arguments)
+        _no_others(op, arguments, {"rules"})
     elif op == "set_lr":
         lr = _number(arguments.get("lr"))
         _no_others(op, arguments, {"lr"})
@@ -176,6 +192,11 @@ def check(op: str, arguments: dict[str, Any]) -> None:
             raise InputError(f"epochs is {epochs!r}; use a whole number from 1 up")
     else:
         raise InputError(f"{op!r} is not a change of the training plan; use one of {', '.join(CHANGES)}")
+
+
+def _given_plan(arguments: dict[str, Any]) -> FreezePlan:
+    """The plan that a change asks for; raises InputError."""
+    return from_plain(FreezePlan, {"rules": arguments.get("rules")})
 
 
 def _names(layers: object) -> bool:

@@ -13,9 +13,14 @@ from nbtransfer.engine.checkpoints.receipt import Receipt
 from nbtransfer.engine.context import RunContext
 from nbtransfer.engine.model.transfer_model import HEAD
 from nbtransfer.engine.progress import Meter, Progress
+from nbtransfer.store import checkpoints
 
 KEEP_LAST = 3
 SECONDS_BETWEEN = 120.0
+SHARE = 0.05
+"""The share of the time that checkpoints after epochs may take. What is not on the disk can be done again, bit for bit."""
+BYTES_PER_SECOND = 250e6
+"""How fast the first checkpoint is expected to be written; later ones take as long as the one before."""
 
 Tensors = dict[str, torch.Tensor]
 
@@ -23,15 +28,18 @@ Tensors = dict[str, torch.Tensor]
 class Checkpointer:
     """Writes and reads the checkpoints of one run.
 
-    best_checkpoints   names of the checkpoints of the best epochs, by epoch
+    best_checkpoints   names of the checkpoints that hold the best epochs, by epoch
+    best_tensors       what was learned by the best epochs that no checkpoint holds yet
     originals          initial tensors of layers that were thawed by a change: earlier checkpoints do not have them
     """
 
     def __init__(self, context: RunContext) -> None:
         self.context = context
         self.best_checkpoints: dict[int, str] = {}
+        self.best_tensors: dict[int, Tensors] = {}
         self.originals: Tensors = {}
         self._saved_at, self._saved_step = time.monotonic(), 0
+        self._cost: float | None = None
 
     def is_due(self) -> bool:
         """Whether to save a checkpoint in the middle of an epoch."""
@@ -40,25 +48,56 @@ class Checkpointer:
             return self.context.progress.step - self._saved_step >= every
         return time.monotonic() - self._saved_at >= SECONDS_BETWEEN
 
+    def after_epoch(self) -> Iterator[ev.Event]:
+        """Save a checkpoint if it is worth its time; else keep what a best epoch has learned in memory."""
+        p = self.context.progress
+        if self._is_worth_its_time():
+            yield from self.save()
+        elif p.epoch in (p.best_epoch, p.phase_best_epoch):
+            self.best_tensors[p.epoch] = {name: tensor.clone() for name, tensor in self._learned().items()}
+            self._forget_others()
+
+    def _is_worth_its_time(self) -> bool:
+        if self.context.recipe.checkpoint_every is not None:
+            return True
+        size = sum(tensor.nbytes for tensor in self._tensors().values())
+        cost = size / BYTES_PER_SECOND if self._cost is None else self._cost
+        return cost <= SHARE * (time.monotonic() - self._saved_at)
+
     def save(self) -> Iterator[ev.Event]:
         """Save everything that is needed to continue from here; if the disk is full, wait for space."""
-        p, folder = self.context.progress, self.context.paths.checkpoints
-        name = checkpoint.name_for(folder, p.step)
+        p, folder, began = self.context.progress, self.context.paths.checkpoints, time.monotonic()
+        name = checkpoints.name_for(folder, p.step)
         if p.meter is None and p.epoch > p.phase_first:  # right after an epoch: no step has been done since
             self.best_checkpoints[p.epoch] = name
-        self.best_checkpoints = {
-            e: kept for e, kept in self.best_checkpoints.items() if e in (p.best_epoch, p.phase_best_epoch)
-        }
+            self.best_tensors.pop(p.epoch, None)
+        self._forget_others()
+        self.best_checkpoints.update(dict.fromkeys(self.best_tensors, name))
         yield from checkpoint.save_when_room(folder / name, self._tensors(), self._facts(), self.context.control.rest)
+        self.best_tensors.clear()
         self._saved_at, self._saved_step = time.monotonic(), p.step
-        checkpoint.prune(folder, KEEP_LAST, frozenset(self.best_checkpoints.values()))
+        self._cost = self._saved_at - began
+        checkpoints.prune(folder, KEEP_LAST, frozenset(self.best_checkpoints.values()))
         yield ev.CheckpointSaved(name, p.step)
+
+    def _forget_others(self) -> None:
+        """Forget all epochs that are the best ones no more."""
+        best = self.context.progress.best_epoch, self.context.progress.phase_best_epoch
+        for known in (self.best_checkpoints, self.best_tensors):
+            for epoch in [epoch for epoch in known if epoch not in best]:
+                del known[epoch]
+
+    def _learned(self) -> Tensors:
+        """The tensors of the head and of all layers that learn in some phase."""
+        layers = [*self.context.learned_layers, HEAD]
+        return {name: tensor for layer in layers for name, tensor in self.context.model.tensors(layer).items()}
 
     def _tensors(self) -> Tensors:
         context = self.context
+        best = {_best_name(e, name): t for e, tensors in self.best_tensors.items() for name, t in tensors.items()}
         layers = {t: v for layer in [*context.stored_layers, HEAD] for t, v in context.model.tensors(layer).items()}
         meter = context.progress.meter.tensors() if context.progress.meter else {}
-        return {**layers, **meter, **resume.optimiser_tensors(context.optimiser)}
+        return {**layers, **best, **meter, **resume.optimiser_tensors(context.optimiser)}
 
     def _facts(self) -> Mapping[str, object]:
         context, p = self.context, self.context.progress
@@ -118,7 +157,14 @@ class Checkpointer:
     def restore_epoch(self, epoch: int) -> None:
         """Restore the learned weights of an epoch, and nothing else."""
         context = self.context
-        tensors, _ = checkpoint.load(context.paths.checkpoints / self.best_checkpoints[epoch])
+        tensors = self.best_tensors.get(epoch)
+        if tensors is None:
+            stored, _ = checkpoint.load(context.paths.checkpoints / self.best_checkpoints[epoch])
+            tensors = {name: stored.get(_best_name(epoch, name), tensor) for name, tensor in stored.items()}
         tensors = {**self.originals, **tensors}
-        names = (name for layer in [*context.learned_layers, HEAD] for name in context.model.tensors(layer))
-        result.overlay(context.model, {name: tensors[name] for name in names})
+        result.overlay(context.model, {name: tensors[name] for name in self._learned()})
+
+
+def _best_name(epoch: int, name: str) -> str:
+    """The name in a checkpoint of what a best epoch before it has learned."""
+    return f"best.{epoch}.{name}"

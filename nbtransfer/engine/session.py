@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from nbtransfer.core import events as ev
 from nbtransfer.core.messages import message
@@ -134,9 +134,20 @@ class Session:
         self.checkpointer.restore_epoch(context.progress.best_epoch)
         yield context.receipt.event()
         result.save_model(context.paths, context.model, context.stored_layers, context.weights, context.receipt)
-        for split, batches in (("val", self.cache.exact_val()), ("test", context.data.test)):
-            if batches is not None:
-                yield from self._score(split, batches)
+        yield from self._score("val", (yield from self._exact_val()))
+        if context.data.test is not None:
+            yield from self._score("test", context.data.test)
+
+    def _exact_val(self) -> Generator[ev.Event, None, Batches]:
+        """The batches that the validation score comes from. Commands come too late, and nothing is decided any more."""
+        work = self.cache.exact_val()
+        while True:
+            try:
+                event = next(work)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            if event is not SAFE_POINT and not isinstance(event, ev.Decided):
+                yield event
 
     def _score(self, split: str, batches: Batches) -> Iterator[ev.Event]:
         context, predictions = self.context, Predictions()

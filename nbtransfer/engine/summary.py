@@ -27,7 +27,7 @@ def prepared_event(context: RunContext) -> ev.Prepared:
         val=sizes["val"],
         test=sizes["test"],
         total=sum(p.numel() for p in context.model.parameters()),
-        weights=context.weights or f"random, seed {context.recipe.seed}",
+        weights=context.weights,
         phases=phase_plans(context.training_plan, context.model),
         versions=installed_versions(),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.recipe import WEIGHT_SUFFIXES, Recipe
 from nbtransfer.errors import MissingExtraError, RecipeError, TaskError
-from nbtransfer.pretrained.listing import backbone
+from nbtransfer.pretrained.listing import TIMM, backbone
 from nbtransfer.usercode import trusted
 from nbtransfer.usercode.module import with_code
 
@@ -21,6 +21,7 @@ def preflight(recipe: Recipe) -> Recipe:
     trusted.require(recipe.code)
     recipe.check_against(card)
     _check_packages(recipe, card)
+    _check_size(recipe, card)
     _check_task(recipe)
     _try_code(recipe, card)
     return _with_absolute_weights(recipe)
@@ -33,6 +34,15 @@ def _check_packages(recipe: Recipe, card: BackboneCard) -> None:
         package = card.weights_named(recipe.weights).package
         if package and importlib.util.find_spec(package) is None:
             raise MissingExtraError(f"the pretrained {card.name}", "demo")
+
+
+def _check_size(recipe: Recipe, card: BackboneCard) -> None:
+    """Built-in backbones take any size from `min_size` up; one of timm was tried with its own size when its card was made."""
+    shape = recipe.input_for(card).shape
+    if card.name.startswith(TIMM) and shape != card.input.shape:
+        from nbtransfer.pretrained import registry  # loads torch
+
+        registry.try_shape(card, shape)
 
 
 def _check_task(recipe: Recipe) -> None:
@@ -48,10 +58,10 @@ def _try_code(recipe: Recipe, card: BackboneCard) -> None:
     if not recipe.references:
         return
     from nbtransfer.engine.data.custom_transform import try_transform  # loads torch, as custom code does
-    from nbtransfer.engine.model.custom_head import make_head
+    from nbtransfer.engine.model.custom_head import try_head
 
     if recipe.head is not None:
-        make_head(recipe.head, recipe.code, card.width, len(recipe.task.classes), recipe.seed)
+        try_head(recipe.head, recipe.code, card.width, len(recipe.task.classes), recipe.seed)
     if recipe.transform is not None:
         try_transform(recipe)
 

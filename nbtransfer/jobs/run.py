@@ -75,7 +75,7 @@ class Run:
     def plan(self) -> FreezePlan:
         """The freeze plan in force now; before the first phase and after the last one, that of the nearest."""
         state, repeated = self.state, runs.read_repeat(self.paths).changes
-        return freeze_plan_at(self.recipe, self._card, state.phase, state.step, made=state.changes, repeated=repeated)
+        return freeze_plan_at(self.recipe, self._card, state.phase_index, state.step, made=state.changes, repeated=repeated)
 
     def history(self) -> History:
         """One row for each epoch so far: phase, epoch, step, loss, accuracy, validation, learning rate, seconds."""
@@ -103,6 +103,7 @@ class Run:
         """Continue a paused run, or a stopped, failed or lost one from its newest checkpoint.
 
         It ends with the weights it would have had without the interruption, bit for bit. A finished run is left alone.
+        Raises FormatError if another version of nbtransfer wrote the checkpoint.
         """
         return run_commands.resume(self._reader)
 
@@ -131,7 +132,10 @@ class Run:
         return run_commands.change_layers(self._reader, self._card, "thaw", layers, **rate)
 
     def replan(self, plan: FreezePlan) -> RunState:
-        """Let exactly the layers of `plan` learn, from the next step on and in later phases too. Raises like `freeze`."""
+        """Put `plan` in force from the next step on and in later phases too: what learns, how fast, and how layers normalise.
+
+        Raises like `freeze`.
+        """
         return run_commands.replan(self._reader, self._card, plan)
 
     def set_lr(self, lr: float) -> RunState:

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.codec import to_plain
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.state import RunState
 from nbtransfer.core.training_plan import check
-from nbtransfer.core.tree import cover, frozen_in
 from nbtransfer.errors import RunError
 from nbtransfer.jobs import process
 from nbtransfer.jobs.run_reader import START_SECONDS, RunReader
-from nbtransfer.store import inbox, runs
+from nbtransfer.store import checkpoints, inbox, runs
 from nbtransfer.store.lock import is_held
 from nbtransfer.store.paths import RunPaths
 from nbtransfer.usercode import trusted
@@ -58,8 +58,9 @@ def change_layers(run: RunReader, card: BackboneCard, op: str, layers: tuple[str
 
 
 def replan(run: RunReader, card: BackboneCard, plan: FreezePlan) -> RunState:
-    """Freeze exactly the layers that are frozen under `plan`; raises like `change`."""
-    return change(run, "replan", frozen=list(cover(card, frozen_in(card, plan))))
+    """Put `plan` in force, with its rates and normalisation; raises PlanError if it does not fit, else like `change`."""
+    plan.resolve(card)
+    return change(run, "replan", rules=to_plain(plan.rules))
 
 
 def stop(run: RunReader, timeout: float = ANSWER_SECONDS) -> RunState:
@@ -75,13 +76,18 @@ def stop(run: RunReader, timeout: float = ANSWER_SECONDS) -> RunState:
 
 
 def resume(run: RunReader, timeout: float = ANSWER_SECONDS) -> RunState:
-    """Continue a run: a paused one where it is, any other unfinished one from its newest checkpoint."""
+    """Continue a run: a paused one where it is, any other unfinished one from its newest checkpoint.
+
+    Raises FormatError, and starts nothing, if another version wrote that checkpoint.
+    """
     state = run.state
     require_known_format(run.paths, state)
     working = is_held(run.paths.lock)
     pending = inbox.has_any(run.paths.control)  # such as a pause not yet acknowledged
     if state.status == "finished" or (working and not pending and state.status not in ("paused", "stopping")):
         return state
+    if not working:
+        checkpoints.require_resumable(run.paths.checkpoints)
     command = inbox.send(run.paths.control, "resume")
     if working:
         answered = _wait_for_answer(run, command.id, timeout, unless=lambda: not is_held(run.paths.lock))

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from nbtransfer.core.backbone import LayerCard
+from nbtransfer.pretrained.layer_traits import Normalisation, NormalisationFinder, decaying
 
 
 class Backbone(nn.Module):
@@ -43,11 +44,9 @@ class Backbone(nn.Module):
 
     def layers(self) -> Iterator[LayerCard]:
         """Every module with parameters or buffers of its own, in forward order of the stages."""
-        order = {name: number for number, name in enumerate(self.stages)}
+        order, finder = {name: number for number, name in enumerate(self.stages)}, NormalisationFinder()
         found = [
-            LayerCard(
-                name, type(module).__name__, sum(p.numel() for p in module.parameters(recurse=False)), self.stage_of(name)
-            )
+            _layer_card(name, module, self.stage_of(name), finder.of(module))
             for name, module in self.named_modules()
             if owns_tensors(module)
         ]
@@ -75,6 +74,19 @@ class WholeBackbone(Backbone):
 
     def stage_of(self, layer: str) -> str:
         return self._stage_of_layer[layer]
+
+
+def _layer_card(name: str, module: nn.Module, stage: str, found: Normalisation) -> LayerCard:
+    own = dict(module.named_parameters(recurse=False))
+    return LayerCard(
+        name,
+        type(module).__name__,
+        sum(parameter.numel() for parameter in own.values()),
+        stage,
+        sum(own[weight].numel() for weight in decaying(module)),
+        found.normalises,
+        found.keeps_statistics,
+    )
 
 
 def owns_tensors(module: nn.Module) -> bool:

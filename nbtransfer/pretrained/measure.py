@@ -39,11 +39,16 @@ def structure_only() -> Iterator[None]:
         yield
 
 
-def multiply_adds(backbone: nn.Module, size: int) -> tuple[int, int]:
-    """Multiply-adds of the shared layers for one image of `size` × `size` pixels, and the width of their features."""
-    module = backbone.to("meta").eval()
-    with FlopCounterMode(display=False) as counter:
-        features = module(torch.empty(1, 3, size, size, device="meta"))
+def multiply_adds(backbone: nn.Module, shape: tuple[int, int]) -> tuple[int, int]:
+    """Multiply-adds of the shared layers for one image of this height and width, and the width of their features.
+
+    Needs no values if the backbone was built with `structure_only`; else it runs.
+    """
+    structure = any(parameter.is_meta for parameter in backbone.parameters())
+    module = (backbone.to("meta") if structure else backbone).eval()
+    image = torch.zeros(1, 3, *shape, device="meta" if structure else "cpu")
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        features = module(image)
     return counter.get_total_flops() // 2, features.shape[1]
 
 
@@ -56,9 +61,9 @@ def card_of(
     weights: tuple[WeightsCard, ...],
     min_size: int = 1,
 ) -> BackboneCard:
-    """Describe a backbone that was built with `structure_only`."""
+    """Describe a backbone; built with `structure_only`, it takes no memory."""
     layers = tuple(backbone.layers())
-    operations, width = multiply_adds(backbone, (weights[0].input if weights else default).size)
+    operations, width = multiply_adds(backbone, (weights[0].input if weights else default).shape)
     return BackboneCard(
         name=name,
         family=family,

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.errors import BackboneError, InputError, MissingExtraError, RecipeError
 from nbtransfer.pretrained import foreign, timm_models, torchvision_models, weights
 from nbtransfer.pretrained.backbone import Backbone, WholeBackbone
 from nbtransfer.pretrained.families import CUTS
-from nbtransfer.pretrained.measure import card_of, structure_only
+from nbtransfer.pretrained.layer_traits import exempt
+from nbtransfer.pretrained.measure import card_of, multiply_adds, structure_only
 
+T = TypeVar("T")
 TIMM_CUTS = {"EfficientNet": "timm_efficientnet"}
 """Classes of timm with a cut into stages; the others run as a whole."""
 
@@ -62,6 +65,7 @@ def build(
 
 def cut(family: str, net: Any) -> Backbone:
     """An original model as a Backbone."""
+    exempt(net)
     if family != timm_models.ORIGIN:
         return Backbone(*CUTS[family](net))
     classifier = tuple(f"{name}." for name in timm_models.classifier_names(net))
@@ -103,10 +107,42 @@ def _with_buffers(net: Any, stages: Mapping[str, str]) -> dict[str, str]:
 
 @functools.cache
 def _timm_card(name: str) -> BackboneCard:
-    with structure_only():
-        net = timm_models.build(name)
-    family = TIMM_CUTS.get(type(net).__name__, "timm")
-    fixed = bool(net.pretrained_cfg.get("fixed_input_size"))
-    entries, spec = timm_models.weights_card(net), timm_models.input_spec(net)
-    card = card_of(name, family, timm_models.ORIGIN, cut(family, net), spec, entries)
-    return replace(card, fixed_size=fixed)
+    def describe(net: Any) -> BackboneCard:
+        family = TIMM_CUTS.get(type(net).__name__, "timm")
+        entries, spec = timm_models.weights_card(net), timm_models.input_spec(net)
+        card = card_of(name, family, timm_models.ORIGIN, cut(family, net), spec, entries)
+        return replace(card, fixed_size=bool(net.pretrained_cfg.get("fixed_input_size")))
+
+    try:
+        return _with_structure(name, describe)
+    except (InputError, MissingExtraError):
+        raise
+    except Exception as error:  # whatever a foreign model raises
+        raise BackboneError(f"{name} cannot be used: it fails on an image of its own size ({_short(error)})") from error
+
+
+def try_shape(card: BackboneCard, shape: tuple[int, int]) -> None:
+    """Raise RecipeError if a model of timm does not run on an image of this height and width."""
+    try:
+        _with_structure(card.name, lambda net: multiply_adds(cut(card.family, net), shape))
+    except Exception as error:  # whatever a foreign model raises
+        raise RecipeError(
+            f"{card.name} fails on images of {shape[0]} × {shape[1]} px ({_short(error)}); leave image_size out, or use another"
+        ) from error
+
+
+def _with_structure(name: str, use: Callable[[Any], T]) -> T:
+    """Use a model of timm without its values; with random ones if it cannot do without."""
+    try:
+        with structure_only():
+            net = timm_models.build(name)
+        return use(net)
+    except (InputError, MissingExtraError, AssertionError):
+        raise
+    except Exception:  # noqa: BLE001 - some constructors and layers read values; what is wrong otherwise fails again
+        return use(timm_models.build(name))
+
+
+def _short(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

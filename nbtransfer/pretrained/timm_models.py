@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 import re
-import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from nbtransfer.core.backbone import InputSpec, Interpolation, WeightsCard
+from nbtransfer.core.backbone import InputSpec, WeightsCard
+from nbtransfer.core.codec import from_plain
 from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import BackboneError, MissingExtraError, WeightsError
 from nbtransfer.pretrained.weights import file_digest
@@ -96,11 +97,27 @@ def _children(net: nn.Module) -> Mapping[int, list[str]]:
 
 
 def input_spec(net: Any) -> InputSpec:
-    """timm's own preprocessing as plain data."""
-    config = importlib.import_module("timm.data").resolve_data_config({}, model=net)
-    size = config["input_size"][-1]
-    kind: Interpolation = config["interpolation"] if config["interpolation"] in typing.get_args(Interpolation) else "bicubic"
-    return InputSpec(size, round(size / config["crop_pct"]), kind, tuple(config["mean"]), tuple(config["std"]))
+    """timm's own preprocessing as plain data; raises BackboneError where it is not known here."""
+    return spec_of(importlib.import_module("timm.data").resolve_data_config({}, model=net))
+
+
+def spec_of(config: Mapping[str, Any]) -> InputSpec:
+    """The preprocessing that timm's data configuration describes."""
+    channels, height, width = config["input_size"]
+    if channels != 3:
+        raise BackboneError(f"the model takes {channels} channels; nbtransfer gives it RGB images, so choose another one")
+    return from_plain(
+        InputSpec,
+        {
+            "size": height,
+            "resize": math.floor(height / config["crop_pct"]),
+            "interpolation": config["interpolation"],
+            "mean": list(config["mean"]),
+            "std": list(config["std"]),
+            "crop_mode": config["crop_mode"],
+            "width": None if width == height else width,
+        },
+    )
 
 
 def weights_card(net: Any) -> tuple[WeightsCard, ...]:

@@ -15,7 +15,7 @@ from nbtransfer.core.code import MOST_BYTES as MOST_SOURCE
 from nbtransfer.core.code import Code
 from nbtransfer.core.codec import dumps, from_plain, to_plain
 from nbtransfer.core.formats.numbers import RUN, refusal
-from nbtransfer.core.formats.run import upgrade
+from nbtransfer.core.formats.run import upgrade, upgrade_sample
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.repeat import Repeat
 from nbtransfer.core.task import Sample, TaskCard
@@ -113,7 +113,8 @@ def read_manifest(paths: RunPaths) -> tuple[Sample, ...]:
     """The ordered examples of a run."""
     try:
         with paths.manifest.open(encoding="ascii") as lines:
-            return tuple(from_plain(Sample, dict(zip(_COLUMNS, json.loads(line), strict=True))) for line in lines)
+            rows = (upgrade_sample(json.loads(line)) for line in lines)
+            return tuple(from_plain(Sample, dict(zip(_COLUMNS, row, strict=True))) for row in rows)
     except (OSError, ValueError, TypeError, RecursionError, InputError) as error:
         raise RunError(f"the manifest of run {paths.id} cannot be read: {error}") from error
 

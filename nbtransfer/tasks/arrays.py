@@ -16,6 +16,7 @@ from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import TaskError
 from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
+from nbtransfer.tasks.identity import DIGITS
 
 
 def as_images(x: Any) -> np.ndarray[Any, Any]:
@@ -61,9 +62,9 @@ def check_counts(labels: Sequence[int], classes: Sequence[str]) -> None:
         raise TaskError(f"too few images of class {short_list(few)}; each class needs at least 2")
 
 
-def check_copies(labels: Sequence[int], classes: Sequence[str], copies: Sequence[bytes]) -> None:
+def check_copies(labels: Sequence[int], classes: Sequence[str], copies: Sequence[str]) -> None:
     """The same image cannot belong to two classes."""
-    first: dict[bytes, int] = {}
+    first: dict[str, int] = {}
     for row, copy in enumerate(copies):
         other = first.setdefault(copy, row)
         if labels[other] != labels[row]:
@@ -71,16 +72,25 @@ def check_copies(labels: Sequence[int], classes: Sequence[str], copies: Sequence
             raise TaskError(f"rows {other} and {row} hold the same image, labelled {names}; keep the right one")
 
 
-def copies(images: np.ndarray[Any, Any]) -> list[bytes]:
-    """One key per image; exact copies share it."""
-    return [hashlib.sha256(image.tobytes()).digest() for image in images]
+def copies(images: np.ndarray[Any, Any]) -> list[str]:
+    """A digest of each image; exact copies share it."""
+    shape = hashlib.sha256(f"{images.dtype}{images.shape[1:]}".encode())
+    states = [shape.copy() for _ in images]
+    for state, image in zip(states, images, strict=True):
+        state.update(image.data)
+    return [state.hexdigest()[:DIGITS] for state in states]
+
+
+def digest_of(images: np.ndarray[Any, Any]) -> str:
+    """A digest of all images, which is the name of their file."""
+    state = hashlib.sha256(f"{images.dtype}{images.shape}".encode())
+    state.update(np.ascontiguousarray(images).data)
+    return state.hexdigest()[:DIGITS]
 
 
 def keep(images: np.ndarray[Any, Any]) -> Path:
     """Write the images to a file for workers; returns its path."""
-    digest = hashlib.sha256(f"{images.dtype}{images.shape}".encode())
-    digest.update(images.data)
-    path = private_folder(home() / "arrays") / f"{digest.hexdigest()[:32]}.npy"
+    path = private_folder(home() / "arrays") / f"{digest_of(images)}.npy"
     if not path.exists():
         temporary = atomic.temporary_beside(path)
         with temporary.open("wb") as stream:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from nbtransfer.core.task import Split
+from nbtransfer.core.task import Sample, Split
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import TaskError
 from nbtransfer.tasks.folders import FolderContents
+from nbtransfer.tasks.near_copies import NearCopy
 from nbtransfer.tasks.scan import Scan
 
 OnProblem = Literal["error", "skip"]
@@ -25,8 +26,7 @@ class Usable:
     path: Path
     label: str
     split: Split | None
-    size: int
-    mtime_ns: int
+    digest: str
 
 
 @dataclass
@@ -56,7 +56,7 @@ def usable_images(
     dropped |= _find_conflicts(found, result, duplicates, findings)
     images = [entry for entry in found.images if str(entry[0]) not in dropped]
     _check_classes(found, images, findings)
-    return [Usable(path, label, split, facts[str(path)].size, facts[str(path)].mtime_ns) for path, label, split in images]
+    return [Usable(path, label, split, facts[str(path)].digest) for path, label, split in images]
 
 
 def _find_conflicts(found: FolderContents, result: Scan, duplicates: OnProblem, findings: Findings) -> set[str]:
@@ -75,6 +75,29 @@ def _find_conflicts(found: FolderContents, result: Scan, duplicates: OnProblem, 
         findings.notes.append(f"{quantity(copies, 'exact copy', 'exact copies')} within one class; copies stay in one split")
     extra = {path for group in two_sides for path in sorted(group, key=lambda p: place[p][1] != "train")[1:]}
     return {path for group in two_labels for path in group} | extra
+
+
+def notes_on_near_copies(pairs: Iterable[NearCopy], samples: Sequence[Sample], classes: Sequence[str]) -> Iterator[str]:
+    """Notes on copies with other bytes that have two labels, or are in two splits."""
+    two_labels, two_sides = list[str](), list[str]()
+    for pair in pairs:
+        one, other = samples[pair.first], samples[pair.second]
+        names = f"{_printable(one.source)} = {_printable(other.source)}{' (mirrored)' if pair.how == 'mirrored' else ''}"
+        if one.label != other.label:
+            two_labels.append(f"{names}: {classes[one.label]}, {classes[other.label]}")
+        elif one.split != other.split:
+            two_sides.append(f"{names}: {one.split}, {other.split}")
+    how = "re-encoded, resized or mirrored"
+    if two_labels:
+        text = f"{quantity(len(two_labels), 'pair')} of images that look like copies ({how}) with two labels"
+        yield f"{text}: {short_list(two_labels, most=3)}; look at them, and keep the right ones"
+    if two_sides:
+        text = f"{quantity(len(two_sides), 'pair')} of images that look like copies ({how}) in two splits"
+        yield f"{text}, so scores may be too good: {short_list(two_sides, most=3)}; remove one of each, or give groups="
+
+
+def _printable(source: str) -> str:
+    return source.encode("utf-8", "replace").decode()
 
 
 def _check_classes(found: FolderContents, images: Sequence[tuple[Path, str, Split | None]], findings: Findings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +15,8 @@ from nbtransfer.core.messages import message
 from nbtransfer.errors import CodeError, TaskError
 from nbtransfer.tasks import arrays
 from nbtransfer.tasks.decode import UndecodableError, to_rgb
+from nbtransfer.tasks.identity import DIGITS
+from nbtransfer.tasks.near_copies import Array, signature
 from nbtransfer.usercode.module import attribute, call
 
 LABELS = ("targets", "labels")
@@ -49,6 +52,20 @@ class CustomDataset:
         if given != label and str(given) != name:
             raise UndecodableError(message("image.relabelled", dataset=self.reference, now=repr(given), then=name))
         return image
+
+    def look(self, labels: Sequence[int], classes: Sequence[str]) -> tuple[list[str], list[Array | None]]:
+        """A digest and the signature of each example; one that fails is a copy of none, and a run will leave it out."""
+        digests, signatures = list[str](), list[Array | None]()
+        for number, label in enumerate(labels):
+            try:
+                image = self.image(number, label, classes[label])
+            except UndecodableError:
+                digests.append(f"example {number}")
+                signatures.append(None)
+                continue
+            digests.append(hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()[:DIGITS])
+            signatures.append(signature(image))
+        return digests, signatures
 
     def _pair(self, number: int) -> tuple[Any, Any]:
         found = call(self.reference, self._data.__getitem__, number)

@@ -1,4 +1,4 @@
-"""Scan every file of a task once: header, size, exact duplicates. The result is stored per manifest."""
+"""Scan every file of a task once: header, content, copies. The result is stored per manifest."""
 
 from __future__ import annotations
 
@@ -13,30 +13,37 @@ from pathlib import Path
 from tqdm import tqdm
 
 from nbtransfer.core.codec import dumps, from_plain
+from nbtransfer.core.messages import message
 from nbtransfer.errors import InputError
 from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
-from nbtransfer.tasks.decode import UndecodableError, check_header
+from nbtransfer.tasks.decode import UndecodableError, check_header, load_rgb
+from nbtransfer.tasks.identity import Stamp, digest_of
+from nbtransfer.tasks.near_copies import ENOUGH_PIXELS, Array, NearCopy, near_copies, signature
 
 SHOW_PROGRESS_FROM = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class FileFact:
-    """One file: its path, bytes, time of last change, and problem, if any."""
+    """One file: its path, the digest of its content, and its problem, if any; then it may have no digest."""
 
     path: str
-    size: int
-    mtime_ns: int
+    digest: str
     problem: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """`duplicates` are groups of paths with the same bytes, each in the order of the files."""
+    """What was found in files.
+
+    `duplicates` are groups of paths with the same bytes, each in the order of the files; `near_copies` pairs of files, by
+    number, with the same picture in other bytes.
+    """
 
     files: tuple[FileFact, ...]
     duplicates: tuple[tuple[str, ...], ...]
+    near_copies: tuple[NearCopy, ...] = ()
 
 
 def scan(paths: Sequence[Path]) -> Scan:
@@ -47,52 +54,57 @@ def scan(paths: Sequence[Path]) -> Scan:
         return from_plain(Scan, json.loads(kept.read_text(encoding="utf-8")))
     except (OSError, ValueError, InputError):
         pass
-    files = tuple(_look(paths, stamps))
-    result = Scan(files, tuple(_duplicates([fact for fact in files if not fact.problem])))
-    private_folder(kept.parent)
-    atomic.write_text(kept, dumps(result))
+    looked = list(_look(paths))
+    files = tuple(fact for fact, _ in looked)
+    seen, signatures = set[str](), list[Array | None]()
+    for fact, found in looked:
+        signatures.append(None if fact.digest in seen else found)  # exact copies are found by their digest
+        seen.add(fact.digest)
+    result = Scan(files, tuple(_duplicates(fact for fact in files if not fact.problem)), tuple(near_copies(signatures)))
+    if all(stamp is None or stamp.is_settled for stamp in stamps):
+        private_folder(kept.parent)
+        atomic.write_text(kept, dumps(result))
     return result
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _stamp(path: Path) -> Stamp | None:
     try:
-        stat = path.stat()
+        return Stamp.of(path)
     except OSError:
-        return (-1, -1)
-    return stat.st_size, stat.st_mtime_ns
+        return None
 
 
-def _key(paths: Sequence[Path], stamps: Sequence[tuple[int, int]]) -> str:
-    state = hashlib.sha256(b"scan 1")
+def _key(paths: Sequence[Path], stamps: Sequence[Stamp | None]) -> str:
+    state = hashlib.sha256(b"scan 2")
     for path, stamp in zip(paths, stamps, strict=True):
         state.update(f"{path}\0{stamp}\n".encode("utf-8", "surrogateescape"))
     return state.hexdigest()[:32]
 
 
-def _look(paths: Sequence[Path], stamps: Sequence[tuple[int, int]]) -> Iterable[FileFact]:
+def _look(paths: Sequence[Path]) -> Iterable[tuple[FileFact, Array | None]]:
     with ThreadPoolExecutor(max_workers=8) as pool:
-        problems = pool.map(_problem, paths)
         quiet = True if len(paths) < SHOW_PROGRESS_FROM else None  # None: only on a terminal
-        bar = tqdm(problems, total=len(paths), desc="checking images", unit="image", disable=quiet, leave=False)
-        for path, (size, mtime), problem in zip(paths, stamps, bar, strict=True):
-            yield FileFact(str(path), size, mtime, problem)
+        yield from tqdm(
+            pool.map(_fact, paths), total=len(paths), desc="checking images", unit="image", disable=quiet, leave=False
+        )
 
 
-def _problem(path: Path) -> str | None:
+def _fact(path: Path) -> tuple[FileFact, Array | None]:
     try:
         check_header(path)
+        fact = FileFact(str(path), digest_of(path), None)
     except UndecodableError as error:
-        return str(error)
-    return None
+        return FileFact(str(path), "", str(error)), None
+    except OSError as error:
+        return FileFact(str(path), "", str(message("image.none", error=error.strerror or str(error)))), None
+    try:
+        return fact, signature(load_rgb(path, ENOUGH_PIXELS))
+    except UndecodableError:
+        return fact, None  # a run leaves it out, and says so
 
 
 def _duplicates(files: Iterable[FileFact]) -> Iterable[tuple[str, ...]]:
-    """Only files of the same size can be equal, so only those are read."""
-    by_size: dict[int, list[str]] = defaultdict(list)
+    by_content: dict[str, list[str]] = defaultdict(list)
     for fact in files:
-        by_size[fact.size].append(fact.path)
-    by_content: dict[bytes, list[str]] = defaultdict(list)
-    for path in (p for group in by_size.values() if len(group) > 1 for p in group):
-        with Path(path).open("rb") as stream:
-            by_content[hashlib.file_digest(stream, "sha256").digest()].append(path)
+        by_content[fact.digest].append(fact.path)
     return [tuple(group) for group in by_content.values() if len(group) > 1]

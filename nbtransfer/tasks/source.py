@@ -12,6 +12,7 @@ from PIL import Image
 
 from nbtransfer.core.messages import message
 from nbtransfer.core.task import Sample, TaskCard
+from nbtransfer.tasks import arrays, identity
 from nbtransfer.tasks.datasets import CustomDataset
 from nbtransfer.tasks.decode import MOST_PIXELS, UndecodableError, load_rgb
 
@@ -39,15 +40,17 @@ class ImageSource:
 
     def check(self, sample: Sample) -> None:
         """Raise UndecodableError if the file has changed: its label may no longer be right."""
+        if self._task.kind == "arrays":
+            assert self._array is not None  # checked as a whole, once
         if self._task.kind != "folder":
-            return  # an array file is named by its contents, and a dataset checks its own labels
+            return  # a dataset checks its own labels
         if Path(sample.source).is_absolute() or ".." in Path(sample.source).parts or "\0" in sample.source:
             raise UndecodableError(message("image.outside"))
         try:
-            stat = (self._root / sample.source).stat()
+            unchanged = identity.is_unchanged(self._root / sample.source, sample.digest)
         except OSError as error:
             raise UndecodableError(message("image.gone")) from error
-        if (stat.st_size, stat.st_mtime_ns) != (sample.size, sample.mtime_ns):
+        if not unchanged:
             raise UndecodableError(message("image.changed"))
 
     @cached_property
@@ -60,6 +63,8 @@ class ImageSource:
         shape: tuple[int, ...] = getattr(found, "shape", ())
         if len(shape) != 4 or found.dtype != np.uint8 or shape[3] not in (1, 3) or not 0 < shape[1] * shape[2] <= MOST_PIXELS:
             raise UndecodableError(message("array.other"))
+        if arrays.digest_of(found) != self._root.stem:
+            raise UndecodableError(message("array.changed"))
         return found  # type: ignore[no-any-return]
 
     @cached_property

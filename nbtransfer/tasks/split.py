@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Mapping, Sequence
 
 from nbtransfer.core.task import Split
+from nbtransfer.core.text.counts import quantity
 from nbtransfer.errors import TaskError
 
 
@@ -50,6 +51,67 @@ def stratify(
                 f"all {count} images of class {names[label] if names else label} are copies of one; add different ones"
             )
     return chosen
+
+
+def divide_groups(
+    labels: Sequence[int], holdout: float, test: float, seed: int, groups: Sequence[Hashable], names: Sequence[str]
+) -> list[Split]:
+    """The split of each example where groups may hold examples of several classes; each group is in one split.
+
+    The largest groups are dealt first, each to the split that then lacks least of its share of each class. Raises TaskError
+    for a class whose examples are all in one group.
+    """
+    members: dict[Hashable, list[int]] = defaultdict(list)
+    for index, group in enumerate(groups):
+        members[group].append(index)
+    blocks = [(block, Counter(labels[index] for index in block)) for block in members.values()]
+    random.Random(f"{seed}/groups").shuffle(blocks)
+    blocks.sort(key=lambda block: -len(block[0]))
+    totals = Counter(labels)
+    shares: dict[Split, float] = {"train": 1 - holdout - test, "val": holdout, "test": test}
+    counts: dict[Split, Counter[int]] = {side: Counter() for side, share in shares.items() if share}
+    sides: list[Split] = []
+
+    def excess(side: Split, added: Counter[int]) -> float:
+        """How much further from its shares a split would be."""
+        lacking = {label: shares[side] * totals[label] - counts[side][label] for label in added}
+        return sum(((added[label] - lacking[label]) ** 2 - lacking[label] ** 2) / totals[label] for label in added)
+
+    for _, added in blocks:
+        sides.append(min(counts, key=lambda side: excess(side, added)))
+        counts[sides[-1]].update(added)
+    for side in counts:
+        for label in sorted(totals):
+            if not counts[side][label]:
+                _move_one(side, label, [added for _, added in blocks], sides, counts, names)
+    chosen: list[Split] = ["train"] * len(labels)
+    for (block, _), side in zip(blocks, sides, strict=True):
+        for index in block:
+            chosen[index] = side
+    return chosen
+
+
+def _move_one(
+    to: Split,
+    label: int,
+    blocks: Sequence[Counter[int]],
+    sides: list[Split],
+    counts: Mapping[Split, Counter[int]],
+    names: Sequence[str],
+) -> None:
+    """Move the smallest group with examples of a class to a split that has none, unless another would then have none."""
+    for number in sorted(range(len(blocks)), key=lambda number: blocks[number].total()):
+        block, source = blocks[number], sides[number]
+        if block[label] and source != to and all(counts[source][each] > count for each, count in block.items()):
+            counts[source].subtract(block)
+            counts[to].update(block)
+            sides[number] = to
+            return
+    having = sum(1 for block in blocks if block[label])
+    raise TaskError(
+        f"the examples of class {names[label]} are in {quantity(having, 'group')}, too few to have some in each split; use "
+        "smaller groups, or folders train and val"
+    )
 
 
 def _deal(blocks: list[list[int]], chosen: list[Split], split: Split, wanted: int) -> list[list[int]]:

@@ -8,7 +8,7 @@ import os
 import random
 import typing
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,14 @@ from typing import Any
 from PIL import Image
 
 from nbtransfer.core import code
-from nbtransfer.core.task import SPLITS, Sample, TaskCard
+from nbtransfer.core.task import SPLITS, Sample, Split, TaskCard
 from nbtransfer.core.text.names import suggest
 from nbtransfer.core.text.tables import html_table
 from nbtransfer.errors import TaskError
 from nbtransfer.tasks import arrays, datasets, demo, folders, split
-from nbtransfer.tasks.check import Findings, OnProblem, Usable, usable_images
+from nbtransfer.tasks.check import Findings, OnProblem, Usable, notes_on_near_copies, usable_images
+from nbtransfer.tasks.groups import Groups, check_sides, groups_of, joined
+from nbtransfer.tasks.near_copies import near_copies, renumbered, signatures_of
 from nbtransfer.tasks.scan import Scan, scan
 from nbtransfer.tasks.source import ImageSource
 from nbtransfer.usercode.module import find_code
@@ -48,6 +50,7 @@ class Task(TaskCard):
         per_class: int | None = None,
         unreadable: OnProblem = "error",
         duplicates: OnProblem = "error",
+        groups: Groups | None = None,
         name: str | None = None,
     ) -> Task:
         """Make a task from `root/<class>/<image>`, or from `root/train/<class>/<image>` with optional val and test folders.
@@ -57,8 +60,11 @@ class Task(TaskCard):
         per_class       use at most this many images of each class, chosen by the seed
         unreadable      "error", or "skip" to leave unreadable files out
         duplicates      the same for exact copies with two labels or in two split folders
+        groups          keeps images that belong together in one split: a regular expression over the path in `root`, such as
+                        "patient_[0-9]+", or a function of that path
 
-        Reads every file's header once and stores the result. Raises TaskError that lists all problems and names the files.
+        Reads every file once and stores the result. Copies with other bytes (re-encoded, resized, mirrored) are noted where
+        they have two labels or are in two splits. Raises TaskError that lists all problems and names the files.
         """
         split.check_shares(holdout, test)
         _check_choice("unreadable", unreadable)
@@ -71,7 +77,10 @@ class Task(TaskCard):
         findings.raise_problems(folder)
         images = _limit_per_class(images, per_class, seed)
         classes = tuple(sorted({image.label for image in images}))
-        samples = _samples(folder, images, classes, result, (holdout, test, seed))
+        samples = _samples(folder, images, classes, result, (holdout, test, seed), groups)
+        numbers = {str(image.path): number for number, image in enumerate(images)}
+        places = [numbers.get(fact.path) for fact in result.files]
+        findings.notes += notes_on_near_copies(renumbered(result.near_copies, places), samples, classes)
         return cls(name or folder.name, "folder", str(folder), classes, samples, tuple(findings.notes))
 
     @classmethod
@@ -84,6 +93,7 @@ class Task(TaskCard):
         holdout: float = 0.2,
         test: float = 0.0,
         seed: int = 0,
+        groups: Sequence[Hashable] | None = None,
         name: str = "arrays",
     ) -> Task:
         """Make a task from images in memory.
@@ -91,6 +101,7 @@ class Task(TaskCard):
         x         uint8 (N, H, W, C) or float (N, C, H, W) in 0…1 (rounded to 8 bits), with C = 1 or 3; array or tensor
         y         (N,) whole numbers or class names
         classes   names for the numbers 0, 1, …; without it the labels are the names
+        groups    (N,) what each image belongs to, such as a patient: a group is in one split
 
         The images are written once to the home folder, where background runs map them. Raises TaskError.
         """
@@ -100,14 +111,12 @@ class Task(TaskCard):
         arrays.check_counts(labels, names)
         copies = arrays.copies(images)
         arrays.check_copies(labels, names, copies)
-        sides = split.stratify(labels, holdout, test, seed, copies, names)
-        path = arrays.keep(images)
-        stat = path.stat()
-        samples = tuple(
-            Sample(str(row), label, side, stat.st_size, stat.st_mtime_ns)
-            for row, (label, side) in enumerate(zip(labels, sides, strict=True))
-        )
-        return cls(name, "arrays", str(path), names, samples)
+        rows = [str(row) for row in range(len(labels))]
+        sides = _divide(labels, names, (holdout, test, seed), copies, rows, groups)
+        samples = tuple(map(Sample, rows, labels, sides, copies))
+        pictures = (Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image) for image in images)
+        notes = notes_on_near_copies(near_copies(signatures_of(pictures, copies)), samples, names)
+        return cls(name, "arrays", str(arrays.keep(images)), names, samples, tuple(notes))
 
     @classmethod
     def from_code(
@@ -119,6 +128,7 @@ class Task(TaskCard):
         holdout: float = 0.2,
         test: float = 0.0,
         seed: int = 0,
+        groups: Sequence[Hashable] | None = None,
         name: str | None = None,
     ) -> Task:
         """Make a task from a custom dataset, or one of a library, made by code that background runs can see.
@@ -127,18 +137,24 @@ class Task(TaskCard):
                     that returns (image, label) for each number: a PIL image or uint8 (H, W, 3), and a class number or name
         arguments   its keyword arguments: text, numbers and lists only
         classes     names for the numbers 0, 1, …; without it the dataset's own `classes`, else the labels
+        groups      what each example belongs to, such as a patient: a group is in one split
 
-        All labels are read here, from the dataset's `targets` or `labels` if it has them, else example by example. Raises
-        TaskError, or CodeError if the code does not work.
+        All examples are looked at once, for their labels and for copies. Raises TaskError, or CodeError if the code does not
+        work.
         """
         split.check_shares(holdout, test)
         reference = code.reference("dataset", dataset)
         module, given = find_code(reference), datasets.arguments_json(arguments)
-        labels, names = datasets.CustomDataset(reference, module, given).labels(classes)
+        examples = datasets.CustomDataset(reference, module, given)
+        labels, names = examples.labels(classes)
         arrays.check_counts(labels, names)
-        sides = split.stratify(labels, holdout, test, seed, [str(row) for row in range(len(labels))], names)
-        samples = tuple(Sample(str(row), *both, 0, 0) for row, both in enumerate(zip(labels, sides, strict=True)))
-        return cls(name or reference, "code", reference, names, samples, code=module, arguments=given)
+        rows = [str(row) for row in range(len(labels))]
+        copies, signatures = examples.look(labels, names)
+        arrays.check_copies(labels, names, copies)
+        sides = _divide(labels, names, (holdout, test, seed), copies, rows, groups)
+        samples = tuple(Sample(row, label, side, "") for row, label, side in zip(rows, labels, sides, strict=True))
+        notes = tuple(notes_on_near_copies(near_copies(signatures), samples, names))
+        return cls(name or reference, "code", reference, names, samples, notes, code=module, arguments=given)
 
     @classmethod
     def demo(cls, name: str, **options: Any) -> Task:
@@ -152,8 +168,8 @@ class Task(TaskCard):
     @classmethod
     def named(cls, source: str, **options: Any) -> Task:
         """A task by its name on the command line: a folder of images, or `demo:NAME`. Options are those of from_folder."""
-        if source == DEMO_PREFIX + "digits" and options.keys() & {"per_class", "unreadable", "duplicates"}:
-            raise TaskError("per_class, unreadable and duplicates are for folders of images; demo:digits is not one")
+        if source == DEMO_PREFIX + "digits" and options.keys() & {"per_class", "unreadable", "duplicates", "groups"}:
+            raise TaskError("per_class, unreadable, duplicates and groups are for folders of images; demo:digits is not one")
         try:
             if source.startswith(DEMO_PREFIX):
                 return cls.demo(source.removeprefix(DEMO_PREFIX), **options)
@@ -180,26 +196,50 @@ class Task(TaskCard):
         return f"<p>{html.escape(repr(self))}</p>{html_table(('class', *used), rows)}<ul>{notes}</ul>"
 
 
+Shares = tuple[float, float, int]
+"""Of validation and test, and the seed that chooses them."""
+
+
 def _samples(
-    root: Path, images: Sequence[Usable], classes: tuple[str, ...], result: Scan, shares: tuple[float, float, int]
+    root: Path, images: Sequence[Usable], classes: tuple[str, ...], result: Scan, shares: Shares, groups: Groups | None
 ) -> tuple[Sample, ...]:
     numbers = {name: number for number, name in enumerate(classes)}
     copy_of = {path: group[0] for group in result.duplicates for path in group}
     labels = [numbers[image.label] for image in images]
-    groups = [copy_of.get(str(image.path), str(image.path)) for image in images]
-    holdout, test, seed = shares
+    copies = [copy_of.get(str(image.path), str(image.path)) for image in images]
+    sources = [os.path.relpath(image.path, root) for image in images]
+    column = None if groups is None else groups_of(groups, sources)
     sides = [image.split for image in images]
     if not any(side in ("val", "test") for side in sides):
-        sides = list(split.stratify(labels, holdout, test, seed, groups, classes))
-    elif "val" not in sides:
-        train = [i for i, side in enumerate(sides) if side == "train"]
-        chosen = split.stratify([labels[i] for i in train], holdout, 0.0, seed, [groups[i] for i in train], classes)
-        for i, side in zip(train, chosen, strict=True):
-            sides[i] = side
+        sides = list(_divide(labels, classes, shares, copies, sources, column))
+    else:
+        if column is not None:
+            check_sides(column, sides)
+        if "val" not in sides:
+            train = [i for i, side in enumerate(sides) if side == "train"]
+            inner = None if column is None else [column[i] for i in train]
+            known = [[values[i] for i in train] for values in (copies, sources)]
+            chosen = _divide([labels[i] for i in train], classes, (shares[0], 0.0, shares[2]), known[0], known[1], inner)
+            for i, side in zip(train, chosen, strict=True):
+                sides[i] = side
     return tuple(
-        Sample(os.path.relpath(image.path, root), label, side or "train", image.size, image.mtime_ns)
-        for image, label, side in zip(images, labels, sides, strict=True)
+        Sample(source, label, side or "train", image.digest)
+        for source, image, label, side in zip(sources, images, labels, sides, strict=True)
     )
+
+
+def _divide(
+    labels: Sequence[int],
+    classes: Sequence[str],
+    shares: Shares,
+    copies: Sequence[str],
+    sources: Sequence[str],
+    groups: Groups | None,
+) -> list[Split]:
+    """Class by class where no groups are given: exact copies are of one class. Groups may hold several classes."""
+    if groups is None:
+        return split.stratify(labels, *shares, copies, classes)
+    return split.divide_groups(labels, *shares, joined(groups_of(groups, sources), copies), classes)
 
 
 def _limit_per_class(images: list[Usable], per_class: int | None, seed: int) -> list[Usable]:

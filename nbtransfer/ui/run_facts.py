@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, cast
 
+from nbtransfer.core.codec import from_plain
 from nbtransfer.core.evaluation import Evaluation
+from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.state import HistoryRow, RunState
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
+from nbtransfer.errors import InputError
 from nbtransfer.jobs.run import Run
 from nbtransfer.tasks.task import Task
 from nbtransfer.ui.messages import EpochRow, ProgressFacts
@@ -80,8 +84,11 @@ def _commands(state: RunState) -> list[str]:
 
 def _command_text(op: str, arguments: Mapping[str, Any]) -> str:
     """`freeze stem, layer1`, `set_lr 0.001`; a command that was refused may have held anything."""
-    if op == "replan":
-        op, arguments = "freeze only", {"frozen": arguments.get("frozen") or ["nothing"]}
+    if op == "replan" and "frozen" in arguments:
+        op, arguments = "freeze only", {"frozen": arguments["frozen"] or ["nothing"]}
+    elif op == "replan":
+        with contextlib.suppress(InputError):
+            arguments = {"rules": [*from_plain(FreezePlan, arguments).rules] or ["everything learns"]}
     words = (short_list([*map(str, value)]) if isinstance(value, list) else str(value) for value in arguments.values())
     return " ".join([op or "junk", *words])
 

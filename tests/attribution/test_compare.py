@@ -238,7 +238,7 @@ def test_models_that_cannot_be_compared_are_refused(small):
         compare(small.before, other, small.pixels, [0])
     other = copy.deepcopy(small.after)
     other.spec = other.spec.at(96)
-    with pytest.raises(InputError, match=r"takes 64 px .* 96 px"):
+    with pytest.raises(InputError, match=r"shorter side 64 px, .* shorter side 96 px"):
         compare(small.before, other, small.pixels, [0])
     with pytest.raises(InputError, match="same backbone"):
         compare(small.before, Trio("squeezenet1_1").after, small.pixels, [0])

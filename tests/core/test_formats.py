@@ -42,6 +42,11 @@ class TestEvents:
         assert events.upgrade({**record, "reason": "no better validation score"}, 1) == {**record, "reason": "patience"}
         assert events.upgrade({**record, "reason": "stopped"}, 1) == {**record, "reason": "stopped"}
 
+    def test_random_weights_have_no_digest(self):
+        record = {**HEAD, "event": "Prepared"}
+        assert events.upgrade({**record, "weights": "random, seed 3"}, 1) == {**record, "weights": None}
+        assert events.upgrade({**record, "weights": "5f3c"}, 1) == {**record, "weights": "5f3c"}
+
     def test_who_says_no_format_has_the_first(self):
         starting = {**HEAD, "event": "Starting", "pid": 1, "host": "h", "python": "3"}
         assert events.format_of(starting, numbers.EVENTS) == 1
@@ -64,6 +69,10 @@ class TestRun:
         assert upgraded["repeat"]["decisions"] == [{"subject": "cache", "choice": "no", "reason": "it is slow", "id": "0.0"}]
         assert (upgraded["format"], upgraded["recipe"], upgraded["repeat"]["run"]) == (numbers.RUN, {"epochs": 3}, "x")
         assert spec["repeat"]["decisions"] == [decision]
+
+    def test_before_examples_had_digests(self):
+        assert run.upgrade_sample(["a/1.png", 0, "train", 10, 123]) == ["a/1.png", 0, "train", "stat:10:123"]
+        assert run.upgrade_sample(["a/1.png", 0, "train", "5f3c"]) == ["a/1.png", 0, "train", "5f3c"]
 
     @pytest.mark.parametrize("repeat", [None, [], {"decisions": None}, {"decisions": ["junk"]}])
     def test_what_is_no_history_is_left_to_whoever_reads_it(self, repeat):

@@ -1,9 +1,13 @@
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nbtransfer.core import catalog
+from nbtransfer.core.codec import dumps
 from nbtransfer.core.freeze import FreezePlan, Rule
+from nbtransfer.core.messages import Message
 from nbtransfer.errors import PlanError
 
 RESNET = catalog.card("resnet18")
@@ -74,6 +78,14 @@ def test_summary_says_what_learns():
     assert FreezePlan.up_to("resnet18", "layer3").summary(RESNET) == "8.39 M of 11.2 M shared parameters learn: layer4"
     assert FreezePlan.all().summary(RESNET) == "no shared layer learns (0 of 11.2 M)"
     assert "part of stem" in FreezePlan.all().thaw("stem.bn1").summary(RESNET)
+    assert FreezePlan.none().summary(RESNET) == "all 11.2 M shared parameters learn"
+
+
+def test_summary_survives_the_journal_with_its_code():
+    said = FreezePlan.all().thaw("stem.bn1", "layer4").summary(RESNET)
+    again = Message.from_plain(json.loads(dumps(said)))
+    assert (again, again.code) == (said, "plan.some")
+    assert again.arguments["stages"][0].code == "plan.part"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from nbtransfer.core.sentences import SENTENCES
 from nbtransfer.errors import InputError
 
 SOURCE = Path(nbtransfer.__file__).parent
-SAMPLES = {"bytes": 2_000_000, "duration": 75.0, "count": 2, "list": ["one", "two"], "": "text"}
+SAMPLES = {"bytes": 2_000_000, "duration": 75.0, "count": 2, "list": ["one", "two"], "names": ["one", "two"], "": "text"}
 
 
 def samples(sentence):

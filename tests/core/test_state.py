@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from nbtransfer.core import events as ev
 from nbtransfer.core.codec import dumps
 from nbtransfer.core.evaluation import evaluation
+from nbtransfer.core.messages import Message
 from nbtransfer.core.record import Record
 from nbtransfer.core.state import RunState, fold
 from nbtransfer.errors import InputError
 
 PREPARED = ev.Prepared(
     "cpu", "x", "fp32", 2, 8, 4, 0, 100, "abc",
-    (ev.PhasePlan("lp", 1, 0.01, 10, ""), ev.PhasePlan("ft", 2, 0.001, 100, "")), {"torch": "2"},
+    (ev.PhasePlan("lp", 1, 0.01, 10, Message("")), ev.PhasePlan("ft", 2, 0.001, 100, Message(""))), {"torch": "2"},
 )  # fmt: skip
 
 
@@ -46,7 +47,10 @@ STORY = [
 
 
 SOLVED = [
-    replace(PREPARED, phases=(ev.PhasePlan("lp", 1, 0.0, 10, "", "logistic"), ev.PhasePlan("ft", 3, 0.001, 100, ""))),
+    replace(
+        PREPARED,
+        phases=(ev.PhasePlan("lp", 1, 0.0, 10, Message(""), "logistic"), ev.PhasePlan("ft", 3, 0.001, 100, Message(""))),
+    ),
     ev.Decided("precision", "bf16", "it is faster"),
     ev.PhaseStarted("lp", 0),
     ev.Decided("cache", "layer4", "it saves time", 12.0, 40.0),

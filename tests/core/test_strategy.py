@@ -58,9 +58,35 @@ def test_heads_alone_learn_faster_by_default():
         (lambda: Phase("x", FreezePlan(), 0), "phase 'x' has 0 epochs"),
         (lambda: Phase("x", FreezePlan(), 1, lr=0), "phase 'x' has learning rate 0"),
         (lambda: Strategy("x", ()), "strategy 'x' has no phase"),
+        *(
+            (lambda name=name: Phase(name, FreezePlan(), 1), "is no name for a phase; use up to 40 letters")
+            for name in (
+                "",
+                ".",
+                "..",
+                "a/b",
+                "a\\b",
+                "a\nb",
+                "a\0b",
+                "x" * 41,
+                "x" * 300,
+                " a",
+                "a ",
+                "a.",
+                3,
+                None,
+                "a\u202eb",
+            )
+        ),
+        (lambda: Strategy("x", (Phase("a", FreezePlan(), 1), Phase("A", FreezePlan(), 1))), "two phases called 'A'"),
     ],
 )
 def test_mistakes_are_explained(make, message):
     with pytest.raises(PlanError) as caught:
         make()
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["lp", "last_stage", "stage 4", "über-1", "Köpfe+2", "v1.2", "x" * 40, "7"])
+def test_names_that_phases_may_have(name):
+    assert Phase(name, FreezePlan(), 1).name == name

@@ -16,12 +16,26 @@ from nbtransfer.core.training_plan import Change, TrainingPlan, merge
 from nbtransfer.errors import InputError
 
 CARD = catalog.card("shufflenet_v2_x0_5")
-TASK = TaskCard("x", "folder", "/x", ("a", "b"), tuple(Sample(f"{n}.png", n % 2, "train", 1, 0) for n in range(4)))
+TASK = TaskCard("x", "folder", "/x", ("a", "b"), tuple(Sample(f"{n}.png", n % 2, "train", "") for n in range(4)))
 LAYERS = st.lists(st.sampled_from((*CARD.stages, "*", "layer9")), min_size=1, max_size=2, unique=True)
 CHANGES = st.one_of(
     st.tuples(st.just("freeze"), st.fixed_dictionaries({"layers": LAYERS})),
     st.tuples(st.just("thaw"), st.fixed_dictionaries({"layers": LAYERS}, optional={"lr": st.sampled_from((0.5, -1))})),
     st.tuples(st.just("replan"), st.fixed_dictionaries({"frozen": st.lists(st.sampled_from(CARD.stages), unique=True)})),
+    st.tuples(
+        st.just("replan"),
+        st.fixed_dictionaries(
+            {
+                "rules": st.lists(
+                    st.fixed_dictionaries(
+                        {"layers": st.sampled_from((*CARD.stages, "*", "layer9"))},
+                        optional={"learns": st.booleans(), "lr": st.sampled_from((0.5, 2)), "norm": st.just("frozen")},
+                    ),
+                    max_size=3,
+                )
+            }
+        ),
+    ),
     st.tuples(st.just("set_lr"), st.fixed_dictionaries({"lr": st.sampled_from((1e-3, 0.1, 0))})),
     st.tuples(st.just("set_epochs"), st.fixed_dictionaries({"epochs": st.integers(0, 9)})),
     st.tuples(st.just("stop"), st.just({})),

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nbtransfer as nt
+from nbtransfer.core.codec import dumps
+from nbtransfer.core.freeze import FreezePlan, Rule
 from nbtransfer.core.repeat import Repeat
+from nbtransfer.core.training_plan import Change, freeze_plan_at
 from nbtransfer.engine.control import Unattended
+from nbtransfer.engine.model.optimiser import set_rates
+from nbtransfer.engine.model.transfer_model import HEAD
 from tests.support.commands import Commands
+from tests.support.sessions import new_session
 from tests.support.stories import KilledAfter, Killer, Story, uninterrupted
 
 LIVE = [
@@ -37,6 +45,52 @@ def changed(request, lasting, tmp_path_factory):
         assert story.attempt(Commands(*commands))
         assert len({change.step for change in story.state.changes}) > 3
         yield story
+
+
+RULES = st.builds(
+    Rule,
+    st.sampled_from(("*", "stem", "stage3", "stage4", "conv5", "*.branch2.*")),
+    learns=st.sampled_from((None, True, False)),
+    lr=st.sampled_from((None, 0.1, 2.0)),
+    norm=st.sampled_from((None, "training", "frozen", "affine_only")),
+)
+
+
+class TestReplan:
+    """One plan: as it is shown, as it is sent, as it is in force, and as the receipt has it."""
+
+    @given(st.lists(RULES, max_size=4).map(lambda rules: FreezePlan(tuple(rules))))
+    @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_a_plan_is_in_force_whole(self, small, plan):
+        recipe, card = replace(small, epochs=1), nt.backbone(small.backbone)
+        shown, story = plan.resolve(card), Story(recipe)
+        assert story.attempt(Commands((3, "replan", {"rules": json.loads(dumps(plan.rules))})))
+        [change] = story.state.changes
+        in_force = freeze_plan_at(recipe, card, story.state.phase_index, story.state.step, made=[change])
+        assert in_force.resolve(card) == shown
+        frozen = {name for name, entry in shown.items() if not entry.learns}
+        assert set(nt.Run(story.paths).receipt()) == frozen
+        assert story.state.receipt.changed == ()
+
+    def test_rates_and_modes_reach_the_optimiser_and_the_model(self, small):
+        session = new_session(small)
+        plan = FreezePlan.all().thaw("stage4", lr=0.25).norm("frozen", "stage4").norm("affine_only", "stage2")
+        list(session.change(Change(0, 0, "replan", {"rules": json.loads(dumps(plan.rules))})))
+        shown = plan.resolve(session.context.card)
+        session.context.model.train()
+        set_rates(session.context.optimiser, 1.0, 0.9, session.context.plan)
+        rates = {group["layer"]: group["lr"] for group in session.context.optimiser.param_groups if group["layer"] != HEAD}
+        for name, entry in shown.items():
+            module = session.context.model.backbone.get_submodule(name)
+            assert rates.get(name, entry.lr) == entry.lr
+            assert all(parameter.requires_grad == entry.learns for parameter in module.parameters(recurse=False))
+            if isinstance(module, torch.nn.BatchNorm2d):
+                assert module.training == entry.updates
+
+    def test_a_plan_that_does_not_fit_is_refused(self, small):
+        story = Story(replace(small, epochs=1))
+        assert story.attempt(Commands((2, "replan", {"rules": [{"layers": "layer9", "learns": False}]})))
+        assert [(c.accepted, "layer9" in c.message) for c in story.state.commands] == [(False, True)]
 
 
 class TestLive:

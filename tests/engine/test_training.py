@@ -14,20 +14,22 @@ import nbtransfer as nt
 from nbtransfer.core import events as ev
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.strategy import Phase, Strategy
+from nbtransfer.engine import checkpointer
 from nbtransfer.engine.checkpoints import checkpoint, result
 from nbtransfer.errors import PlanError, RecipeError, RunError, TaskError
 from nbtransfer.store import runs
 from tests.support.commands import stop_after
 from tests.support.sessions import new_session
+from tests.support.stories import KilledAfter, Killer, Story
 from tests.support.training import of, told, weights
 
 
 def test_a_run_tells_its_story(recipe, paths):
     events = told(recipe, paths)
-    kinds = [type(event).__name__ for event in events if not isinstance(event, ev.Step)]
+    kinds = [type(event).__name__ for event in events if not isinstance(event, (ev.Step, ev.CheckpointSaved))]
     assert kinds == [
-        "Prepared", "Warned", "PhaseStarted", "EpochEnded", "CheckpointSaved", "EpochEnded", "CheckpointSaved", "PhaseEnded",
-        "ReceiptIssued", "Evaluated", "Finished",
+        "Prepared", "Warned", "PhaseStarted", "EpochEnded", "EpochEnded", "PhaseEnded", "ReceiptIssued", "Evaluated",
+        "Finished",
     ]  # fmt: skip
     prepared = events[0]
     assert (prepared.device, prepared.precision, prepared.threads) == ("cpu", "fp32", 1)
@@ -115,7 +117,7 @@ def test_only_what_learned_is_written_again(images, tmp_path):
 
 
 def test_the_best_epoch_is_kept_not_the_last(recipe, paths):
-    recipe = replace(recipe, epochs=5, lr=0.05)
+    recipe = replace(recipe, epochs=5, lr=0.05, checkpoint_every=100)
     events = told(recipe, paths)
     epochs = of(events, ev.EpochEnded)
     best = max(epochs, key=lambda e: (e.val_correct, -e.val_loss))
@@ -125,6 +127,36 @@ def test_the_best_epoch_is_kept_not_the_last(recipe, paths):
     kept = sorted(p.name for p in paths.checkpoints.iterdir())
     assert {f"step-{best.step:08d}", f"step-{epochs[-1].step:08d}"} <= set(kept)
     assert len(kept) <= 4
+
+
+def test_short_epochs_write_no_checkpoints_and_the_best_is_kept_all_the_same(recipe, monkeypatch):
+    recipe = replace(recipe, epochs=5, lr=0.05)
+    every = Story(replace(recipe, checkpoint_every=100))
+    assert every.attempt()
+    monkeypatch.setattr(checkpointer, "SHARE", 0.0)
+    none = Story(recipe)
+    assert none.attempt()
+    assert list(none.paths.checkpoints.iterdir()) == []
+    assert none.outcome() == every.outcome()
+    monkeypatch.setattr(checkpointer, "SHARE", 1.0)
+    killed = Story(recipe)
+    assert not killed.attempt(Killer(16))
+    assert killed.attempt()
+    assert killed.outcome() == every.outcome()
+
+
+def test_a_checkpoint_holds_the_best_epoch_before_it(recipe, monkeypatch):
+    monkeypatch.setattr(checkpointer, "SHARE", 0.0)
+    story = Story(replace(recipe, epochs=6, lr=0.05))
+    assert not story.attempt(KilledAfter("checkpoint", (19, "checkpoint", {})))
+    best, (name,) = story.state.best, [path.name for path in story.paths.checkpoints.iterdir()]
+    tensors, facts = checkpoint.load(story.paths.checkpoints / name)
+    assert facts["best"][str(best.epoch)] == name
+    assert any(key.startswith(f"best.{best.epoch}.head.") for key in tensors)
+    assert story.attempt()
+    whole = Story(story.recipe)
+    assert whole.attempt()
+    assert story.outcome() == whole.outcome()
 
 
 def test_phases_follow_each_other_and_leave_snapshots(recipe, paths):

@@ -6,6 +6,7 @@ import pytest
 
 import nbtransfer as nt
 from nbtransfer.core import events as ev
+from nbtransfer.core.formats.numbers import RUN
 from nbtransfer.errors import RunError
 from nbtransfer.jobs.launcher import repeat
 from nbtransfer.store import runs
@@ -24,7 +25,7 @@ def test_a_run_of_another_format_is_refused_and_left_as_it_is(images, number, wh
     journal = JournalWriter(paths.events, 1)
     journal.append(ev.Starting(1, "h", "3"))
     journal.close()
-    paths.spec.write_text(paths.spec.read_text().replace('"format": 2', f'"format": {number}'))
+    paths.spec.write_text(paths.spec.read_text().replace(f'"format": {RUN}', f'"format": {number}'))
     before, folders = contents(paths.root), sorted(paths.root.rglob("*"))
     run = nt.attach(paths.id)
     assert run.state.status == "lost"

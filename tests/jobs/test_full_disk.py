@@ -12,7 +12,7 @@ import pytest
 import nbtransfer as nt
 from nbtransfer.engine.checkpoints import checkpoint
 from nbtransfer.errors import RunError
-from nbtransfer.store import runs
+from nbtransfer.store import checkpoints, runs
 from tests.support.runs import PATIENCE, bits, long, until
 
 pytestmark = pytest.mark.skipif(
@@ -47,7 +47,7 @@ def test_a_run_waits_for_room_and_goes_on_to_the_same_bits(images, disk):
     taken = fill(disk)
     state = until(run, lambda s: s.status == "paused")
     assert state.message == "the disk is full; free some space, and the run goes on by itself"
-    for name in checkpoint.newest_first(run.paths.checkpoints):
+    for name in checkpoints.newest_first(run.paths.checkpoints):
         checkpoint.load(run.paths.checkpoints / name)  # whole, every one of them
     with pytest.raises(RunError, match="free space or set NBTRANSFER_HOME"):
         runs.create(made)

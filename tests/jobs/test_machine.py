@@ -26,7 +26,7 @@ from nbtransfer.engine.fit import loop
 from nbtransfer.engine.model.freezing import digest
 from nbtransfer.engine.training import carry_out
 from nbtransfer.jobs.worker_io import WorkerIO
-from nbtransfer.store import inbox, runs
+from nbtransfer.store import checkpoints, inbox, runs
 from nbtransfer.store.journal import JournalReader
 from tests.support.runs import carried_out, recipe
 
@@ -212,7 +212,7 @@ class Machine(RuleBasedStateMachine):
         for change in self.state.changes:
             training_plan.apply(change)
         if self.state.changes:
-            _, facts = checkpoint.load(self.paths.checkpoints / checkpoint.newest_first(self.paths.checkpoints)[0])
+            _, facts = checkpoint.load(self.paths.checkpoints / checkpoints.newest_first(self.paths.checkpoints)[0])
             assert from_plain(Strategy, facts["strategy"]) == training_plan.strategy
         assert sum(phase.epochs for phase in training_plan.phases) == self.state.epochs == len(self.state.history)
 

@@ -14,7 +14,7 @@ from nbtransfer.core.strategy import Strategy
 from nbtransfer.core.training_plan import CHANGES, TrainingPlan
 from nbtransfer.engine.checkpoints import checkpoint
 from nbtransfer.jobs.launcher import repeat
-from nbtransfer.store import inbox
+from nbtransfer.store import checkpoints, inbox
 from tests.soak.figures import Figures
 from tests.soak.kills import PATIENCE, all_endured, outcome
 from tests.soak.plans import PLANS, made
@@ -89,7 +89,7 @@ def in_force(run, state, answers):
     training_plan = TrainingPlan(run.recipe, nt.backbone(run.recipe.backbone))
     for change in state.changes:
         training_plan.apply(change)
-    newest = checkpoint.newest_first(run.paths.checkpoints)[0]
+    newest = checkpoints.newest_first(run.paths.checkpoints)[0]
     _, facts = checkpoint.load(run.paths.checkpoints / newest)
     assert facts["changes"] == len(state.changes)
     assert from_plain(Strategy, facts["strategy"]) == training_plan.strategy

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbtransfer.core import events as ev
+from nbtransfer.core.formats.numbers import RUN
 from nbtransfer.core.state import fold
 from nbtransfer.errors import RunError
 from nbtransfer.store import atomic, inbox, journal, log, runs
@@ -330,7 +331,7 @@ class TestRuns:
     def test_a_run_folder_is_complete_and_private(self):
         paths = runs.create(recipe())
         assert all(folder.is_dir() and stat.S_IMODE(folder.stat().st_mode) == 0o700 for folder in (paths.root, *paths.folders))
-        assert json.loads(paths.spec.read_text())["format"] == 2
+        assert json.loads(paths.spec.read_text())["format"] == RUN
         assert runs.list_ids() == [paths.id]
         assert [p.name for p in paths.root.parent.iterdir()] == [paths.id]
 
@@ -368,6 +369,6 @@ class TestRuns:
 
     def test_runs_of_another_format_are_refused(self):
         paths = runs.create(recipe())
-        paths.spec.write_text(paths.spec.read_text().replace('"format": 2', '"format": 99'))
-        with pytest.raises(RunError, match="has format 99, and this nbtransfer reads up to 2; update nbtransfer"):
+        paths.spec.write_text(paths.spec.read_text().replace('"format": 3', '"format": 99'))
+        with pytest.raises(RunError, match="has format 99, and this nbtransfer reads up to 3; update nbtransfer"):
             runs.read_recipe(paths)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from nbtransfer.core import events as ev
 from nbtransfer.core.record import Record
 from nbtransfer.core.state import fold
-from nbtransfer.engine.checkpoints import result
+from nbtransfer.engine.checkpoints import checkpoint, result
 from nbtransfer.engine.control import Unattended
 from nbtransfer.engine.model.freezing import digest
 from nbtransfer.engine.training import carry_out
@@ -75,10 +75,15 @@ class Story:
         self.records.append(Record(number, self.attempts, 0.0, float(number), event))
 
     def outcome(self):
-        """Weights, buffers and every figure but times."""
+        """Everything a run leaves but times: weights, buffers, history, scores, each prediction, the receipt, snapshots."""
         rows = [replace(row, seconds=0.0) for row in self.state.history]
         model = result.load(self.paths, self.recipe)
-        return digest(model.state_dict().values()), rows, self.state.evaluations, self.state.receipt
+        written = {path.name: path.read_text() for path in sorted(self.paths.result.iterdir()) if path.is_file()}
+        snapshots = {
+            path.name: digest(tensor for _, tensor in sorted(checkpoint.load(path)[0].items()))
+            for path in self.paths.snapshots.iterdir()
+        }
+        return digest(model.state_dict().values()), rows, self.state.evaluations, self.state.receipt, written, snapshots
 
 
 @functools.cache

@@ -2,8 +2,8 @@
 
     run         spec.json and manifest.jsonl: recipe, examples, what is repeated    upgraded by formats/run.py
     events      the lines of events.jsonl; an attempt's is in its `Starting`        upgraded by formats/events.py
-    checkpoint  the facts of a checkpoint                                           read in its own format only
-    export      model.json of an exported model                                     upgraded by engine/handoff/export.py
+    checkpoint  the facts and tensors of a checkpoint                               format 1 lacked the tensors of best epochs
+    export      model.json of an exported model                                     new fields have defaults
 
 A number goes up by one when the version before would refuse or misread what is written now: when a field is new, renamed or
 gone. A field that changes its meaning changes its name. With the number comes a pure function that makes plain data of the

@@ -2,7 +2,7 @@
 
 1  the first edition
 2  `Decided.moment` became `id`, `PhaseEnded.reason` a code; other reasons and messages have a code and arguments;
-   `Starting.format` is new
+   random weights have no digest, `Prepared.weights` was words on them; `Starting.format` is new
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ def _to_2(record: Plain) -> Plain:
         return upgrade_decision(record)
     if record.get("event") == "PhaseEnded" and record.get("reason") == "no better validation score":
         return {**record, "reason": "patience"}
+    if record.get("event") == "Prepared" and str(record.get("weights")).startswith("random, seed "):
+        return {**record, "weights": None}
     return record
 
 

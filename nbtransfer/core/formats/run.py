@@ -1,14 +1,20 @@
-"""spec.json: the recipe of a run, and the history it repeats.
+"""spec.json and manifest.jsonl: the recipe of a run, its examples, and the history it repeats.
 
 1  the first edition
 2  a decision that is repeated has an `id`, which was its `moment`, and a reason with a code
+3  an example has a digest of its content instead of the bytes of its file and the time of its modification
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from nbtransfer.core.formats import numbers
 from nbtransfer.core.formats.events import upgrade_decision
 from nbtransfer.core.formats.numbers import RUN, Plain
+
+WITHOUT_DIGEST = "stat:"
 
 
 def upgrade(spec: Plain) -> Plain:
@@ -24,5 +30,22 @@ def _to_2(spec: Plain) -> Plain:
     return {**spec, "repeat": {**repeat, "decisions": decisions}}
 
 
-STEPS = (_to_2,)
+def _to_3(spec: Plain) -> Plain:
+    return spec  # the manifest has changed
+
+
+def upgrade_sample(row: Sequence[Any]) -> Sequence[Any]:
+    """A line of a manifest in the present format; before format 3 it had five fields."""
+    if len(row) != 5:
+        return row
+    source, label, split, size, mtime_ns = row
+    return [source, label, split, without_digest(size, mtime_ns)]
+
+
+def without_digest(size: int, mtime_ns: int) -> str:
+    """What stands for the digest of a file in a manifest of format 1 or 2: nothing else is known of it."""
+    return f"{WITHOUT_DIGEST}{size}:{mtime_ns}"
+
+
+STEPS = (_to_2, _to_3)
 assert len(STEPS) == RUN - 1

@@ -10,7 +10,7 @@ from nbtransfer.engine.context import RunContext
 from nbtransfer.engine.model.freezing import digest
 from nbtransfer.engine.versions import computing_versions
 
-FORMAT = 2
+FORMAT = 3
 
 
 class CacheKeys:
@@ -23,7 +23,7 @@ class CacheKeys:
         """The digest of everything that the activations of the first `count` stages depend on."""
         context, r = self._context, self._context.recipe
         facts = {
-            "format": FORMAT, "root": r.task.root, "task": r.task.digest, "input": context.model.spec, "augment": r.augment,
+            "format": FORMAT, "task": r.task.digest, "input": context.model.spec, "augment": r.augment,
             "transform": (r.transform, [c.sha256 for c in r.code]) if r.transform else None,
             "views": self._views, "seed": r.seed if r.transform or set(r.augment) - {"flip", "flip_vertical"} else None,
             "backbone": context.card.name, "stages": self._digests[:count], "dtype": r.cache_dtype, "fold": r.fold,

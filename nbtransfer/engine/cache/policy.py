@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from nbtransfer.core import events as ev
 from nbtransfer.core.messages import Message, message
@@ -27,8 +27,13 @@ class BoundaryCache:
 
     context: RunContext
     past_choices: Mapping[tuple[str, str], str]
-    _last: Boundary | None = None
+    _chosen: dict[str, str] = field(init=False)
     _current: tuple[str, BothSplits] | None = None
+
+    def __post_init__(self) -> None:
+        self._chosen = {
+            decision_id: choice for (subject, decision_id), choice in self.past_choices.items() if subject == "cache"
+        }
 
     def inputs(self, phase: Phase, epochs: int, solver: Solver | None, decision_id: str) -> Resumable[TaskData]:
         """The inputs of a phase whose plan is applied, with `epochs` left. Yields its decisions and the progress of a build.
@@ -38,36 +43,49 @@ class BoundaryCache:
         context, count = self.context, phase.plan.boundary(self.context.card)
         if count == 0 or (context.recipe.cache == "off" and solver is None):
             return context.data
-        previous, self._current = self._current, None
-        self._last = boundary = Boundary(context, count, decision_id)
-        choice = self.past_choices.get(("cache", decision_id))
+        boundary = Boundary(context, count, decision_id)
+        choice = self._chosen.get(decision_id)
         if choice is None or (choice != "no" and boundary.costs is None):
             decision = self._refusal(boundary) or self._decide(boundary, epochs, solver)
             yield replace(decision, id=decision_id)
-            choice = decision.choice
+            choice = self._chosen[decision_id] = decision.choice
         if choice == "no":
             return context.data
         try:
-            both = previous[1] if previous and previous[0] == boundary.key else (yield from boundary.activations())
+            both = yield from self._activations(boundary)
         except (OSError, RunError) as error:
             if solver:
                 raise RunError(
                     f"the features need {byte_size(boundary.bytes)} ({error}); free space, or use probe='sgd'"
                 ) from error
+            self._chosen[decision_id] = "no"
             yield ev.Decided("cache", "no", message("cache.error", layer=boundary.layer, error=str(error)), id=decision_id)
             return context.data
-        self._current = boundary.key, both
         train, val = (boundary.batches(both, split) for split in SPLITS)
         return TaskData(train, val, context.data.test)
 
-    def exact_val(self) -> Batches:
-        """The validation batches in fp32 for the current model, from the cache if it is still valid."""
-        if self._last and self._current and self.context.recipe.cache_dtype in (None, "fp32"):
-            key, both = self._current
-            now = Boundary(self.context, self._last.count, self._last.decision)
-            if key == now.key:  # no stage before the boundary has changed since
-                return self._last.batches(both, "val")
-        return self.context.data.val
+    def exact_val(self) -> Resumable[Batches]:
+        """The validation batches in fp32 for the best model: activations of stages that never learn, if a phase used such.
+
+        What is still in memory or on the disk decides how long that takes, not what comes out.
+        """
+        context, stages = self.context, self.context.card.stages
+        counts = [(stages.index(choice) + 1, decision) for decision, choice in self._chosen.items() if choice in stages]
+        usable = [found for found in counts if found[0] <= context.training_plan.never_learning]
+        if not usable or context.recipe.cache_dtype not in (None, "fp32"):
+            return context.data.val
+        boundary = Boundary(context, *max(usable))
+        try:
+            return boundary.batches((yield from self._activations(boundary)), "val")
+        except (OSError, RunError):  # they were there before; there is no room for them now
+            return context.data.val
+
+    def _activations(self, boundary: Boundary) -> Resumable[BothSplits]:
+        """Those in memory, if they are of this boundary."""
+        if self._current is None or self._current[0] != boundary.key:
+            self._current = None  # gives its memory back before more is taken
+            self._current = boundary.key, (yield from boundary.activations())
+        return self._current[1]
 
     def _refusal(self, boundary: Boundary) -> ev.Decided | None:
         if not self.context.model.backbone.divisible and boundary.count < len(self.context.model.card.stages):
@@ -96,7 +114,7 @@ class BoundaryCache:
         if cached < (plain if is_stored else WORTH_IT * plain) or self.context.recipe.cache == "on":
             pays = message("cache.pays", amount=amount, origin=origin, seconds=cached, otherwise=plain)
             return ev.Decided("cache", boundary.layer, pays, cached, plain)
-        if costs.layouts["train"].bytes > 3 * self.context.model.spec.size**2:
+        if costs.layouts["train"].bytes > 3 * self.context.model.spec.pixels:
             amount = message("cache.large", layer=boundary.layer, size=size, views=boundary.views)
         why = message(
             "cache.saves_little" if cached < plain else "cache.slower", amount=amount, seconds=cached, otherwise=plain

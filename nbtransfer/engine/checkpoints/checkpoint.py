@@ -6,11 +6,8 @@ bit, hence the digests.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,14 +18,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from nbtransfer.core import events as ev
-from nbtransfer.core.codec import dumps
 from nbtransfer.core.messages import message
 from nbtransfer.errors import CheckpointError
 from nbtransfer.pretrained.weights import file_digest
-from nbtransfer.store import atomic
+from nbtransfer.store import atomic, checkpoints
 
-TENSORS, FACTS = "state.safetensors", "state.json"
-_NAME = re.compile(r"step-\d{8,}(-\d\d)?")
+TENSORS = "state.safetensors"
 
 
 def save(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
@@ -37,9 +32,7 @@ def save(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, 
     draft.mkdir(mode=0o700)  # not its parents: a run whose folder was removed must not recreate it
     try:
         _write({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, draft / TENSORS)
-        digest = file_digest(draft / TENSORS)
-        facts = {**facts, "sha256": digest}
-        atomic.write_text(draft / FACTS, dumps({**facts, "check": _check(facts)}, indent=1))
+        checkpoints.write_facts(draft, {**facts, "sha256": file_digest(draft / TENSORS)})
         if folder.exists():
             shutil.rmtree(folder)
         atomic.publish(draft, folder)
@@ -66,11 +59,6 @@ def save_when_room(
         yield ev.Continued()
 
 
-def _check(facts: Mapping[str, Any]) -> str:
-    """A digest of the facts: with a flipped bit, they may still be valid JSON."""
-    return hashlib.sha256(dumps(facts).encode()).hexdigest()
-
-
 def _write(tensors: dict[str, torch.Tensor], path: Path) -> None:
     try:
         save_file(tensors, path)
@@ -83,14 +71,12 @@ def _write(tensors: dict[str, torch.Tensor], path: Path) -> None:
 
 def load(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """The inverse of `save`; raises CheckpointError if anything is missing or altered."""
+    facts = checkpoints.read_facts(folder)
     try:
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        if facts.pop("check") != _check(facts):
-            raise CheckpointError(f"{folder / FACTS} is damaged: its text is not the one that was written")
         if file_digest(folder / TENSORS) != facts.pop("sha256"):
             raise CheckpointError(f"{folder / TENSORS} is damaged: its sha256 is not the one it was written with")
         return load_file(folder / TENSORS), facts
-    except (OSError, ValueError, KeyError, AttributeError, RecursionError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise CheckpointError(f"{folder} is not a complete checkpoint ({error})") from error
 
 
@@ -101,32 +87,3 @@ def check_base(stored: str | None, current: str | None, run: str) -> None:
             f"{run} started from other weights (sha256 {str(stored)[:8]}) than those now found ({str(current)[:8]}); "
             "restore the file it started from"
         )
-
-
-def name_for(parent: Path, step: int) -> str:
-    """A name for a new checkpoint after `step` steps. Names sort in the order of creation."""
-    name = f"step-{step:08d}"
-    others = (f"{name}-{number:02d}" for number in range(1, 100))
-    return next(new for new in (name, *others) if not (parent / new).exists())
-
-
-def is_name(name: str) -> bool:
-    """Whether `name` is a valid name of a checkpoint."""
-    return _NAME.fullmatch(name) is not None
-
-
-def newest_first(parent: Path) -> list[str]:
-    """The names of all checkpoints, newest first."""
-    return sorted((p.name for p in parent.iterdir() if is_name(p.name)), reverse=True)
-
-
-def set_aside(folder: Path) -> None:
-    """Rename a damaged checkpoint so that it is no longer used."""
-    folder.replace(folder.with_name(f"damaged-{secrets.token_hex(2)}-{folder.name}"))
-
-
-def prune(parent: Path, keep_last: int, keep: frozenset[str]) -> None:
-    """Remove all but the newest `keep_last` checkpoints and those named in `keep`."""
-    for name in newest_first(parent)[keep_last:]:
-        if name not in keep:
-            shutil.rmtree(parent / name, ignore_errors=True)

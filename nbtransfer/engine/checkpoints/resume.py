@@ -16,6 +16,7 @@ from nbtransfer.core.messages import Message, message
 from nbtransfer.core.strategy import Strategy
 from nbtransfer.engine.checkpoints import checkpoint
 from nbtransfer.errors import CheckpointError, FormatError, InputError
+from nbtransfer.store import checkpoints
 
 Tensors = dict[str, torch.Tensor]
 
@@ -63,7 +64,8 @@ def find_newest(parent: Path, base: str | None) -> Generator[ev.Event, None, Sto
     Damaged ones are set aside with a warning. Raises FormatError if another version wrote it, which can still resume from
     it, and CheckpointError if the run started from other weights than `base`.
     """
-    for name in checkpoint.newest_first(parent):
+    names = checkpoints.newest_first(parent)
+    for name in names:
         try:
             stored = _read(parent, name)
             for other in set(stored.facts.best.values()) - {name}:
@@ -71,8 +73,9 @@ def find_newest(parent: Path, base: str | None) -> Generator[ev.Event, None, Sto
         except FormatError:
             raise
         except CheckpointError as error:
-            checkpoint.set_aside(parent / name)
-            yield ev.Warned(message("warn.checkpoint", error=str(error)))
+            checkpoints.set_aside(parent / name)
+            alone = name == names[-1]
+            yield ev.Warned(message("warn.checkpoint_alone" if alone else "warn.checkpoint", error=str(error)))
             continue
         checkpoint.check_base(stored.facts.base, base, "the run")
         return stored
@@ -80,12 +83,10 @@ def find_newest(parent: Path, base: str | None) -> Generator[ev.Event, None, Sto
 
 
 def _read(parent: Path, name: str) -> StoredCheckpoint:
-    if not checkpoint.is_name(name):  # it may come from a manipulated checkpoint: no paths
+    if not checkpoints.is_name(name):  # it may come from a manipulated checkpoint: no paths
         raise CheckpointError(f"{name!r} is not the name of a checkpoint")
     tensors, facts = checkpoint.load(parent / name)
-    number = facts.get("format", 1)
-    if number != CHECKPOINT:
-        raise FormatError(message("fail.format", name=name, number=number, known=CHECKPOINT))
+    checkpoints.require_known_format(name, facts)
     try:
         return StoredCheckpoint(name, from_plain(Facts, facts), tensors)
     except InputError as error:

@@ -49,7 +49,7 @@ class Images(Dataset[tuple[int, torch.Tensor | Message]]):
     def __init__(self, task: TaskCard, split: Split, spec: InputSpec, augment: Augment | None, keep: bool) -> None:
         self.samples: list[Sample] = list(task.split(split))
         self._source, self._spec, self.augment = ImageSource(task), spec, augment
-        fits = len(self.samples) * 3 * spec.size**2 <= MEMORY_FOR_IMAGES
+        fits = len(self.samples) * 3 * spec.pixels <= MEMORY_FOR_IMAGES
         self._kept: dict[int, torch.Tensor] | None = {} if keep and fits and not (augment and augment.needs_original) else None
 
     def __len__(self) -> int:
@@ -102,7 +102,7 @@ class Images(Dataset[tuple[int, torch.Tensor | Message]]):
         """Stack the decoded images of a batch and list the failures."""
         good = [(n, pixels) for n, pixels in items if isinstance(pixels, torch.Tensor)]
         failed = [(n, reason) for n, reason in items if isinstance(reason, Message)]
-        pixels = torch.stack([p for _, p in good]) if good else torch.empty(0, 3, self._spec.size, self._spec.size)
+        pixels = torch.stack([p for _, p in good]) if good else torch.empty(0, 3, *self._spec.shape)
         labels = torch.tensor([self.samples[n].label for n, _ in good], dtype=torch.long)
         return Batch(pixels, labels, [n for n, _ in good], failed)
 

@@ -14,9 +14,30 @@ from nbtransfer.engine.seeding import derive_seed, fixed_seed
 
 
 def resize_and_crop(image: Image.Image, spec: InputSpec) -> torch.Tensor:
-    """Resize the shorter side and keep the centre: uint8 (3, size, size)."""
-    resized = F.resize(image, [spec.resize], InterpolationMode(spec.interpolation), antialias=True)
-    return to_pixels(F.center_crop(resized, [spec.size]))
+    """An image as the shared layers expect it: uint8 (3, *spec.shape)."""
+    resized = F.resize(image, _resized(image, spec), InterpolationMode(spec.interpolation), antialias=True)
+    if spec.crop_mode == "border":
+        resized = F.pad(resized, _missing(resized, spec), fill=[round(255 * mean) for mean in spec.mean])
+    return to_pixels(F.center_crop(resized, list(spec.shape)))
+
+
+def _resized(image: Image.Image, spec: InputSpec) -> list[int]:
+    """The height and width to resize to, or the shorter side alone: torchvision and timm then round differently."""
+    wanted = spec.resized
+    if spec.crop_mode == "squash":
+        return list(wanted)
+    if spec.crop_mode == "center" and wanted[0] == wanted[1]:
+        return [spec.resize]
+    sides = image.height, image.width
+    ratios = [side / of for side, of in zip(sides, wanted, strict=True)]
+    ratio = max(ratios) if spec.crop_mode == "border" else min(ratios)
+    return [max(1, round(side / ratio)) for side in sides]
+
+
+def _missing(image: Image.Image, spec: InputSpec) -> list[int]:
+    """How many pixels an image lacks on the left, top, right and bottom."""
+    down, across = (max(0, wanted - side) for wanted, side in zip(spec.shape, (image.height, image.width), strict=True))
+    return [across // 2, down // 2, (across + 1) // 2, (down + 1) // 2]
 
 
 def to_pixels(image: Image.Image) -> torch.Tensor:
@@ -58,7 +79,7 @@ class Augment:
         mode = InterpolationMode(spec.interpolation)
         mirrors = {"flip": v2.RandomHorizontalFlip(), "flip_vertical": v2.RandomVerticalFlip()}
         known = {**mirrors, "colour": v2.ColorJitter(0.2, 0.2, 0.2, 0.02)}
-        self._crop = v2.RandomResizedCrop(spec.size, scale=(0.35, 1.0), interpolation=mode) if "crop" in names else None
+        self._crop = v2.RandomResizedCrop(spec.shape, scale=(0.35, 1.0), interpolation=mode) if "crop" in names else None
         self._pixelwise = [known[name] for name in names if name != "crop"]
         sides = {"flip": -1, "flip_vertical": -2}
         self._sides = [sides[name] for name in names] if set(names) <= set(sides) and custom is None else None
@@ -73,13 +94,13 @@ class Augment:
         return epoch if self.views is None else derive_seed(self._seed, epoch, number) % self.views
 
     def view_from_image(self, image: Image.Image, view: int, number: int) -> torch.Tensor:
-        """A view of image `number`, from the original: uint8 (3, size, size)."""
+        """A view of image `number`, from the original: uint8 (3, H, W)."""
         with fixed_seed(derive_seed(self._seed, view, number)):
             image = self._custom(image) if self._custom else image
             return self._apply_pixelwise(to_pixels(self._crop(image)) if self._crop else resize_and_crop(image, self._spec))
 
     def view_from_pixels(self, pixels: torch.Tensor, view: int, number: int) -> torch.Tensor:
-        """A view of image `number`, from its resized and cropped pixels (3, size, size)."""
+        """A view of image `number`, from its resized and cropped pixels (3, H, W)."""
         if self._sides is not None:
             sides = [side for bit, side in enumerate(self._sides) if view >> bit & 1]
             return pixels.flip(sides) if sides else pixels

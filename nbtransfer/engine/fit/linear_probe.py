@@ -64,7 +64,7 @@ class LinearProbe:
         p.end_epoch(val)
         seconds = time.monotonic() - self.began
         yield p.epoch_event(context.phase.name, loss, accuracy, val, 0.0, seconds)
-        yield from self.checkpointer.save()
+        yield from self.checkpointer.after_epoch()
 
     def _logistic(
         self, features: torch.Tensor, labels: torch.Tensor, val_features: torch.Tensor, val_labels: torch.Tensor

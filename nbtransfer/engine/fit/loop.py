@@ -78,7 +78,7 @@ class Loop:
         seconds = p.elapsed + time.monotonic() - clock
         p.end_epoch(val)
         yield p.epoch_event(self._phase, loss, accuracy, val, p.lr, seconds)
-        yield from self.checkpointer.save()
+        yield from self.checkpointer.after_epoch()
 
     def _train_batches(self, meter: Meter) -> Resumable[None]:
         """Train on the remaining batches of the current epoch."""

@@ -6,6 +6,8 @@
     code/NAME.py        the code of a custom head
     README.md           a summary for people
 
+In format 1, `input` has neither `crop_mode` nor `width`: the centre of every image is a square. That is what they default to.
+
 Loading computes the logits of the sample again and compares them, which detects a broken environment.
 """
 
@@ -167,7 +169,7 @@ def _readme(model: TransferModel, recipe: Recipe, scores: tuple[Evaluation, ...]
         "",
         f"Image classifier: `{model.card.name}` with the strategy `{recipe.strategy_name}`.",
         f"Classes: {', '.join(model.classes)}.",
-        f"Input: RGB, shorter side {model.spec.resize} px, central {model.spec.size} × {model.spec.size} px.",
+        f"Input: RGB, {model.spec.preparation}.",
         "",
         *(f"Accuracy on {s.examples} {s.split} images: {s.accuracy:.3f} (95 % {s.interval.low:.3f}–{s.interval.high:.3f})."
           for s in scores),

@@ -8,33 +8,30 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import nn
 
+from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.freeze import LayerPlan
 
 
-def training_modules(backbone: nn.Module, plan: Mapping[str, LayerPlan]) -> frozenset[str]:
+def training_modules(backbone: nn.Module, card: BackboneCard, plan: Mapping[str, LayerPlan]) -> frozenset[str]:
     """Names of the modules that may be in training mode under a plan.
 
     A layer is in training mode if it learns; a layer with running statistics, only if the plan updates them. A module
     without its own tensors follows the layers inside it; a leaf (dropout, stochastic depth) follows those around it.
     """
     active: set[str] = set()
+    keeping = {layer.name for layer in card.layers if layer.keeps_statistics}
 
     def visit(module: nn.Module, name: str, around: bool) -> None:
         inside = [entry.learns for layer, entry in plan.items() if not name or f"{layer}.".startswith(f"{name}.")]
         learns = any(inside) if inside else around
-        if _trains(module, plan.get(name), learns):
+        entry = plan.get(name)
+        if learns if entry is None else (entry.updates if name in keeping else entry.learns):
             active.add(name)
         for key, child in module.named_children():
             visit(child, f"{name}.{key}" if name else key, learns)
 
     visit(backbone, "", False)
     return frozenset(active)
-
-
-def _trains(module: nn.Module, entry: LayerPlan | None, learns: bool) -> bool:
-    if entry is None:
-        return learns
-    return entry.updates if getattr(module, "running_mean", None) is not None else entry.learns
 
 
 def digest(tensors: Iterable[torch.Tensor]) -> str:

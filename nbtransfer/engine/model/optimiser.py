@@ -12,6 +12,7 @@ from nbtransfer.core.freeze import LayerPlan
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.strategy import Schedule
 from nbtransfer.engine.model.transfer_model import HEAD, TransferModel
+from nbtransfer.pretrained.layer_traits import decaying
 
 
 def build_optimiser(model: TransferModel, recipe: Recipe) -> torch.optim.Optimizer:
@@ -23,9 +24,11 @@ def build_optimiser(model: TransferModel, recipe: Recipe) -> torch.optim.Optimiz
     groups: list[dict[str, Any]] = []
     for layer in [*(entry.name for entry in model.card.layers), HEAD]:
         module = model.head if layer == HEAD else model.backbone.get_submodule(layer)
+        parts = module.modules() if layer == HEAD else [module]
+        weights = {id(part.get_parameter(name)) for part in parts for name in decaying(part)}
         parameters = list(module.parameters(recurse=layer == HEAD))
         for decays in (True, False):
-            chosen = [p for p in parameters if (p.ndim > 1) is decays]
+            chosen = [p for p in parameters if (id(p) in weights) is decays]
             if chosen:
                 decay = recipe.weight_decay if decays else 0.0
                 groups.append({"params": chosen, "layer": layer, "weight_decay": decay})

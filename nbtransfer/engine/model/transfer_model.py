@@ -40,7 +40,7 @@ class TransferModel(nn.Module):
         self.head: nn.Module = zero_head(card.width, len(classes)) if head is None else head
         self.card, self.spec, self.classes = card, spec, classes
         self._stored = frozenset(self.state_dict())
-        self._active = freezing.training_modules(backbone, FreezePlan.none().resolve(card))
+        self._active = freezing.training_modules(backbone, card, FreezePlan.none().resolve(card))
 
     @property
     def linear_head(self) -> nn.Linear:
@@ -53,7 +53,7 @@ class TransferModel(nn.Module):
         return self.head
 
     def forward(self, x: torch.Tensor, start: int = 0) -> torch.Tensor:
-        """Logits (N, classes) of normalised images (N, 3, size, size), or of the inputs of stage number `start`.
+        """Logits (N, classes) of normalised images (N, 3, H, W), or of the inputs of stage number `start`.
 
         After the last stage, inputs are features (N, width).
         """
@@ -70,7 +70,7 @@ class TransferModel(nn.Module):
 
     def apply_plan(self, plan: Mapping[str, LayerPlan]) -> None:
         """Apply a freeze plan: to gradients now, to modes now and after every `train()`."""
-        self._active = freezing.training_modules(self.backbone, plan)
+        self._active = freezing.training_modules(self.backbone, self.card, plan)
         for name, entry in plan.items():
             for parameter in self.backbone.get_submodule(name).parameters(recurse=False):
                 parameter.requires_grad_(entry.learns)

@@ -7,6 +7,7 @@ import torch
 
 from nbtransfer.engine.checkpoints import checkpoint
 from nbtransfer.errors import CheckpointError
+from nbtransfer.store import checkpoints
 
 
 class TestCheckpoints:
@@ -28,7 +29,7 @@ class TestCheckpoints:
     @pytest.mark.parametrize("damage", ["flip", "truncate", "no tensors", "no facts", "junk facts"])
     def test_damage_is_noticed(self, tmp_path, damage):
         folder = self.saved(tmp_path / "c")
-        tensors, facts = folder / checkpoint.TENSORS, folder / checkpoint.FACTS
+        tensors, facts = folder / checkpoint.TENSORS, folder / checkpoints.FACTS
         raw = bytearray(tensors.read_bytes())
         match damage:
             case "flip":
@@ -49,14 +50,3 @@ class TestCheckpoints:
         with pytest.raises(TypeError):
             checkpoint.save(tmp_path / "c", {"w": torch.zeros(1)}, {"x": object()})
         assert list(tmp_path.iterdir()) == []
-
-    def test_pruning_keeps_the_newest_and_the_named(self, tmp_path):
-        names = []
-        for n in (0, 1, 2, 2, 2, 3):
-            names.append(checkpoint.name_for(tmp_path, n))
-            self.saved(tmp_path / names[-1])
-        assert names[2:] == ["step-00000002", "step-00000002-01", "step-00000002-02", "step-00000003"]
-        assert checkpoint.newest_first(tmp_path) == names[::-1]
-        (tmp_path / "notes").mkdir()
-        checkpoint.prune(tmp_path, 2, frozenset({"step-00000001"}))
-        assert sorted(p.name for p in tmp_path.iterdir()) == ["notes", "step-00000001", *names[-2:]]

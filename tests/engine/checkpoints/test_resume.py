@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from nbtransfer.core import events as ev
@@ -16,6 +18,7 @@ from nbtransfer.engine.control import Unattended
 from nbtransfer.engine.fit import loop
 from nbtransfer.errors import CheckpointError
 from nbtransfer.pretrained import torchvision_models
+from nbtransfer.store import checkpoints
 from tests.support.stories import Killer, Story, killed_again_and_again, uninterrupted
 
 GRADUAL = Strategy(
@@ -59,6 +62,37 @@ def test_the_same_bits(small, options):
     assert story.state.resumed.differences == ()
 
 
+class TestScores:
+    """What the result is scored on may not depend on where the last worker began."""
+
+    @pytest.mark.parametrize("cache", ["auto", "off"])
+    def test_the_probe_is_best_and_later_phases_make_it_worse(self, small, cache):
+        recipe = replace(small, strategy="lp_ft", epochs=2, cache=cache, probe="auto", lr=3.0, fold=True, precision="fp32")
+        whole = Story(recipe)
+        assert whole.attempt()
+        assert whole.state.best.epoch == 1
+        for steps in (1, 4, 7, 9):
+            story = Story(recipe)
+            assert not story.attempt(Killer(steps))
+            assert story.attempt()
+            assert story.outcome() == whole.outcome()
+
+    @given(st.data())
+    @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_whatever_is_killed_whenever(self, small, data):
+        recipe = replace(
+            small,
+            strategy=data.draw(st.sampled_from(["lp", "lp_ft", "last_stage", GRADUAL])),
+            cache=data.draw(st.sampled_from(["on", "auto"])),
+            probe=data.draw(st.sampled_from(["auto", "sgd"])),
+            fold=data.draw(st.booleans()),
+        )
+        story = Story(recipe)
+        story.attempt(Killer(data.draw(st.integers(0, 24))))
+        assert story.state.over or story.attempt()
+        assert story.outcome() == uninterrupted(recipe)
+
+
 @pytest.mark.usefixtures("helpers")
 def test_the_same_bits_with_helpers_that_load_images(small):
     story = Story(replace(small, loader_workers=2))
@@ -87,12 +121,12 @@ class TestDamage:
     def broken(self, small, harm):
         story = Story(small)
         assert not story.attempt(Killer(13))
-        names = checkpoint.newest_first(story.paths.checkpoints)
+        names = checkpoints.newest_first(story.paths.checkpoints)
         harm(story.paths.checkpoints / names[0])
         assert story.attempt()
         return story, names
 
-    @pytest.mark.parametrize("file", [checkpoint.TENSORS, checkpoint.FACTS])
+    @pytest.mark.parametrize("file", [checkpoint.TENSORS, checkpoints.FACTS])
     @pytest.mark.parametrize("how", ["truncated", "flipped", "missing"])
     def test_the_one_before_is_used(self, small, file, how):
         def harm(folder):
@@ -114,10 +148,13 @@ class TestDamage:
     def test_all_are_gone(self, small):
         story = Story(small)
         assert not story.attempt(Killer(13))
-        for name in checkpoint.newest_first(story.paths.checkpoints):
+        for name in checkpoints.newest_first(story.paths.checkpoints):
             (story.paths.checkpoints / name / checkpoint.TENSORS).unlink()
         assert story.attempt()
         assert story.state.resumed.checkpoint is None
+        said = [text for text in story.state.warnings if "put aside" in text]
+        assert all("the one before is used" in text for text in said[:-1])
+        assert said[-1].endswith("it is put aside, and the run starts over: there is no other")
         assert story.outcome() == uninterrupted(small)
 
     def test_a_best_epoch_that_is_damaged_is_learned_again(self, small):
@@ -147,7 +184,7 @@ class TestForeignCheckpoints:
         """The story of a killed run whose newest checkpoint was written anew with other contents."""
         story = Story(small)
         assert not story.attempt(Killer(13))
-        names = checkpoint.newest_first(story.paths.checkpoints)
+        names = checkpoints.newest_first(story.paths.checkpoints)
         folder = story.paths.checkpoints / names[0]
         tensors, facts = checkpoint.load(folder)
         checkpoint.save(folder, *alter(tensors, facts))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -12,10 +14,15 @@ from torchvision.models import EfficientNet_B0_Weights, ResNet18_Weights, Swin_T
 
 from nbtransfer.core import catalog
 from nbtransfer.engine.data.preprocess import Augment, Normalise, resize_and_crop
+from nbtransfer.pretrained.timm_models import spec_of
 
 
 class TestPreprocessing:
     image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (210, 300, 3), dtype=np.uint8))
+
+    odd_sizes = tuple(
+        image.resize(size) for size, image in zip([(90, 33), (31, 77), (64, 64), (257, 255)], [image] * 4, strict=True)
+    )
 
     @pytest.mark.parametrize(
         ("name", "weights"),
@@ -26,6 +33,49 @@ class TestPreprocessing:
         ours = Normalise(spec, torch.device("cpu"))(resize_and_crop(self.image, spec)[None])[0]
         theirs = weights.DEFAULT.transforms()(self.image)
         assert torch.allclose(ours, theirs, atol=1e-5)
+
+    def test_every_configuration_of_timm_gives_the_pixels_of_its_own_transform(self):
+        timm, data = pytest.importorskip("timm"), pytest.importorskip("timm.data")
+        configs = [timm.get_pretrained_cfg(name).to_dict() for name in timm.list_pretrained()]
+        resolved = [data.resolve_data_config({}, pretrained_cfg=config) for config in configs]
+        distinct = {repr(sorted(config.items())): config for config in resolved}
+        assert len(configs) > 1500
+        assert {config["crop_mode"] for config in distinct.values()} == {"center", "squash", "border"}
+        assert any(config["input_size"][1] != config["input_size"][2] for config in distinct.values())
+        for config in distinct.values():
+            spec, theirs = spec_of(config), data.create_transform(**config, is_training=False)
+            for image in self.odd_sizes:
+                ours = Normalise(spec, torch.device("cpu"))(resize_and_crop(image, spec)[None])[0]
+                assert torch.allclose(ours, theirs(image), atol=2e-5), (config, image.size)
+
+    @given(
+        st.tuples(st.integers(8, 40), st.integers(8, 40)),
+        st.floats(0.7, 1.0),
+        st.sampled_from(["center", "squash", "border"]),
+        st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    )
+    def test_whatever_timm_may_come_to_configure(self, shape, share, mode, sides):
+        data = pytest.importorskip("timm.data")
+        shape = shape if share == 1.0 else (shape[0], shape[0])  # no rectangle is both cropped and scaled by a share
+        config = {
+            "input_size": (3, *shape), "interpolation": "bicubic", "mean": (0.4, 0.5, 0.6), "std": (0.2, 0.3, 0.4),
+            "crop_pct": share, "crop_mode": mode,
+        }  # fmt: skip
+        spec, image = spec_of(config), self.image.resize(sides)
+        if min(sides) / max(sides) * math.floor(max(shape)) < 1 and mode == "border":
+            return  # timm fails on sides that shrink to nothing
+        ours = Normalise(spec, torch.device("cpu"))(resize_and_crop(image, spec)[None])[0]
+        assert torch.allclose(ours, data.create_transform(**config)(image), atol=2e-5)
+
+    def test_the_aspect_ratio_stays_at_another_size(self):
+        spec = spec_of(
+            {
+                "input_size": (3, 64, 48), "interpolation": "bilinear", "mean": (0.5,) * 3, "std": (0.5,) * 3,
+                "crop_pct": 1.0, "crop_mode": "squash",
+            }
+        )  # fmt: skip
+        assert (spec.shape, spec.at(32).shape, spec.at(32).resized) == ((64, 48), (32, 24), (32, 24))
+        assert spec.dimensions == "64 × 48 px"
 
     def test_the_whole_image_can_be_kept(self):
         spec = catalog.card("resnet18").input.at(70, crop=1.0)
