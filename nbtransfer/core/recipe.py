@@ -69,7 +69,8 @@ class Recipe:
     views           number of random "crop" and "colour" views of each training image, drawn once and reused. None draws
                     new ones every epoch, which cannot be cached. Mirroring needs no views: all are known
     fold            fold frozen normalisation layers into the convolutions before them while features are computed
-    checkpoint_every  steps between checkpoints inside an epoch; None saves after each epoch, and inside one every two minutes
+    checkpoint_every  steps between checkpoints inside an epoch, and one after each epoch; None saves where it takes at most 5 %
+                    of the time, and inside a long epoch every two minutes
     transform       a custom transform of training images: a function such as "augment.noisy", which takes and returns a
                     PIL image (RGB). It runs first; see `nbtransfer.code`
     head            custom task-specific layers: a class such as "heads.MLP", called with the number of features and of

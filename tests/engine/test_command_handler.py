@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 import nbtransfer as nt
 from nbtransfer.core.codec import dumps
@@ -18,6 +19,7 @@ from nbtransfer.core.training_plan import Change, freeze_plan_at
 from nbtransfer.engine.control import Unattended
 from nbtransfer.engine.model.optimiser import set_rates
 from nbtransfer.engine.model.transfer_model import HEAD
+from nbtransfer.pretrained import torchvision_models
 from tests.support.commands import Commands
 from tests.support.sessions import new_session
 from tests.support.stories import KilledAfter, Killer, Story, uninterrupted
@@ -91,6 +93,24 @@ class TestReplan:
         story = Story(replace(small, epochs=1))
         assert story.attempt(Commands((2, "replan", {"rules": [{"layers": "layer9", "learns": False}]})))
         assert [(c.accepted, "layer9" in c.message) for c in story.state.commands] == [(False, True)]
+
+
+def test_layers_that_learned_between_two_changes_only_are_kept(small, tmp_path):
+    save_file(torchvision_models.build(small.backbone, 40).state_dict(), tmp_path / "own.safetensors")
+    recipe = replace(small, weights=str(tmp_path / "own.safetensors"), strategy="lp", epochs=4, lr=0.01)
+    commands = (3, "thaw", {"layers": ["stage4"]}), (9, "freeze", {"layers": ["stage4"]})
+    whole = Story(recipe)
+    assert whole.attempt(Commands(*commands))
+    run = nt.Run(whole.paths)
+    val = [sample for sample in recipe.task.samples if sample.split == "val"]
+    for number, _, probabilities in run.predictions():
+        [answer] = run.predict(recipe.task.image(val[number]))
+        assert list(answer.probabilities.values()) == pytest.approx(probabilities, abs=1e-4)
+    killed = Story(recipe, Repeat("x", whole.state.changes, whole.state.decisions))
+    while not killed.attempt(Killer(11 + killed.attempts)):
+        assert killed.attempts < 20
+    assert killed.attempts > 1
+    assert killed.outcome() == whole.outcome()
 
 
 class TestLive:

@@ -16,7 +16,7 @@ from torchvision import models
 
 import nbtransfer as nt
 from nbtransfer.core import catalog
-from nbtransfer.errors import BackboneError, MissingExtraError, WeightsError
+from nbtransfer.errors import BackboneError, InputError, MissingExtraError, WeightsError
 from nbtransfer.pretrained import foreign, registry, timm_models, torchvision_models, weights
 
 SMALL = "shufflenet_v2_x0_5"
@@ -246,6 +246,31 @@ class TestTimm:
             assert {layer.stage for layer in card.layers} == set(card.stages), card.name
             assert card.params == sum(layer.params for layer in card.layers) > 0
             assert card.width > 0
+
+    @pytest.mark.parametrize(
+        ("name", "size", "why"),
+        [
+            ("timm/halonet26t", 64, r"fails on images of 64 × 64 px \(AssertionError\)"),
+            ("timm/vit_tiny_patch16_224", 64, r"takes images of 224 px only"),
+        ],
+    )
+    def test_a_size_that_fails_is_refused_before_a_worker_starts(self, images, name, size, why):
+        recipe = nt.Recipe(task=nt.Task.from_folder(images), backbone=name, weights=None, image_size=size)
+        with pytest.raises(InputError, match=why):
+            nt.start(recipe)
+        assert not nt.runs()
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "timm/vit_small_patch16_rope_mixed_224",
+            *(pytest.param(f"timm/vit_small_patch16_rope_{kind}_224", marks=pytest.mark.slow) for kind in ("ape", "mixed_ape")),
+        ],
+    )
+    def test_a_model_whose_layers_read_values_has_a_card_all_the_same(self, name):
+        card = nt.backbone(name)
+        assert card.width == 384
+        assert card.multiply_adds > 1e9
 
     def test_unknown_and_too_many(self):
         with pytest.raises(BackboneError, match="timm has no model 'resnet19'; did you mean"):

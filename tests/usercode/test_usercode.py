@@ -60,6 +60,39 @@ def wordy(image):
     return "an image"
 
 
+class Counting(nn.Module):
+    """Divides by what it has seen in training, which it does not store."""
+
+    def __init__(self, features, classes):
+        super().__init__()
+        self.layer = nn.Linear(features, classes)
+        self.register_buffer("spread", torch.ones(features), persistent=False)
+
+    def forward(self, x):
+        if self.training:
+            self.spread = 0.5 * self.spread + x.std(0)
+        return self.layer(x / self.spread)
+
+
+class Hidden(nn.Module):
+    """Projects at random, differently each time it is made."""
+
+    def __init__(self, features, classes):
+        super().__init__()
+        self.projection = torch.randn(features, 4)
+        self.layer = nn.Linear(4, classes)
+
+    def forward(self, x):
+        return self.layer(x @ self.projection)
+
+
+class Restless(nn.Linear):
+    """Draws in evaluation mode, too."""
+
+    def forward(self, x):
+        return super().forward(x + torch.randn_like(x))
+
+
 class MLP(nn.Module):
     def __init__(self, features, classes):
         super().__init__()
@@ -154,6 +187,9 @@ class TestWriting:
             ({"transform": "mine.wordy"}, "return a PIL image"),
             ({"head": "mine.Narrow"}, r"makes \(2, 4\) of features \(2, 1024\); let it make logits \(2, 3\)"),
             ({"head": "mine.noisy"}, "mine.noisy failed"),
+            ({"head": "mine.Counting"}, "depends on values that are not stored with it; make them parameters, or buffers"),
+            ({"head": "mine.Hidden"}, "depends on values that are not stored with it"),
+            ({"head": "mine.Restless"}, "let it draw nothing in evaluation mode"),
             ({"head": "mine.Blocks"}, "let it make a torch.nn.Module"),
         ],
     )
