@@ -52,7 +52,7 @@ class TrainingPlan:
     made: list[Change] = field(default_factory=list)
     planned: Strategy = field(init=False)
     strategy: Strategy = field(init=False)
-    _ever_learning: set[str] = field(init=False, default_factory=set)
+    _ever_learning: dict[FreezePlan, frozenset[str]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.planned = self.recipe.resolved(self.card)
@@ -69,8 +69,9 @@ class TrainingPlan:
 
     def _follow(self, strategy: Strategy) -> None:
         self.strategy = strategy
-        plans = [phase.plan.resolve(self.card) for phase in strategy.phases]
-        self._ever_learning |= {name for plan in plans for name, entry in plan.items() if entry.learns}
+        for plan in {phase.plan for phase in strategy.phases} - self._ever_learning.keys():
+            resolved = plan.resolve(self.card)
+            self._ever_learning[plan] = frozenset(name for name, entry in resolved.items() if entry.learns)
         # Needed at every step, and slow to compute.
         self._lrs = [p.lr or strategies.default_lr(self.recipe.optimiser, p.plan, self.card) for p in self.phases]
 
@@ -94,12 +95,14 @@ class TrainingPlan:
 
     def learning(self) -> list[str]:
         """Layers that learn in some phase, as planned at first, now or in between."""
-        return [layer.name for layer in self.card.layers if layer.name in self._ever_learning]
+        learning = frozenset[str]().union(*self._ever_learning.values())
+        return [layer.name for layer in self.card.layers if layer.name in learning]
 
     @property
     def never_learning(self) -> int:
         """How many stages, from the input on, never learn."""
-        stages = {layer.stage for layer in self.card.layers if layer.name in self._ever_learning}
+        learning = set(self.learning())
+        stages = {layer.stage for layer in self.card.layers if layer.name in learning}
         return next((number for number, stage in enumerate(self.card.stages) if stage in stages), len(self.card.stages))
 
     def due(self, phase: int, step: int) -> bool:

@@ -20,9 +20,7 @@ from nbtransfer.pretrained.timm_models import spec_of
 class TestPreprocessing:
     image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (210, 300, 3), dtype=np.uint8))
 
-    odd_sizes = tuple(
-        image.resize(size) for size, image in zip([(90, 33), (31, 77), (64, 64), (257, 255)], [image] * 4, strict=True)
-    )
+    odd_sizes = tuple(image.resize(size) for size, image in zip([(90, 33), (257, 255)], [image] * 2, strict=True))
 
     @pytest.mark.parametrize(
         ("name", "weights"),
