@@ -62,7 +62,8 @@ class Checkpointer:
             return True
         size = sum(tensor.nbytes for tensor in self._tensors().values())
         cost = size / BYTES_PER_SECOND if self._cost is None else self._cost
-        return cost <= SHARE * (time.monotonic() - self._saved_at)
+        elapsed = time.monotonic() - self._saved_at
+        return elapsed >= SECONDS_BETWEEN or cost <= SHARE * elapsed
 
     def save(self) -> Iterator[ev.Event]:
         """Save everything that is needed to continue from here; if the disk is full, wait for space."""
@@ -160,7 +161,9 @@ class Checkpointer:
         tensors = self.best_tensors.get(epoch)
         if tensors is None:
             stored, _ = checkpoint.load(context.paths.checkpoints / self.best_checkpoints[epoch])
-            tensors = {name: stored.get(_best_name(epoch, name), tensor) for name, tensor in stored.items()}
+            prefix = _best_name(epoch, "")
+            own = {name.removeprefix(prefix): tensor for name, tensor in stored.items() if name.startswith(prefix)}
+            tensors = own or stored  # its own checkpoint, or a later one
         tensors = {**self.originals, **tensors}
         result.overlay(context.model, {name: tensors[name] for name in self._learned()})
 

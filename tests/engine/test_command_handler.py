@@ -16,6 +16,7 @@ from nbtransfer.core.codec import dumps
 from nbtransfer.core.freeze import FreezePlan, Rule
 from nbtransfer.core.repeat import Repeat
 from nbtransfer.core.training_plan import Change, freeze_plan_at
+from nbtransfer.engine import checkpointer
 from nbtransfer.engine.control import Unattended
 from nbtransfer.engine.model.optimiser import set_rates
 from nbtransfer.engine.model.transfer_model import HEAD
@@ -111,6 +112,22 @@ def test_layers_that_learned_between_two_changes_only_are_kept(small, tmp_path):
         assert killed.attempts < 20
     assert killed.attempts > 1
     assert killed.outcome() == whole.outcome()
+
+
+def test_a_best_epoch_before_layers_were_thawed_is_restored_with_them_as_they_were(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpointer, "SHARE", 0.0)
+    save_file(torchvision_models.build(small.backbone, 40).state_dict(), tmp_path / "own.safetensors")
+    weights = str(tmp_path / "own.safetensors")
+    recipe = replace(small, weights=weights, strategy="lp", epochs=4, lr=0.01, checkpoint_every=None)
+    commands = (9, "thaw", {"layers": ["stage4"], "lr": 1e4}), (14, "checkpoint", {})
+    whole = Story(recipe)
+    assert whole.attempt(Commands(*commands))
+    assert whole.state.best.step <= whole.state.changes[0].step
+    killed = Story(recipe)
+    assert not killed.attempt(KilledAfter("checkpoint", *commands))
+    assert killed.attempt()
+    assert killed.state.resumed.checkpoint is not None
+    assert killed.outcome()[0] == whole.outcome()[0]
 
 
 class TestLive:
