@@ -20,9 +20,9 @@ from tests.support.runs import PATIENCE, bits, elsewhere, eventually, long, rele
 
 
 def test_killed_and_resumed_from_another_process(images):
-    made = long(images, epochs=16)
+    made = long(images, epochs=10)
     run = nt.start(made)
-    for epochs in (2, 7):
+    for epochs in (2, 5):
         state = until(run, lambda s, epochs=epochs: len(s.history) >= epochs)
         os.kill(state.pid, signal.SIGKILL)
         assert run.wait(5).status == "lost"
@@ -31,7 +31,7 @@ def test_killed_and_resumed_from_another_process(images):
     state = run.wait(PATIENCE)
     assert state.status == "finished", run.log()
     assert state.attempt == 3
-    assert [row.epoch for row in state.history] == list(range(1, 17))
+    assert [row.epoch for row in state.history] == list(range(1, 11))
     other = nt.start(made)
     assert other.wait(PATIENCE).status == "finished"
     assert bits(run) == bits(other)
