@@ -10,6 +10,8 @@ from typing import Literal
 from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard, LayerCard
 from nbtransfer.core.messages import Message, message
+from nbtransfer.core.plan_table import PlanTable, Row
+from nbtransfer.core.text.counts import short_number
 from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import PlanError
 
@@ -147,6 +149,27 @@ class FreezePlan:
         if not stages:
             return message("plan.none", of=card.params)
         return message("plan.some", learning=learning, of=card.params, stages=stages)
+
+    def table(self, backbone: str | BackboneCard) -> PlanTable:
+        """What becomes of each stage: what learns and how fast, what weight decay applies to, whose statistics are updated."""
+        card = catalog.card(backbone) if isinstance(backbone, str) else backbone
+        plans = self.resolve(card)
+        return PlanTable(
+            self._row(stage, [(x, plans[x.name]) for x in card.layers if x.stage == stage]) for stage in card.stages
+        )
+
+    def _row(self, stage: str, layers: list[tuple[LayerCard, LayerPlan]]) -> Row:
+        learning = [(layer, plan) for layer, plan in layers if plan.learns]
+        params, whole = (sum(layer.params for layer, _ in some) for some in (learning, layers))
+        rates = sorted({plan.lr for layer, plan in learning if layer.params})
+        updated, keeping = (sum(entry) for entry in ([p.updates for _, p in layers], [x.keeps_statistics for x, _ in layers]))
+        return (
+            stage,
+            f"{short_number(params)} of {short_number(whole)}",
+            ", ".join(f"{rate:g}" for rate in rates) or "–",
+            short_number(sum(plan.decayed for _, plan in learning)),
+            f"{updated} of {keeping} layers" if keeping else "–",
+        )
 
     def boundary(self, card: BackboneCard) -> int:
         """How many stages, from the input on, are completely frozen."""

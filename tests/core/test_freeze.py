@@ -81,6 +81,17 @@ def test_summary_says_what_learns():
     assert FreezePlan.none().summary(RESNET) == "all 11.2 M shared parameters learn"
 
 
+def test_a_table_shows_what_becomes_of_each_stage():
+    plan = FreezePlan.up_to("resnet18", "layer2").thaw("layer4", lr=0.1).norm("frozen", "layer3")
+    table = plan.table("resnet18")
+    assert [row[0] for row in table] == list(RESNET.stages)
+    assert table[0] == ("stem", "0 of 9.54 k", "–", "0", "0 of 1 layers")
+    assert table[3] == ("layer3", "2.1 M of 2.1 M", "1", "2.1 M", "0 of 5 layers")
+    assert table[4] == ("layer4", "8.39 M of 8.39 M", "0.1", "8.39 M", "5 of 5 layers")
+    assert repr(table).splitlines()[0].split("  ")[0] == "stage"
+    assert "<td>layer4</td>" in table._repr_html_()
+
+
 def test_summary_survives_the_journal_with_its_code():
     said = FreezePlan.all().thaw("stem.bn1", "layer4").summary(RESNET)
     again = Message.from_plain(json.loads(dumps(said)))
