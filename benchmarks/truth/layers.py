@@ -23,7 +23,7 @@ from nbtransfer.engine.model.transfer_model import TransferModel
 from nbtransfer.pretrained import registry
 from nbtransfer.pretrained.layer_traits import decaying, exempt
 
-LARGEST = 60e6
+LARGEST = 26e6
 TASK = TaskCard("x", "folder", "/x", ("a", "b"), tuple(Sample(f"{n}.png", n % 2, "train", "") for n in range(4)))
 PHASES, IMAGES = 15, 4
 OF_TIMM = (
