@@ -116,7 +116,9 @@ def weight_decay(*, quick: bool) -> Claim:
             decays = set(decaying(module))
             for own, parameter in module.named_parameters(recurse=False):
                 full = f"{path}.{own}".lstrip(".")
-                multiplies = isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)) and own == "weight"
+                multiplies = (
+                    isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)) and own == "weight"
+                )
                 spared = any(full == given or full.startswith(f"{given}.") for given in listed)
                 multiplies |= type(module).__name__ in ("CondConv2d", "MultiQueryAttentionV2") and parameter.ndim > 1
                 failed += (own in decays) is not (multiplies and not spared)
