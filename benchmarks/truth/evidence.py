@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -20,7 +21,7 @@ NAMES = (
     "resnet18", "shufflenet_v2_x0_5", "mobilenet_v2", "mobilenet_v3_small", "squeezenet1_1", "mnasnet0_5", "efficientnet_b0",
     "regnet_y_400mf", "densenet121", "googlenet", "alexnet", "convnext_tiny", "swin_t", "vgg11",
 )  # fmt: skip
-OUR_STEPS, STEPS, AT_ONCE = 128, 512, 32
+STEPS = 16
 
 
 def _pair(name: str, seed: int) -> tuple[TransferModel, TransferModel, torch.Tensor]:
@@ -70,21 +71,22 @@ def split_of_the_change(*, quick: bool) -> Claim:
 
 
 def integrated_gradients_of_pixels(*, quick: bool) -> Claim:
-    """The path integral by the midpoint rule with many steps."""
-    names, worst = ("shufflenet_v2_x0_5",) if quick else NAMES[:6], 0.0
+    """The path integral by Gauss–Legendre, gradient by gradient, and how much of the difference the map accounts for."""
+    names, worst, missing = ("shufflenet_v2_x0_5",) if quick else NAMES, 0.0, 0.0
+    nodes, shares = np.polynomial.legendre.leggauss(STEPS)
     for name in names:
         _, model, pixels = _pair(name, 5)
         image = Normalise(model.spec, torch.device("cpu"))(pixels)
-        ours = torch.from_numpy(integrated_gradients(model, image, torch.zeros_like(image), 1, OUR_STEPS).map).double()
+        ours = integrated_gradients(model, image, torch.zeros_like(image), 1, STEPS)
         total = torch.zeros_like(image, dtype=torch.float64)
-        for shares in ((torch.arange(STEPS) + 0.5) / STEPS).split(AT_ONCE):
-            points = (shares.view(-1, 1, 1, 1) * image).detach().requires_grad_()
-            logits = model(points)
-            margins = (logits[:, 1] - logits.mean(1)).sum()
-            total += torch.autograd.grad(margins, points)[0].double().sum(0, keepdim=True) / STEPS
+        for node, share in zip((nodes + 1) / 2, shares / 2, strict=True):
+            point = (node * image).float().detach().requires_grad_()
+            logits = model(point)[0]
+            total += share * torch.autograd.grad(logits[1] - logits.mean(), point)[0].double()
         expected = (total * image.double()).sum(1)[0]
-        worst = max(worst, ((ours - expected).norm() / expected.norm()).item())
+        worst = max(worst, ((torch.from_numpy(ours.map).double() - expected).norm() / expected.norm()).item())
+        missing = max(missing, abs(ours.missing - (ours.difference - float(expected.sum()))) / max(abs(ours.difference), 1e-3))
     return Claim(
-        "integrated gradients of pixels", f"the integral by the midpoint rule, {STEPS} steps", f"{len(names)} models",
-        f"relative difference at most {worst:.1e}", int(worst > 0.02),
+        "integrated gradients of pixels, and how much they miss", f"the integral by Gauss–Legendre, {STEPS} steps",
+        f"{len(names)} models", f"relative difference at most {max(worst, missing):.1e}", int(max(worst, missing) > 1e-3),
     )  # fmt: skip
