@@ -47,7 +47,7 @@ def multiply_adds(backbone: nn.Module, shape: tuple[int, int]) -> tuple[int, int
     structure = any(parameter.is_meta for parameter in backbone.parameters())
     module = (backbone.to("meta") if structure else backbone).eval()
     image = torch.zeros(1, 3, *shape, device="meta" if structure else "cpu")
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False) as counter:  # whose tracker of modules needs gradients
         features = module(image)
     return counter.get_total_flops() // 2, features.shape[1]
 
