@@ -71,19 +71,21 @@ class NormalisationFinder:
         self._known: dict[object, Normalisation] = {}
 
     def of(self, module: nn.Module) -> Normalisation:
-        """What a module does to its input."""
+        """What a module does to its input. torch's own batch normalisation says it itself; some kinds run on a GPU only."""
+        if isinstance(module, nn.modules.batchnorm._NormBase):  # noqa: SLF001 - their common base has no other name
+            return Normalisation(module.affine, module.track_running_stats)
         own = dict(module.named_parameters(recurse=False))
         buffers = dict(module.named_buffers(recurse=False))
         nested = any(True for child in module.children() for _ in child.parameters())
         channels = {parameter.numel() for parameter in own.values() if parameter.numel() > 1}
         per_channel = all(max(parameter.shape, default=1) == parameter.numel() for parameter in own.values())
-        if nested or len(channels) > 1 or not per_channel or not (own or buffers):
+        channels = channels or {buffer.numel() for buffer in buffers.values() if buffer.ndim == 1}
+        if nested or len(channels) != 1 or not per_channel:
             return Normalisation()
-        count = next(iter(channels), 0) or max((b.numel() for b in buffers.values()), default=1)
         shapes = tuple((name, tensor.shape) for name, tensor in itertools.chain(own.items(), buffers.items()))
         key = type(module), shapes, repr(module)
         if key not in self._known:
-            self._known[key] = _measure(module, count, bool(own))
+            self._known[key] = _measure(module, channels.pop(), bool(own))
         return self._known[key]
 
 

@@ -41,6 +41,7 @@ LAYERS = [
     (OtherBatchNorm(8), True, True),
     (nn.BatchNorm1d(8), True, True),
     (nn.BatchNorm3d(8), True, True),
+    (nn.SyncBatchNorm(8), True, True),
     (nn.BatchNorm2d(8, affine=False), False, True),
     (nn.BatchNorm2d(8, track_running_stats=False), True, False),
     (nn.InstanceNorm2d(8, affine=True), True, False),
