@@ -78,12 +78,12 @@ class TestScores:
             assert story.outcome() == whole.outcome()
 
     @given(st.data())
-    @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_whatever_is_killed_whenever(self, small, data):
         recipe = replace(
             small,
             strategy=data.draw(st.sampled_from(["lp", "lp_ft", "last_stage", GRADUAL])),
-            cache=data.draw(st.sampled_from(["on", "auto"])),
+            cache=data.draw(st.sampled_from(["on", "off"])),  # "auto" depends on the time that was measured
             probe=data.draw(st.sampled_from(["auto", "sgd"])),
             fold=data.draw(st.booleans()),
         )
