@@ -76,11 +76,12 @@ def integrated_gradients_of_pixels(*, quick: bool) -> Claim:
     nodes, shares = np.polynomial.legendre.leggauss(STEPS)
     for name in names:
         _, model, pixels = _pair(name, 5)
-        image = Normalise(model.spec, torch.device("cpu"))(pixels)
+        # In double precision: with random weights, what differs in the last bits of fp32 grows from layer to layer.
+        model, image = model.double(), Normalise(model.spec, torch.device("cpu"))(pixels).double()
         ours = integrated_gradients(model, image, torch.zeros_like(image), 1, STEPS)
         total = torch.zeros_like(image, dtype=torch.float64)
         for node, share in zip((nodes + 1) / 2, shares / 2, strict=True):
-            point = (node * image).float().detach().requires_grad_()
+            point = (node * image).detach().requires_grad_()
             logits = model(point)[0]
             total += share * torch.autograd.grad(logits[1] - logits.mean(), point)[0].double()
         expected = (total * image.double()).sum(1)[0]
@@ -88,5 +89,5 @@ def integrated_gradients_of_pixels(*, quick: bool) -> Claim:
         missing = max(missing, abs(ours.missing - (ours.difference - float(expected.sum()))) / max(abs(ours.difference), 1e-3))
     return Claim(
         "integrated gradients of pixels, and how much they miss", f"the integral by Gauss–Legendre, {STEPS} steps",
-        f"{len(names)} models", f"relative difference at most {max(worst, missing):.1e}", int(max(worst, missing) > 1e-3),
+        f"{len(names)} models", f"relative difference at most {max(worst, missing):.1e}", int(max(worst, missing) > 1e-6),
     )  # fmt: skip
