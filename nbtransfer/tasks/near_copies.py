@@ -45,15 +45,6 @@ def signature(image: Image.Image) -> Array | None:
     return values / norm if norm >= LEAST_CONTRAST * SIDE else None
 
 
-def signatures_of(images: Iterable[Image.Image | None], digests: Sequence[str]) -> list[Array | None]:
-    """The signature of each image, but of exact copies only of the first: their digests find them."""
-    seen, found = set[str](), list[Array | None]()
-    for image, digest in zip(images, digests, strict=True):
-        found.append(None if image is None or digest in seen else signature(image))
-        seen.add(digest)
-    return found
-
-
 def renumbered(pairs: Iterable[NearCopy], places: Sequence[int | None]) -> Iterator[NearCopy]:
     """Pairs whose two images have another number in `places`; those that have none there are left out."""
     for pair in pairs:
@@ -62,12 +53,16 @@ def renumbered(pairs: Iterable[NearCopy], places: Sequence[int | None]) -> Itera
             yield NearCopy(first, second, pair.how)
 
 
-def near_copies(signatures: Sequence[Array | None]) -> Iterator[NearCopy]:
-    """All pairs of copies, each once; of an image with very many copies, only some of its pairs."""
-    numbers = np.array([number for number, each in enumerate(signatures) if each is not None], dtype=np.int64)
-    if len(numbers) < 2:
+def near_copies(signatures: Sequence[Array | None], digests: Sequence[str]) -> Iterator[NearCopy]:
+    """All pairs of copies, each once; of an image with very many copies, only some of its pairs.
+
+    Exact copies have the same digest, by which they are found elsewhere: only the first of them is looked at here.
+    """
+    first = {digest: number for number, digest in reversed(list(enumerate(digests)))}
+    chosen = {n: each for n, each in enumerate(signatures) if each is not None and first[digests[n]] == n}
+    if len(chosen) < 2:
         return
-    plain = np.stack([each for each in signatures if each is not None])
+    numbers, plain = np.array(list(chosen), dtype=np.int64), np.stack(list(chosen.values()))
     squares = plain.reshape(-1, SIDE, SIDE)
     found: dict[tuple[int, int], How] = {}
     counts = np.zeros(len(numbers), dtype=np.int64)

@@ -56,11 +56,8 @@ def scan(paths: Sequence[Path]) -> Scan:
         pass
     looked = list(_look(paths))
     files = tuple(fact for fact, _ in looked)
-    seen, signatures = set[str](), list[Array | None]()
-    for fact, found in looked:
-        signatures.append(None if fact.digest in seen else found)  # exact copies are found by their digest
-        seen.add(fact.digest)
-    result = Scan(files, tuple(_duplicates(fact for fact in files if not fact.problem)), tuple(near_copies(signatures)))
+    near = near_copies([found for _, found in looked], [fact.digest for fact in files])
+    result = Scan(files, tuple(_duplicates(fact for fact in files if not fact.problem)), tuple(near))
     if all(stamp is None or stamp.is_settled for stamp in stamps):
         private_folder(kept.parent)
         atomic.write_text(kept, dumps(result))

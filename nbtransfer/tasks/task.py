@@ -23,7 +23,7 @@ from nbtransfer.errors import TaskError
 from nbtransfer.tasks import arrays, datasets, demo, folders, split
 from nbtransfer.tasks.check import Findings, OnProblem, Usable, notes_on_near_copies, usable_images
 from nbtransfer.tasks.groups import Groups, check_sides, groups_of, joined
-from nbtransfer.tasks.near_copies import near_copies, renumbered, signatures_of
+from nbtransfer.tasks.near_copies import near_copies, renumbered, signature
 from nbtransfer.tasks.scan import Scan, scan
 from nbtransfer.tasks.source import ImageSource
 from nbtransfer.usercode.module import find_code
@@ -114,8 +114,8 @@ class Task(TaskCard):
         rows = [str(row) for row in range(len(labels))]
         sides = _divide(labels, names, (holdout, test, seed), copies, rows, groups)
         samples = tuple(map(Sample, rows, labels, sides, copies))
-        pictures = (Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image) for image in images)
-        notes = notes_on_near_copies(near_copies(signatures_of(pictures, copies)), samples, names)
+        signatures = [signature(Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)) for image in images]
+        notes = notes_on_near_copies(near_copies(signatures, copies), samples, names)
         return cls(name, "arrays", str(arrays.keep(images)), names, samples, tuple(notes))
 
     @classmethod
@@ -153,7 +153,7 @@ class Task(TaskCard):
         arrays.check_copies(labels, names, copies)
         sides = _divide(labels, names, (holdout, test, seed), copies, rows, groups)
         samples = tuple(Sample(row, label, side, "") for row, label, side in zip(rows, labels, sides, strict=True))
-        notes = tuple(notes_on_near_copies(near_copies(signatures), samples, names))
+        notes = tuple(notes_on_near_copies(near_copies(signatures, copies), samples, names))
         return cls(name or reference, "code", reference, names, samples, notes, code=module, arguments=given)
 
     @classmethod

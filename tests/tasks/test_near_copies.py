@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 import nbtransfer as nt
-from nbtransfer.tasks.near_copies import near_copies, signature
+from nbtransfer.tasks import near_copies as module
+from nbtransfer.tasks.near_copies import signature
 
 
 def photo(seed, size=(160, 120)):
@@ -20,6 +21,11 @@ def photo(seed, size=(160, 120)):
     coarse = Image.fromarray(random.integers(0, 255, (6, 8, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
     noise = random.normal(0, 8, (size[1], size[0], 3))
     return Image.fromarray((np.asarray(coarse) + noise).clip(0, 255).astype(np.uint8))
+
+
+def near_copies(signatures):
+    """As of files that all have other bytes."""
+    return module.near_copies(signatures, [str(number) for number in range(len(signatures))])
 
 
 def encoded(image, kind, **options):
@@ -65,6 +71,12 @@ def test_the_order_does_not_matter(one, other):
 def test_images_without_contrast_are_no_copies():
     blank = [Image.new("RGB", (20, 20), (shade, shade, shade)) for shade in range(10)]
     assert list(near_copies([signature(image) for image in blank])) == []
+
+
+def test_exact_copies_are_left_to_their_digests():
+    one, other = signature(photo(0)), signature(encoded(photo(0), "JPEG", quality=60))
+    [pair] = module.near_copies([one, one, other], ["a", "a", "b"])
+    assert (pair.first, pair.second) == (0, 2)
 
 
 def test_very_many_copies_take_no_longer_than_others():

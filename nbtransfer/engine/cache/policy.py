@@ -77,7 +77,8 @@ class BoundaryCache:
         boundary = Boundary(context, *max(usable))
         try:
             return boundary.batches((yield from self._activations(boundary)), "val")
-        except (OSError, RunError):  # they were there before; there is no room for them now
+        except (OSError, RunError) as error:  # they were there before; there is no room for them now
+            yield ev.Warned(message("cache.error", layer=boundary.layer, error=str(error)))
             return context.data.val
 
     def _activations(self, boundary: Boundary) -> Resumable[BothSplits]:
