@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nbtransfer.core.recipe import Recipe as Recipe
     from nbtransfer.core.strategy import Phase as Phase
     from nbtransfer.core.strategy import Strategy as Strategy
-    from nbtransfer.engine.handoff.export import load as load_model  # noqa: F401
+    from nbtransfer.engine.handoff.load import load_model as load_model
     from nbtransfer.engine.handoff.predict import predict as predict
     from nbtransfer.errors import NbTransferError as NbTransferError
     from nbtransfer.jobs.launcher import repeat as repeat
@@ -60,7 +60,7 @@ _HOMES = {
     "clear_caches": "store.caches:clear",
     "explain": "comparison.compare_runs:explain",
     "dashboard": "ui.dashboard:dashboard",
-    "load_model": "engine.handoff.export:load",
+    "load_model": "engine.handoff.load:load_model",
     "predict": "engine.handoff.predict:predict",
     "repeat": "jobs.launcher:repeat",
     "runs": "jobs.listing:list_runs",

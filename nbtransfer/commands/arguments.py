@@ -8,6 +8,7 @@ from typing import Any
 
 from nbtransfer.core.recipe import AUGMENTATIONS
 from nbtransfer.core.strategy import STRATEGIES
+from nbtransfer.engine.handoff import formats
 from nbtransfer.tasks.task import DEMO_PREFIX
 
 A_RUN = "id of a run, or part of its beginning or end"
@@ -123,6 +124,12 @@ def lines(p: argparse.ArgumentParser) -> None:
 def folder(p: argparse.ArgumentParser) -> None:
     """The target folder."""
     p.add_argument("folder", help="a new folder")
+
+
+def export_format(p: argparse.ArgumentParser) -> None:
+    """What can read it."""
+    names = ", ".join(formats.NAMES)
+    add_optional(p, "--format", metavar="NAME", help=f"one of {names} (default: {formats.DEFAULT})")
 
 
 def explain(p: argparse.ArgumentParser) -> None:

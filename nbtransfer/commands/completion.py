@@ -15,6 +15,7 @@ from nbtransfer.commands.parsing import CommandContext
 from nbtransfer.core import catalog
 from nbtransfer.core.recipe import AUGMENTATIONS, Cache, Optimiser, Precision, Probe
 from nbtransfer.core.strategy import STRATEGIES, Schedule
+from nbtransfer.engine.handoff import formats
 from nbtransfer.jobs.run import Run
 from nbtransfer.store import runs
 from nbtransfer.store.caches import caches
@@ -134,6 +135,7 @@ _SOURCES: dict[str, Callable[[str, CommandContext], Iterable[str]]] = {
     "before": _runs,
     "baseline": _constant("blur", "mean", "black"),
     "words": lambda word, context: [*_runs(word, context), *_paths(word, context)],
+    "format": _constant(*formats.NAMES),
     "folder": lambda word, context: _paths(word, context, files=False),
     "topic": lambda _word, context: commands.tree(context.place),
 }

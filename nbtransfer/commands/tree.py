@@ -161,7 +161,8 @@ def log(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 def export(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Write the best model of a run to a folder for use elsewhere."""
-    path = find_run(args.run, context).export(args.folder)
+    named = {"format": args.format} if "format" in args else {}
+    path = find_run(args.run, context).export(args.folder, **named)
     return Outcome(path, f"exported to {short_path(path)}", {"folder": str(path)})
 
 
@@ -248,7 +249,7 @@ TREE: tuple[CommandSpec, ...] = (
     ),
     CommandSpec("log", log, "the last lines of a run's log", (arguments.run, arguments.lines), gives="text"),
     CommandSpec("explain", explaining.explain, "where in the images a run finds its answers", (arguments.explain,)),
-    CommandSpec("export", export, "write the best model of a run to a folder", (arguments.folder, arguments.run)),
+    CommandSpec("export", export, "write the best model of a run to a folder", (arguments.folder, arguments.run, arguments.export_format)),
     CommandSpec("caches", show_caches, "activations kept for the next run", (arguments.caches,)),
     CommandSpec("demo", demo, "linear probe and fine-tuning on real images", (arguments.report,)),
     CommandSpec("doctor", doctor, "check this environment", gives="text"),

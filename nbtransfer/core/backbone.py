@@ -64,6 +64,22 @@ class InputSpec:
         }
         return f"{first[self.crop_mode]}, central {height} × {width} px"
 
+    @property
+    def description(self) -> str:
+        """All of the preprocessing, in words."""
+        mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (self.mean, self.std))
+        height, width = self.shape
+        return (
+            f"RGB, {self.preparation} ({self.interpolation}); values divided by 255, minus the mean ({mean}), divided by the "
+            f"standard deviation ({std}) of each channel; float32 (N, 3, {height}, {width})"
+        )
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """The least and greatest value that a pixel can have once it is normalised."""
+        channels = list(zip(self.mean, self.std, strict=True))
+        return min(-mean / std for mean, std in channels), max((1 - mean) / std for mean, std in channels)
+
     def at(self, size: int | None, crop: float | None = None) -> InputSpec:
         """The same preprocessing at another height or central-crop share (`crop` = 1 keeps all that `crop_mode` leaves)."""
         size = size or self.size

@@ -175,9 +175,17 @@ class Run:
         """The best model's answers for images: paths, PIL images or uint8 arrays (H, W, 3), one or many."""
         return run_results.predict(self._reader, self.recipe, images)
 
-    def export(self, folder: str | os.PathLike[str]) -> Path:
-        """Write the best model to a new folder for use elsewhere; see `nbtransfer.load_model`."""
-        return run_results.export(self._reader, self.recipe, folder)
+    def export(self, folder: str | os.PathLike[str], format: str = "nbtransfer") -> Path:  # noqa: A002 - the word for it
+        """Write the best model to a new folder for use elsewhere, with code, classes, preprocessing and an example.
+
+        format   "nbtransfer"   any model, for `nbtransfer.load_model`
+                 "state_dict"   weights under the names of torchvision or timm, for use with that library alone
+                 "onnx"         a graph for ONNX Runtime; needs the extra `onnx`
+
+        The example is synthetic: no image of the task is needed or published. Raises InputError if the folder is not empty or
+        the model cannot have that format, MissingExtraError if a package is missing.
+        """
+        return run_results.export(self._reader, self.recipe, folder, format)
 
     def __repr__(self) -> str:
         state = self.state

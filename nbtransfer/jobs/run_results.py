@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nbtransfer.core.codec import from_plain
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.recipe import Recipe
+from nbtransfer.engine.handoff import formats
 from nbtransfer.errors import RunError
 from nbtransfer.jobs.run_reader import RunReader
 
@@ -39,7 +40,13 @@ def predictions(run: RunReader, split: str) -> list[tuple[int, int, list[float]]
 
 
 def model(run: RunReader, recipe: Recipe) -> TransferModel:
-    """The best model, in evaluation mode on the CPU."""
+    """The best model, in evaluation mode on the CPU; it checks what it is called with."""
+    from nbtransfer.engine.model.expected_input import check_input  # loads torch
+
+    return check_input(_load(run, recipe))
+
+
+def _load(run: RunReader, recipe: Recipe) -> TransferModel:
     from nbtransfer.engine.checkpoints import result  # loads torch
 
     return result.load(run.paths, recipe)
@@ -49,14 +56,15 @@ def predict(run: RunReader, recipe: Recipe, images: Any) -> list[Answer]:
     """The best model's answers."""
     from nbtransfer.engine.handoff import predict  # loads torch
 
-    return predict.predict(model(run, recipe), images)
+    return predict.predict(_load(run, recipe), images)
 
 
-def export(run: RunReader, recipe: Recipe, folder: str | os.PathLike[str]) -> Path:
-    """Write the best model to a new folder."""
+def export(run: RunReader, recipe: Recipe, folder: str | os.PathLike[str], name: str) -> Path:
+    """Write the best model to a new folder, in the format called `name`."""
+    formats.check_name(name)
     from nbtransfer.engine.handoff import export  # loads torch
 
-    return export.export(model(run, recipe), recipe, run.state.evaluations, folder)
+    return export.export(_load(run, recipe), recipe, run.state.evaluations, folder, name)
 
 
 def _read(run: RunReader, name: str) -> str:

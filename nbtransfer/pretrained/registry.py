@@ -49,7 +49,7 @@ def build(
     size = size or (entry.input if entry else card.input).size
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = _net(card, size)
+        net = original_net(card, size)
         original = dict(net.state_dict(keep_vars=True))  # before the cut, which may remove the classifier
         backbone = cut(card.family, net)
     if choice is None:
@@ -74,7 +74,8 @@ def cut(family: str, net: Any) -> Backbone:
     return WholeBackbone(net, _with_buffers(net, stages))
 
 
-def _net(card: BackboneCard, size: int) -> Any:
+def original_net(card: BackboneCard, size: int) -> Any:
+    """The original model with random weights and the classifier of its source task, for images of `size` pixels."""
     if card.origin == torchvision_models.ORIGIN:
         return torchvision_models.build(card.name, size)
     return timm_models.build(card.name)
@@ -114,7 +115,7 @@ def _timm_card(name: str) -> BackboneCard:
         return replace(card, fixed_size=bool(net.pretrained_cfg.get("fixed_input_size")))
 
     try:
-        return _with_structure(name, describe)
+        return with_structure(lambda: timm_models.build(name), describe)
     except (InputError, MissingExtraError):
         raise
     except Exception as error:  # whatever a foreign model raises
@@ -124,23 +125,23 @@ def _timm_card(name: str) -> BackboneCard:
 def try_shape(card: BackboneCard, shape: tuple[int, int]) -> None:
     """Raise RecipeError if a model of timm does not run on an image of this height and width."""
     try:
-        _with_structure(card.name, lambda net: multiply_adds(cut(card.family, net), shape))
+        with_structure(lambda: timm_models.build(card.name), lambda net: multiply_adds(cut(card.family, net), shape))
     except Exception as error:  # whatever a foreign model raises
         raise RecipeError(
             f"{card.name} fails on images of {shape[0]} × {shape[1]} px ({_short(error)}); leave image_size out, or use another"
         ) from error
 
 
-def _with_structure(name: str, use: Callable[[Any], T]) -> T:
-    """Use a model of timm without its values; with random ones if it cannot do without."""
+def with_structure(build: Callable[[], Any], use: Callable[[Any], T]) -> T:
+    """Use an original model without its values; with random ones if it cannot do without."""
     try:
         with structure_only():
-            net = timm_models.build(name)
+            net = build()
         return use(net)
     except (InputError, MissingExtraError, AssertionError):
         raise
     except Exception:  # noqa: BLE001 - some constructors and layers read values; what is wrong otherwise fails again
-        return use(timm_models.build(name))
+        return use(build())
 
 
 def _short(error: Exception) -> str:

@@ -17,6 +17,7 @@ from nbtransfer.pretrained import weights as weight_files
 ORIGIN = "torchvision"
 # Positions are learned for one grid of patches, or windows divide one size only.
 FIXED_SIZE = {"vision_transformer": "image_size", "maxvit": "input_size"}
+INCEPTIONS = ("googlenet", "inception")
 
 
 def names() -> list[str]:
@@ -31,14 +32,17 @@ def family(name: str) -> str:
 
 def build(name: str, size: int) -> nn.Module:
     """The model with random weights, for images of `size` pixels if that matters."""
-    options: dict[str, Any] = {}
-    of = family(name)
-    if of in FIXED_SIZE:
-        options[FIXED_SIZE[of]] = (size, size) if of == "maxvit" else size
-    if of in ("googlenet", "inception"):
+    options = size_options(name, size)
+    if family(name) in INCEPTIONS:
         # Their initialisation takes half a minute; the published files include the auxiliary classifiers.
         options |= {"init_weights": False, "aux_logits": True, "transform_input": False}
     return models.get_model(name, weights=None, **options)
+
+
+def size_options(name: str, size: int) -> dict[str, Any]:
+    """How the builder of a model is told the size of the images, if that matters."""
+    of = family(name)
+    return {FIXED_SIZE[of]: (size, size) if of == "maxvit" else size} if of in FIXED_SIZE else {}
 
 
 def weights_path(name: str, card: WeightsCard) -> Path:

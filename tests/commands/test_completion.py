@@ -71,6 +71,7 @@ def test_runs_by_id_and_by_variable(context, images):
     named = replace(context, names={"mine": run, "other": 3, "_": run})
     assert on_line("%transfer status ", named) == ["mine", run.id]
     assert on_line("%transfer export folder m", named) == ["mine"]
+    assert on_line("%transfer export folder --format s", named) == ["state_dict"]
     run.stop()
     run.wait(PATIENCE)
 

@@ -18,6 +18,7 @@ from nbtransfer.jobs import checks
 from nbtransfer.jobs.environment import worker_environment
 from nbtransfer.jobs.run import Run
 from nbtransfer.store import inbox, runs
+from tests.support.exports import run_readme
 from tests.support.runs import PATIENCE, elsewhere, eventually, recipe, released, until
 
 
@@ -47,18 +48,20 @@ def test_a_run_from_start_to_end(images, tmp_path):
         assert list(answer.probabilities.values()) == pytest.approx(probabilities, abs=1e-4)
     folder = run.export(tmp_path / "model")
     assert nt.predict(nt.load_model(folder), images / "red" / "00.png")[0].label in ("blue", "green", "red")
-    (images / next(run.recipe.task.split("val")).source).unlink()
-    assert nt.load_model(run.export(tmp_path / "again")).classes == run.recipe.task.classes
     with pytest.raises(InputError, match="exists already; give a new folder"):
         run.export(folder)
     (folder / "model.safetensors").write_bytes(b"x" + (folder / "model.safetensors").read_bytes()[1:])
     with pytest.raises(nt.NbTransferError, match="is damaged"):
         nt.load_model(folder)
-    for sample in run.recipe.task.split("val"):
-        (images / sample.source).unlink(missing_ok=True)
-    with pytest.raises(InputError, match="no validation image of images can still be decoded"):
-        run.export(tmp_path / "third")
-    assert {p.name for p in tmp_path.iterdir()} == {"images", "model", "again"}
+    # no image of the task is needed for that
+    shutil.rmtree(images)
+    assert nt.load_model(run.export(tmp_path / "again")).classes == run.recipe.task.classes
+    assert run_readme(run.export(tmp_path / "other", format="state_dict")).startswith("{'blue': 0.")
+    with pytest.raises(nt.NbTransferError, match="was exported as 'state_dict', for use without nbtransfer; follow its README"):
+        nt.load_model(tmp_path / "other")
+    with pytest.raises(InputError, match=r"there is no export format 'statedict'; did you mean 'state_dict'\?"):
+        run.export(tmp_path / "third", format="statedict")
+    assert {p.name for p in tmp_path.iterdir()} == {"model", "again", "other"}
     # a run that has ended is left alone
     assert run.stop().status == "finished"
     assert list(run.paths.control.iterdir()) == []

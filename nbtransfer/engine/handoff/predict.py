@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 
-from nbtransfer.engine.data.open_images import as_list, open_image
-from nbtransfer.engine.data.preprocess import Normalise, resize_and_crop
+from nbtransfer.engine.data.open_images import as_list
 from nbtransfer.engine.model.transfer_model import TransferModel
 
 
@@ -31,12 +30,9 @@ def predict(model: TransferModel, images: Any, batch_size: int = 32) -> list[Ans
 
     Computed in fp32 on the device the model is on.
     """
-    inputs = as_list(images)
-    device = next(model.parameters()).device
-    normalise, answers = Normalise(model.spec, device), list[Answer]()
+    inputs, answers = as_list(images), list[Answer]()
     for start in range(0, len(inputs), batch_size):
-        pixels = torch.stack([resize_and_crop(open_image(image), model.spec) for image in inputs[start : start + batch_size]])
-        probabilities = model(normalise(pixels)).softmax(1).cpu()
+        probabilities = model(model.preprocess(inputs[start : start + batch_size])).softmax(1).cpu()
         answers += [_answer(row, model.classes) for row in probabilities.tolist()]
     return answers
 

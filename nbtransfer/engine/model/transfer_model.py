@@ -11,6 +11,7 @@ from torch import nn
 from nbtransfer.core.backbone import BackboneCard, InputSpec
 from nbtransfer.core.freeze import FreezePlan, LayerPlan
 from nbtransfer.core.recipe import Recipe
+from nbtransfer.engine.data.preparation import Preprocess
 from nbtransfer.engine.model import freezing
 from nbtransfer.engine.model.custom_head import make_head
 from nbtransfer.errors import InputError
@@ -51,6 +52,11 @@ class TransferModel(nn.Module):
                 "the parts of shared layers and head; explain a run without head="
             )
         return self.head
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """What makes the input of this model of images: `model(model.preprocess("an image.jpg"))`."""
+        return Preprocess(self.spec, next(self.parameters()).device)
 
     def forward(self, x: torch.Tensor, start: int = 0) -> torch.Tensor:
         """Logits (N, classes) of normalised images (N, 3, H, W), or of the inputs of stage number `start`.

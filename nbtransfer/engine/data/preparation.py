@@ -1,0 +1,32 @@
+"""From images as users give them to the input of a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from nbtransfer.core.backbone import InputSpec
+from nbtransfer.engine.data.open_images import as_list, open_image
+from nbtransfer.engine.data.preprocess import Normalise, resize_and_crop
+from nbtransfer.errors import InputError
+
+
+class Preprocess:
+    """The preprocessing of a model. It prints as a sentence."""
+
+    def __init__(self, spec: InputSpec, device: torch.device) -> None:
+        self.spec, self.device = spec, device
+
+    def __call__(self, images: Any) -> torch.Tensor:
+        """One image or many as normalised float32 (N, 3, H, W) on the device of the model.
+
+        Images are paths, PIL images, or uint8 arrays (H, W, 3). Raises InputError for one that cannot be used.
+        """
+        opened = [resize_and_crop(open_image(image), self.spec) for image in as_list(images)]
+        if not opened:
+            raise InputError("there is no image to preprocess; give one or more")
+        return Normalise(self.spec, self.device)(torch.stack(opened))
+
+    def __repr__(self) -> str:
+        return f"Preprocess: {self.spec.description}"

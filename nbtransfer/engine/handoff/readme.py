@@ -1,0 +1,69 @@
+"""The README of an export: what the model is, what it expects, and code that uses it, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nbtransfer.core.evaluation import Evaluation
+from nbtransfer.core.recipe import Recipe
+from nbtransfer.engine.handoff.example import FILE
+from nbtransfer.engine.handoff.formats import WrittenModel
+from nbtransfer.engine.model.transfer_model import TransferModel
+
+
+def readme(model: TransferModel, recipe: Recipe, scores: Sequence[Evaluation], written: WrittenModel) -> str:
+    """The text, in Markdown."""
+    classes = [f"{number}. {name}" for number, name in enumerate(model.classes)]
+    lines = [
+        f"# {recipe.task.name}",
+        "",
+        f"Image classifier: `{model.card.name}` with the strategy `{recipe.strategy_name}`.",
+        *_scores(scores),
+        f"Shared layers: {model.card.origin}, licence of their weights: {model.card.licence}.",
+        "",
+        "## Classes",
+        "",
+        "In the order of the logits, from 0:",
+        "",
+        *classes,
+        "",
+        "## Input",
+        "",
+        *_preprocessing(model),
+        "",
+        "`model.json` holds classes and preprocessing for programs.",
+        "",
+        "## Use",
+        "",
+        f"In this folder, with {_list(written.packages)} installed. `{FILE}` is synthetic; `model.json` holds the answer to it.",
+        "",
+        "```python",
+        written.code.rstrip("\n"),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _scores(scores: Sequence[Evaluation]) -> list[str]:
+    return [
+        f"Accuracy on {s.examples} {s.split} images: {s.accuracy:.3f} (95 % {s.interval.low:.3f}–{s.interval.high:.3f})."
+        for s in scores
+    ]
+
+
+def _preprocessing(model: TransferModel) -> list[str]:
+    spec = model.spec
+    mean, std = (", ".join(f"{value:g}" for value in values) for values in (spec.mean, spec.std))
+    height, width = spec.shape
+    return [
+        "1. The image upright (EXIF), transparent parts on white, as 8-bit RGB.",
+        f"2. Resized and cropped: {spec.preparation}, {spec.interpolation} with antialiasing (as Pillow does).",
+        f"3. Values divided by 255, minus the mean ({mean}), divided by the standard deviation ({std}) of each channel.",
+        f"4. float32, channels first: (N, 3, {height}, {width}) for N images.",
+    ]
+
+
+def _list(packages: Sequence[str]) -> str:
+    *others, last = packages
+    return f"{', '.join(others)} and {last}" if others else last
