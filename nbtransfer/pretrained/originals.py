@@ -43,11 +43,10 @@ class Original:
     def build(self) -> nn.Module:
         """What the code builds, in evaluation mode."""
         function, positional, named = self.call
-        with torch.random.fork_rng(devices=[]):
-            if self.library == timm_models.ORIGIN:
-                net: nn.Module = timm_models.timm().create_model(*positional, **named)
-            else:
-                net = torchvision_models.models.get_model(function.rpartition(".")[2], **named)
+        if self.library == timm_models.ORIGIN:
+            net: nn.Module = timm_models.timm().create_model(*positional, **named)
+        else:
+            net = torchvision_models.models.get_model(function.rpartition(".")[2], **named)
         for name, module in self.changes.items():
             net.set_submodule(name, module)
         return net.eval()
@@ -68,27 +67,32 @@ def original(card: BackboneCard, size: int, classes: int) -> Original:
     raise BackboneError(f"{card.name} is no architecture of torchvision or timm")
 
 
-def original_state(card: BackboneCard, size: int, shared: Mapping[str, torch.Tensor], head: nn.Linear, net: nn.Module) -> StateDict:
+def original_state(
+    card: BackboneCard, size: int, shared: Mapping[str, torch.Tensor], head: nn.Linear, net: nn.Module
+) -> StateDict:
     """The state dict of `net`, an original, with the tensors of the shared layers, and the head as each of its classifiers.
 
     Raises BackboneError if the original has tensors that neither of them can fill.
     """
     names = registry.with_structure(lambda: registry.original_net(card, size), lambda whole: _original_names(card, whole))
+    if foreign := sorted(shared.keys() - names.keys()):
+        raise BackboneError(f"{foreign[0]} has no counterpart in the original {card.name}")
     state = {names[name]: tensor for name, tensor in shared.items()}
     for name, tensor in net.state_dict().items():
         if name not in state:
             part = head.weight if name.endswith(".weight") else head.bias
             if part.numel() != tensor.numel() or not name.endswith((".weight", ".bias")):
                 raise BackboneError(f"{name} of the original {card.name} has no counterpart here")
-            state[name] = part.detach().reshape(tensor.shape)  # the classifier may be a 1×1 convolution
+            state[name] = part.detach().clone().reshape(tensor.shape)  # the classifier may be a 1×1 convolution
     return {name: state[name] for name in net.state_dict()}
 
 
 def _original_names(card: BackboneCard, net: nn.Module) -> dict[str, str]:
     """The name in the original model of each tensor of the shared layers."""
-    names = {id(tensor): name for name, tensor in net.state_dict(keep_vars=True).items()}
-    backbone = registry.cut(card.family, net)
-    return {name: names[id(tensor)] for name, tensor in backbone.state_dict(keep_vars=True).items()}
+    before = net.state_dict(keep_vars=True)  # kept, so that no tensor of the cut can get the id of one that is gone
+    names = {id(tensor): name for name, tensor in before.items()}
+    shared = registry.cut(card.family, net).state_dict(keep_vars=True)
+    return {name: names[id(tensor)] for name, tensor in shared.items() if id(tensor) in names}
 
 
 def _torchvision_changes(card: BackboneCard, classes: int) -> dict[str, nn.Module]:
@@ -105,13 +109,13 @@ def _torchvision_changes(card: BackboneCard, classes: int) -> dict[str, nn.Modul
 
 def _timm_changes(card: BackboneCard, classes: int) -> dict[str, nn.Module]:
     """Classifiers that are more or less than a linear layer with a bias give way to one."""
-    places = registry.with_structure(lambda: timm_models.build(card.name), lambda net: dict(_classifiers(net)))
+    places = registry.with_structure(lambda: timm_models.build(card.name, classes), lambda net: dict(_classifiers(net)))
     return {name: nn.Linear(card.width, classes) for name, module in places.items() if not _is_linear(module)}
 
 
 def _classifiers(net: Any) -> Iterator[tuple[str, nn.Module]]:
     """The classifiers of a model of timm by name; distilled ones have two, whose answers are averaged."""
-    found = net.get_classifier()
+    found = net.get_classifier() if hasattr(net, "get_classifier") else ()
     wanted = {id(module) for module in (found if isinstance(found, tuple) else (found,))}
     return ((name, module) for name, module in net.named_modules() if id(module) in wanted)
 

@@ -55,13 +55,13 @@ def search(text: str) -> list[str]:
     return [PREFIX + name for name in found or timm().list_models(f"*{wanted}*")]
 
 
-def build(name: str) -> Any:
-    """The model with random weights and its original classifier."""
+def build(name: str, classes: int | None = None) -> Any:
+    """The model with random weights and its original classifier, or one for so many classes."""
     library, own = timm(), architecture(name)
     base = own.split(".", 1)[0]
     if not library.is_model(base):
         raise BackboneError(f"timm has no model {own!r}; {suggest(base, library.list_models())}")
-    return library.create_model(own, pretrained=False)
+    return library.create_model(own, pretrained=False, **({} if classes is None else {"num_classes": classes}))
 
 
 def classifier_names(net: Any) -> tuple[str, ...]:

@@ -1,1 +1,1 @@
-"""Predictions and exported models."""
+"""Predictions, and models that are handed over: exported in one of several formats, and loaded again."""

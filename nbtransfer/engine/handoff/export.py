@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from nbtransfer.core.codec import dumps, to_plain
 from nbtransfer.core.evaluation import Evaluation
@@ -42,14 +45,21 @@ def export(
     Raises InputError if the folder exists and is not empty, or if this model cannot have that format; MissingExtraError if a
     package for it is missing.
     """
-    formats.find_format(name).check(model, recipe)
     target = Path(folder).expanduser().absolute()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{target} exists already; give a new folder")
+    with torch.random.fork_rng(devices=[]):  # an original model is built with random numbers, which belong to the caller
+        formats.find_format(name).check(model, recipe)
+        _publish(target, lambda draft: _write(draft, model, recipe, scores, name))
+    return target
+
+
+def _publish(target: Path, write: Callable[[Path], None]) -> None:
+    """All that `write` writes, or nothing."""
     draft = atomic.temporary_beside(target)
     try:
         draft.mkdir(parents=True)
-        _write(draft, model, recipe, scores, name)
+        write(draft)
         if target.exists():
             target.rmdir()
         atomic.publish(draft, target)
@@ -57,7 +67,6 @@ def export(
         raise InputError(f"the model cannot be written to {target} ({error.strerror}); give another folder") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return target
 
 
 def _write(folder: Path, model: TransferModel, recipe: Recipe, scores: tuple[Evaluation, ...], name: str) -> None:

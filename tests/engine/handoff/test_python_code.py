@@ -21,7 +21,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 def image(mode, size):
     width, height = size
     values = np.random.default_rng(3).integers(0, 256, (height, width, 4), dtype=np.uint8)
-    return Image.fromarray(values, "RGBA").convert(mode)
+    return Image.fromarray(values).convert(mode)
 
 
 @pytest.fixture

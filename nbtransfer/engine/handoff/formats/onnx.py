@@ -41,7 +41,8 @@ def write(folder: Path, model: TransferModel, recipe: Recipe, example: StoredExa
     try:
         _save_graph(folder / MODEL, model, inputs)
     except Exception as error:  # whatever torch raises for a module that it cannot export
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        cause = error.__cause__ or error  # torch wraps it in advice on its exporter
+        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
         raise InputError(f"{model.card.name} cannot be exported as 'onnx' ({reason}); export it as 'nbtransfer'") from error
     _compare(folder / MODEL, model, inputs)
     return WrittenModel({}, ("onnxruntime", "pillow", "numpy"), _usage(model))
