@@ -61,7 +61,7 @@ def _check_format(path: Path, facts: dict[str, Any]) -> None:
         raise CheckpointError(f"{path} {why}")
     if (kind := facts.get("exported_as", DEFAULT)) != DEFAULT:
         raise CheckpointError(
-            f"{path} was exported as {kind!r}, for use without nbtransfer; follow its README.md, or export the run as {DEFAULT!r}"
+            f"{path} was exported as {kind!r}, for use without nbtransfer; follow its README.md, or export it as {DEFAULT!r}"
         )
 
 

@@ -35,7 +35,7 @@ def readme(model: TransferModel, recipe: Recipe, scores: Sequence[Evaluation], w
         "",
         "## Use",
         "",
-        f"In this folder, with {_list(written.packages)} installed. `{FILE}` is synthetic; `model.json` holds the answer to it.",
+        f"In this folder, with {_list(written.packages)} installed. `{FILE}` is synthetic; `model.json` holds its answer.",
         "",
         "```python",
         written.code.rstrip("\n"),
