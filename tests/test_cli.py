@@ -61,9 +61,10 @@ def test_a_run_from_the_shell(capsys, images, tmp_path):
     code, out, _ = said(capsys, "export", str(tmp_path / "other"), "--format", "state_dict")
     assert code == 0
     assert json.loads((tmp_path / "other" / "model.json").read_text())["exported_as"] == "state_dict"
-    assert "there is no export format 'onyx'; did you mean 'onnx'?" in said(
-        capsys, "export", str(tmp_path / "third"), "--format", "onyx"
-    )[2]
+    assert (
+        "there is no export format 'onyx'; did you mean 'onnx'?"
+        in said(capsys, "export", str(tmp_path / "third"), "--format", "onyx")[2]
+    )
 
 
 def test_a_failed_run_gives_status_one(capsys, images):

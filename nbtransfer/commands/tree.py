@@ -249,7 +249,12 @@ TREE: tuple[CommandSpec, ...] = (
     ),
     CommandSpec("log", log, "the last lines of a run's log", (arguments.run, arguments.lines), gives="text"),
     CommandSpec("explain", explaining.explain, "where in the images a run finds its answers", (arguments.explain,)),
-    CommandSpec("export", export, "write the best model of a run to a folder", (arguments.folder, arguments.run, arguments.export_format)),
+    CommandSpec(
+        "export",
+        export,
+        "write the best model of a run to a folder",
+        (arguments.folder, arguments.run, arguments.export_format),
+    ),
     CommandSpec("caches", show_caches, "activations kept for the next run", (arguments.caches,)),
     CommandSpec("demo", demo, "linear probe and fine-tuning on real images", (arguments.report,)),
     CommandSpec("doctor", doctor, "check this environment", gives="text"),

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torchvision import models
 
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.errors import BackboneError
@@ -46,7 +47,7 @@ class Original:
         if self.library == timm_models.ORIGIN:
             net: nn.Module = timm_models.timm().create_model(*positional, **named)
         else:
-            net = torchvision_models.models.get_model(function.rpartition(".")[2], **named)
+            net = models.get_model(function.rpartition(".")[2], **named)
         for name, module in self.changes.items():
             net.set_submodule(name, module)
         return net.eval()

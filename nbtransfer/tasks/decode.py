@@ -77,7 +77,7 @@ def _convert(image: Image.Image) -> Image.Image:
         raise UndecodableError(message("image.float"))
     if image.mode.startswith("I"):
         return _from_wide_grey(image)
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+    if image.has_transparency_data:
         layered = image.convert("RGBA")
         white = Image.new("RGBA", layered.size, "white")
         return Image.alpha_composite(white, layered).convert("RGB")

@@ -14,7 +14,7 @@ FACTS = {"task": "cloth", "backbone": "resnet18", "layer": "layer4", "splits": {
 def recipe(source="a/1.png", **settings):
     samples = (Sample(source, 0, "train", "1f"), Sample("b/2.png", 1, "val", "2e"))
     task = TaskCard("t", "folder", "/images", ("a", "b"), samples, ("a note",))
-    return Recipe(task=task, backbone="resnet18", **settings)
+    return Recipe(**{"task": task, "backbone": "resnet18", **settings})
 
 
 def write_cache(key, content=b"12345", used=None):

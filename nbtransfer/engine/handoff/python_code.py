@@ -24,6 +24,8 @@ facts = json.loads(Path("model.json").read_text(encoding="utf-8"))
 def preprocess(image):
     """A PIL image as the input of the model: float32 (1, 3, {height}, {width})."""
     image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16 bits of grey
+        image = Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

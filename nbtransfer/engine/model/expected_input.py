@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import warnings
 from collections.abc import Mapping
@@ -14,9 +15,7 @@ from nbtransfer.engine.model.transfer_model import TransferModel
 from nbtransfer.errors import InputError
 
 SLACK = 0.05
-"""How far a value may lie outside the range of pixels, for the rounding of half precision."""
-CALLER = 5
-"""Frames from a warning in the hook to the call of the model."""
+"""How exactly values fill the range from 0 to 1 that look as if they were not normalised."""
 
 
 def check_input(model: TransferModel) -> TransferModel:
@@ -40,7 +39,7 @@ def _check(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
 
 def _is_traced() -> bool:
     """Whether the call is only recorded, without values: for torch.compile, torch.export or torch.jit."""
-    return torch.compiler.is_compiling() or torch.compiler.is_exporting() or torch.jit.is_tracing()
+    return torch.compiler.is_compiling() or torch.compiler.is_exporting() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
 
 
 def _problem(x: object, model: TransferModel) -> str | None:
@@ -56,21 +55,32 @@ def _problem(x: object, model: TransferModel) -> str | None:
 
 
 def _range_problem(x: torch.Tensor, expected: tuple[float, float]) -> str | None:
-    if not x.numel():
+    """Noise, as methods of attribution add it, may leave the range of pixels, but not by more than its length."""
+    try:
+        low, high = (bound.item() for bound in x.aminmax())
+    except RuntimeError:  # no images, or a tensor without values of its own: on "meta", or in torch.func.vmap
         return None
-    low, high = (bound.item() for bound in x.aminmax())
     if not (math.isfinite(low) and math.isfinite(high)):
         return "values that are not finite"
-    if low < expected[0] - SLACK or high > expected[1] + SLACK:
+    length = expected[1] - expected[0]
+    if low < expected[0] - length or high > expected[1] + length:
         return f"values from {low:.4g} to {high:.4g}"
     # A dull image may look like this by chance, hence no error.
     if 0 <= low < SLACK and 1 - SLACK < high <= 1 and expected[0] < -SLACK:
         warnings.warn(
             f"the values lie between 0 and 1, as if they were not normalised (expected: {expected[0]:.2f} to "
             f"{expected[1]:.2f}); make the input of images with model.preprocess(images)",
-            stacklevel=CALLER,
+            stacklevel=_caller(),
         )
     return None
+
+
+def _caller() -> int:
+    """How many frames lie between a warning in the function that asks and the call of the model."""
+    inside, frame, level = {__name__, nn.Module.__module__}, inspect.currentframe(), 0
+    while frame is not None and frame.f_globals.get("__name__") in inside:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _dtype(model: TransferModel) -> torch.dtype:

@@ -50,7 +50,7 @@ def test_white_and_black_are_in_range(model):
         (torch.zeros(1, 3, 40, 40, dtype=torch.uint8), r"uint8 \(1, 3, 40, 40\)"),
         (torch.zeros(1, 3, 40, 40, dtype=torch.float64), r"float64 \(1, 3, 40, 40\)"),
         (torch.full((1, 3, 40, 40), 255.0), "values from 255 to 255"),
-        (torch.full((1, 3, 40, 40), -3.0), "values from -3 to -3"),
+        (torch.full((1, 3, 40, 40), -9.0), "values from -9 to -9"),
         (torch.full((1, 3, 40, 40), torch.nan), "values that are not finite"),
         (np.zeros((1, 3, 40, 40), np.float32), "ndarray"),
         ("an image.jpg", "str"),
@@ -74,6 +74,14 @@ def test_no_image_is_refused(model):
         model.preprocess([])
 
 
+def test_noise_is_taken(model):
+    assert model(torch.randn(2, 3, 40, 40, generator=torch.Generator().manual_seed(0))).shape == (2, 3)
+
+
+def test_no_images_give_no_logits(model):
+    assert model(torch.zeros(0, 3, 40, 40)).shape == (0, 3)
+
+
 def test_activations_are_not_checked(model):
     assert model(torch.full((2, model.card.width), 300.0), len(model.backbone.stages)).shape == (2, 3)
 
@@ -88,3 +96,15 @@ def test_a_copy_in_half_precision_expects_that(model):
 def test_it_can_be_recorded_without_values(model):
     program = torch.export.export(model, (model.preprocess(plain(9)),))
     assert torch.equal(program.module()(model.preprocess(plain(7))), model(model.preprocess(plain(7))))
+
+
+def test_values_that_cannot_be_read_are_not_checked(model):
+    with torch.device("meta"):
+        assert copy.deepcopy(model).to("meta")(torch.empty(2, 3, 40, 40)).shape == (2, 3)
+    several = torch.func.vmap(model)(model.preprocess([plain(7), plain(9)])[:, None])
+    assert several.shape == (2, 1, 3)
+
+
+def test_it_runs_compiled(model):
+    x = model.preprocess(plain(9))
+    torch.testing.assert_close(torch.compile(model, backend="eager")(x), model(x))
