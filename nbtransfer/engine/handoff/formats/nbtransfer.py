@@ -1,8 +1,10 @@
 """For `nbtransfer.load_model`: any model, with everything that is needed to use it here.
 
-model.safetensors   all parameters and buffers, under their names here
-sample.safetensors  the pixels of the example, and the model's logits
-code/NAME.py        the code of a custom head
+    model.safetensors   all parameters and buffers, under their names here
+    sample.safetensors  the pixels of the example, and the model's logits
+    code/NAME.py        the code of a custom head
+
+Loading computes the logits again and compares them, which detects a broken environment.
 """
 
 from __future__ import annotations

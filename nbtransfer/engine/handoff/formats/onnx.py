@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -50,14 +53,26 @@ def write(folder: Path, model: TransferModel, recipe: Recipe, example: StoredExa
 
 def _save_graph(path: Path, model: TransferModel, inputs: torch.Tensor) -> None:
     size = sum(tensor.nbytes for tensor in model.state_dict().values())
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # about the inside of torch's exporter
+    with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             model, (inputs,), input_names=["input"], output_names=["logits"], dynamic_shapes=({0: torch.export.Dim("N")},),
             dynamo=True, verbose=False,
         )  # fmt: skip
         assert program is not None
         program.save(path, external_data=size > LARGEST)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without pages about the inside of torch's exporter."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 @torch.no_grad()

@@ -28,7 +28,7 @@ def written(model, folder):
 @pytest.mark.parametrize("name", [n if n in ALWAYS else pytest.param(n, marks=pytest.mark.slow) for n in SIZES])
 def test_the_original_gives_the_same_logits(name, tmp_path):
     folder = written(random_model(name, SIZES[name]), tmp_path / "model")
-    assert run_readme(folder, SAME).startswith("{'a': 0.")
+    assert run_readme(folder, SAME).startswith("{'a': ")
 
 
 def test_the_code_shows_what_is_changed(tmp_path):
