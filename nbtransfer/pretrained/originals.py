@@ -6,6 +6,7 @@ original is changed in the same way, in lines of code that its new owner can rea
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,9 @@ from nbtransfer.pretrained import registry, timm_models, torchvision_models
 
 StateDict = dict[str, torch.Tensor]
 
+VERSIONS = {"mnasnet": 2}
+"""The version of a state dict, for originals that refuse one without. torch keeps it in an attribute, a file does not."""
+
 
 @dataclass(frozen=True)
 class Original:
@@ -28,11 +32,13 @@ class Original:
     library    the package to import
     call       the function of that package, its positional and its named arguments
     changes    modules that replace those of the library's model, by their names
+    version    of the state dict, if the model asks for it
     """
 
     library: str
     call: tuple[str, tuple[Any, ...], Mapping[str, Any]]
     changes: Mapping[str, nn.Module]
+    version: int | None = None
 
     def code(self) -> list[str]:
         """Lines of Python that build it as `model`; they need `torch` and the library."""
@@ -40,6 +46,23 @@ class Original:
         arguments = [*map(repr, positional), *(f"{name}={value!r}" for name, value in named.items())]
         changed = (f"{_attribute(name)} = torch.nn.{module!r}" for name, module in self.changes.items())
         return [f"model = {self.library}.{function}({', '.join(arguments)})", *changed]
+
+    def loading_code(self, file: str) -> list[str]:
+        """Lines of Python that load a file of safetensors into `model`."""
+        if self.version is None:
+            return [f'model.load_state_dict(load_file("{file}"), strict=True)']
+        return [
+            f'state = OrderedDict(load_file("{file}"))',
+            f'state._metadata = {{"": {{"version": {self.version}}}}}  # which the file does not hold, and the model asks for',
+            "model.load_state_dict(state, strict=True)",
+        ]
+
+    def load(self, net: nn.Module, tensors: StateDict) -> None:
+        """What that code does, for what `build` has built; raises RuntimeError if names or shapes differ."""
+        state = OrderedDict(tensors)
+        if self.version is not None:
+            state._metadata = {"": {"version": self.version}}  # type: ignore[attr-defined]
+        net.load_state_dict(state)
 
     def build(self) -> nn.Module:
         """What the code builds, in evaluation mode."""
@@ -61,7 +84,7 @@ def original(card: BackboneCard, size: int, classes: int) -> Original:
             # Weights for their own range of values, whose conversion is part of our stem.
             named |= {"transform_input": True, "aux_logits": False, "init_weights": False}
         changes = _torchvision_changes(card, classes)
-        return Original("torchvision", (f"models.{card.name}", (), named), changes)
+        return Original("torchvision", (f"models.{card.name}", (), named), changes, VERSIONS.get(card.family))
     if card.origin == timm_models.ORIGIN:
         call = ("create_model", (timm_models.architecture(card.name),), {"num_classes": classes})
         return Original("timm", call, _timm_changes(card, classes))

@@ -57,7 +57,7 @@ def _preprocessing(model: TransferModel) -> list[str]:
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (spec.mean, spec.std))
     height, width = spec.shape
     return [
-        "1. The image upright (EXIF), transparent parts on white, as 8-bit RGB.",
+        "1. The image upright (EXIF), transparent parts on white, as 8-bit RGB (16-bit greys divided by 257).",
         f"2. Resized and cropped: {spec.preparation}, {spec.interpolation} with antialiasing (as Pillow does).",
         f"3. Values divided by 255, minus the mean ({mean}), divided by the standard deviation ({std}) of each channel.",
         f"4. float32, channels first: (N, 3, {height}, {width}) for N images.",

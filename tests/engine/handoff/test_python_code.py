@@ -55,6 +55,12 @@ def test_every_kind_of_image(both, mode):
     torch.testing.assert_close(theirs, ours, rtol=1e-6, atol=1e-6)
 
 
+def test_sixteen_bits_of_grey(both):
+    wide = Image.fromarray(np.random.default_rng(3).integers(0, 65_536, (50, 60), dtype=np.uint16))
+    theirs, ours = both(wide, InputSpec(40, 46, "bilinear", MEAN, STD))
+    torch.testing.assert_close(theirs, ours, rtol=1e-6, atol=1e-6)
+
+
 def test_upright(both, tmp_path):
     tags = Image.Exif()
     tags[0x0112] = 6

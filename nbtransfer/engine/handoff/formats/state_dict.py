@@ -40,7 +40,7 @@ def write(folder: Path, model: TransferModel, recipe: Recipe, example: StoredExa
     net = of.build()
     try:
         state = original_state(model.card, model.spec.size, model.backbone.state_dict(), model.linear_head, net)
-        net.load_state_dict(state)
+        of.load(net, state)
     except (BackboneError, RuntimeError) as error:
         raise InputError(f"{model.card.name} does not fit its original in {of.library} ({error}); {OTHERS}") from error
     _compare(net, of, model, example)
@@ -68,10 +68,11 @@ def _compare(net: nn.Module, of: Original, model: TransferModel, example: Stored
 
 
 def _usage(of: Original, model: TransferModel) -> str:
-    build = "\n".join(of.code())
+    build = "\n".join([*of.code(), *of.loading_code(WEIGHTS)])
+    ordered = "from collections import OrderedDict\n" if of.version is not None else ""
     return f'''\
 import json
-from pathlib import Path
+{ordered}from pathlib import Path
 
 import numpy as np
 import torch
@@ -81,7 +82,6 @@ from safetensors.torch import load_file
 
 {preprocessing_code(model.spec)}
 {build}
-model.load_state_dict(load_file("{WEIGHTS}"), strict=True)
 model.eval()
 
 
