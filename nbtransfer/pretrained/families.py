@@ -175,7 +175,7 @@ class PatchesToTokens(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         patches = self.conv_proj(x).flatten(2).transpose(1, 2)
-        token = self.class_token.expand(len(patches), -1, -1)
+        token = self.class_token.expand(patches.shape[0], -1, -1)  # len() would fix the batch size of an export
         return self.dropout(torch.cat([token, patches], dim=1) + self.pos_embedding)  # type: ignore[no-any-return]
 
 
