@@ -61,7 +61,7 @@ class Original:
         """What that code does, for what `build` has built; raises RuntimeError if names or shapes differ."""
         state = OrderedDict(tensors)
         if self.version is not None:
-            state._metadata = {"": {"version": self.version}}  # type: ignore[attr-defined]
+            state._metadata = {"": {"version": self.version}}  # type: ignore[attr-defined]  # noqa: SLF001 - as torch does
         net.load_state_dict(state)
 
     def build(self) -> nn.Module:
