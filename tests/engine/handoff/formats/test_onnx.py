@@ -44,12 +44,12 @@ class Unexportable(nn.Module):
         return x[:, :3] if x.sum() > 0 else x[:, 3:6]
 
 
-def test_what_torch_cannot_export_is_refused_in_one_sentence(tmp_path, caplog, capfd):
+def test_what_torch_cannot_export_is_refused_in_one_sentence(tmp_path, capfd):
     model = random_model("shufflenet_v2_x0_5", 40)
     model.head = Unexportable()
     with pytest.raises(InputError, match=r"^shufflenet_v2_x0_5 cannot be exported as 'onnx' \(.*\); export it as 'nb"):
         written(model, tmp_path / "model")
-    assert (caplog.text, capfd.readouterr().err) == ("", "")
+    assert capfd.readouterr().err == ""  # where torch writes pages
     assert not list(tmp_path.iterdir())
 
 
