@@ -23,6 +23,7 @@ RECIPE_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("image-size", int, "pixels"),
     ("crop", float, "share of the shorter side the central crop keeps"),
     ("patience", int, "epochs without a better validation score until a phase ends"),
+    ("max-missing", float, "share of the images of a split or class that may be left out"),
     ("seed", int, "of all random choices"),
     ("device", str, "auto, cpu, cuda, cuda:N or mps"),
     ("precision", str, "auto, fp32, bf16 or fp16"),
@@ -42,10 +43,30 @@ def task(p: argparse.ArgumentParser) -> None:
     """Which examples, and how to split them. Task.from_folder has the defaults."""
     p.add_argument("task", help=f"a folder with one folder per class, or {DEMO_PREFIX}textile, {DEMO_PREFIX}digits")
     add_optional(p, "--groups", metavar="REGEX", help="keep images whose paths match in the same text in one split")
+    add_optional(p, "--layout", help="what the levels of folders are: class, split/class, '*/class', or with names of folders")
+    for split in ("train", "val"):
+        add_optional(p, f"--{split}", nargs="+", metavar="FOLDER", help=f"folders in it with the classes of {split}")
+    add_optional(p, "--ignore", nargs="+", metavar="PATTERN", help="names or paths to leave out, such as '*_mask.png'")
     add_optional(p, "--holdout", type=float, help="share of each class for validation (default: 0.2)")
-    add_optional(p, "--test", type=float, help="share of each class for the final test (default: 0)")
+    add_optional(
+        p,
+        "--test",
+        type=share_or_folder,
+        metavar="SHARE",
+        help="share of each class for the final test (default: 0), or a folder",
+    )
+    add_optional(p, "--white-level", type=int, metavar="VALUE", help="of 16-bit images (default: by the bits in use)")
+    add_optional(p, "--max-aspect", type=float, metavar="TIMES", help="how much longer a side may be (default: 100)")
     add_optional(p, "--per-class", type=int, help="use at most this many images of each class")
     p.add_argument("--skip-bad", action="store_true", help="leave out unreadable images and conflicting copies")
+
+
+def share_or_folder(text: str) -> float | str:
+    """A number, or the name of a folder."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def split_seed(p: argparse.ArgumentParser) -> None:

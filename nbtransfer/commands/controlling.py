@@ -11,7 +11,6 @@ from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
 from nbtransfer.jobs.launcher import repeat
 from nbtransfer.jobs.run import Run
-from nbtransfer.ui.progress import ending
 from nbtransfer.usercode.trusted import is_trusted
 
 
@@ -34,7 +33,7 @@ def stop(args: argparse.Namespace, context: CommandContext) -> Outcome:
     run = find_run(args.run, context)
     over = run.state.over
     state = run.stop()
-    what = f"has ended already: {ending(state)}" if over else "will stop after this step"
+    what = f"has ended already: {state.headline}" if over else "will stop after this step"
     return Outcome(run, f"{run.id} {what}", run_facts(run))
 
 

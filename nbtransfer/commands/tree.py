@@ -27,7 +27,7 @@ from nbtransfer.jobs.listing import list_runs
 from nbtransfer.jobs.run import Run
 from nbtransfer.pretrained.listing import backbone, backbones
 from nbtransfer.store.caches import caches, clear
-from nbtransfer.ui.progress import ending, watch
+from nbtransfer.ui.progress import watch
 
 __all__ = ["COMMANDS", "CommandContext", "HelpShown", "Outcome", "UsageError", "as_json", "execute", "parser", "tree"]
 
@@ -111,14 +111,12 @@ def status(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """One run: its state, epochs and scores."""
     run = find_run(args.run, context)
     state = run.state
-    parts = [f"{run.id}: {ending(state)}", f"{run.recipe!r}"]
+    parts = [f"{run.id}: {run.verdict}", f"{run.recipe!r}"]
     if state.prepared:
         p = state.prepared
         parts.append(f"{p.device} ({p.device_name}), {p.precision}, {quantity(p.threads, 'thread')}, {state.fraction:.0%} done")
     parts += [repr(run.history()), *map(repr, state.evaluations)]
     parts += [f"{d.subject}: {d.choice} ({d.reason})" for d in state.decisions]
-    parts += [f"warning: {message}" for message in state.warnings]
-    parts += [f"left out {s.source} ({s.split}): {s.reason}" for s in state.skipped]
     if state.receipt and state.receipt.frozen:
         parts.append(f"frozen layers unchanged, checked: {state.receipt.unchanged} of {state.receipt.frozen}")
     return Outcome(run, "\n".join(parts), {**run_facts(run), "history": run.history().to_dicts()}, ok=_is_healthy(run))
@@ -130,8 +128,8 @@ def wait(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 
 def _wait_outcome(run: Run, timeout: float | None, context: CommandContext) -> Outcome:
-    state = context.watch(run, timeout)
-    return Outcome(run, f"{run.id} {ending(state)}", run_facts(run), ok=_is_healthy(run))
+    context.watch(run, timeout)
+    return Outcome(run, f"{run.id} {run.verdict}", run_facts(run), ok=_is_healthy(run))
 
 
 def attach_run(args: argparse.Namespace, context: CommandContext) -> Outcome:

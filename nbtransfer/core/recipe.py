@@ -54,6 +54,7 @@ class Recipe:
     clip_grad       largest norm of the gradient, None for no limit
     patience        end a phase after this many epochs without a better validation score, None for never
     on_bad_image    what to do with an image that cannot be decoded during the run: "skip" it with an event, or "fail"
+    max_missing     share of the images of a split or class that may be left out; a run that loses more fails
     seed            of all random choices
     device          "auto", "cpu", "cuda", "cuda:1", "mps"
     precision       "fp32", "bf16", "fp16", or "auto": bf16 if measurement shows that it is faster, and close to fp32
@@ -98,6 +99,7 @@ class Recipe:
     clip_grad: float | None = 1.0
     patience: int | None = None
     on_bad_image: BadImage = "skip"
+    max_missing: float = 0.1
     seed: int = 0
     device: str = "auto"
     precision: Precision = "auto"
@@ -176,6 +178,7 @@ class Recipe:
             "weight_decay": (0, 10),
             "label_smoothing": (0, 0.99),
             "crop": (0.05, 1),
+            "max_missing": (0, 1),
             "clip_grad": (0, 1e9),
         }
         for name, (low, high) in spans.items():

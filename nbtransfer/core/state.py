@@ -12,6 +12,7 @@ from nbtransfer.core.evaluation import Evaluation, Interval, wilson
 from nbtransfer.core.formats.numbers import EVENTS
 from nbtransfer.core.messages import message
 from nbtransfer.core.record import Record
+from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.training_plan import Change
 
 Status = Literal[
@@ -68,8 +69,24 @@ class RunState:
     seconds: float = 0.0
 
     def __repr__(self) -> str:
-        done = f", epoch {len(self.history)} of {self.epochs}" if self.epochs else ""
-        return f"RunState({self.status}{done}{': ' + self.message if self.message else ''})"
+        return f"RunState({self.headline})"
+
+    @property
+    def headline(self) -> str:
+        """Status, epochs, why, and the score, in one line: `stopped after 2 of 6 epochs: stopped by ana; accuracy …`."""
+        done = len(self.history)
+        where = ""
+        if self.over and done < self.epochs:
+            where = f" after {done} of {quantity(self.epochs, 'epoch')}"
+        elif not self.over and done:
+            where = f", epoch {done} of {self.epochs}"
+        told = "; ".join(filter(None, (self.message, _score(self))))
+        return f"{self.status}{where}{': ' if told else ''}{told}"
+
+    @property
+    def final_evaluation(self) -> Evaluation | None:
+        """The scores that count: those on the test images, or on the validation images where there are none."""
+        return self.evaluation("test") or self.evaluation("val")
 
     @property
     def ended(self) -> bool:
@@ -139,6 +156,15 @@ class RunState:
 def fold(records: Iterable[Record], state: RunState | None = None) -> RunState:
     """Add records to a state."""
     return functools.reduce(_add, records, state or RunState())
+
+
+def _score(state: RunState) -> str:
+    if found := state.final_evaluation:
+        low, high = found.interval
+        images = quantity(found.examples, f"{found.split} image")
+        return f"accuracy {found.accuracy:.3f} on {images} (95 % {low:.3f}–{high:.3f})"
+    best = state.best
+    return f"best validation accuracy {best.val_accuracy:.3f} in epoch {best.epoch}" if best else ""
 
 
 def _add(state: RunState, record: Record) -> RunState:

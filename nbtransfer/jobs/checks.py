@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.missing import too_many_missing
 from nbtransfer.core.recipe import WEIGHT_SUFFIXES, Recipe
+from nbtransfer.core.task import TaskCard
 from nbtransfer.errors import MissingExtraError, RecipeError, TaskError
 from nbtransfer.pretrained.listing import TIMM, backbone
 from nbtransfer.usercode import trusted
@@ -51,6 +54,19 @@ def _check_task(recipe: Recipe) -> None:
         raise TaskError(f"{task.root} is gone; make the task again from the present folder of its images")
     if task.sizes["train"] < 2 or task.sizes["val"] < 1:
         raise TaskError(f"{task!r} is too small; it needs at least 2 training images and 1 to validate on")
+    if task.kind == "folder" and (why := too_many_missing(_gone(task), task, recipe.max_missing)):
+        raise TaskError(why)
+
+
+def _gone(task: TaskCard) -> Iterator[str]:
+    """The examples whose files are gone. Each folder is listed once: on a network drive, every question takes its time."""
+    present: dict[Path, set[Path]] = {}
+    for sample in task.samples:
+        path = Path(task.root, sample.source)
+        if path.parent not in present:
+            present[path.parent] = set(path.parent.iterdir()) if path.parent.is_dir() else set()
+        if path not in present[path.parent]:
+            yield sample.source
 
 
 def _try_code(recipe: Recipe, card: BackboneCard) -> None:

@@ -13,7 +13,9 @@ from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.state import RunState
+from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.training_plan import freeze_plan_at
+from nbtransfer.core.verdict import Verdict, verdict
 from nbtransfer.jobs import run_commands, run_results
 from nbtransfer.jobs.history import History
 from nbtransfer.jobs.run_reader import RunReader
@@ -76,6 +78,11 @@ class Run:
         """The freeze plan in force now; before the first phase and after the last one, that of the nearest."""
         state, repeated = self.state, runs.read_repeat(self.paths).changes
         return freeze_plan_at(self.recipe, self._card, state.phase_index, state.step, made=state.changes, repeated=repeated)
+
+    @property
+    def verdict(self) -> Verdict:
+        """How the run went: status and score, how many of how many images, what is missing, what to distrust."""
+        return verdict(self.state, self.task)
 
     def history(self) -> History:
         """One row for each epoch so far: phase, epoch, step, loss, accuracy, validation, learning rate, seconds."""
@@ -180,10 +187,9 @@ class Run:
         return run_results.export(self._reader, self.recipe, folder)
 
     def __repr__(self) -> str:
-        state = self.state
-        done = f", epoch {len(state.history)} of {state.epochs}" if state.epochs else ""
-        best = f", best validation accuracy {state.best.val_accuracy:.3f}" if state.best else ""
-        return f"Run({self.id!r}, {state.status}{done}{best})"
+        found = self.verdict
+        caveats = f"; {quantity(len(found.caveats), 'caveat')}, see run.verdict" if found.caveats else ""
+        return f"Run({self.id!r}, {found.headline}{caveats})"
 
 
 def attach(run_id: str) -> Run:

@@ -132,6 +132,7 @@ def _encode(recipe: Recipe) -> dict[str, Any]:
     plain = {name: to_plain(value) for name, value in vars(recipe).items() if name not in ("task", "code")}
     task = recipe.task
     card = {"name": task.name, "kind": task.kind, "root": task.root, "classes": list(task.classes), "notes": list(task.notes)}
+    card |= {"layout": task.layout, "reading": to_plain(task.reading)}
     if task.code is not None:
         card |= {"code": task.code.name, "arguments": task.arguments}
     return {"task": card, **plain, "code": [(code.name, code.sha256) for code in recipe.code]}

@@ -60,7 +60,10 @@ def one_line(done):
 
 class TestChoosing:
     def test_a_draft_comes_together(self, cell, images):
-        assert repr(cell(f"%transfer data '{images}' --holdout 0.25").value) == "Task('images', 3 classes, 27 train + 9 val)"
+        assert (
+            repr(cell(f"%transfer data '{images}' --holdout 0.25").value)
+            == "Task('images', 3 classes (blue, green, red), 27 train + 9 val)"
+        )
         draft = cell("%transfer backbone resnet18").value
         assert isinstance(draft, Draft)
         assert cell("%transfer freeze stem layer1").value is draft
@@ -103,9 +106,10 @@ class TestRuns:
         assert done.ok, done.err
         run = shell.user_ns["run"]
         assert run.state.status == "finished", run.log()
-        first, last = done.out.strip("\n").split("\n")
+        first, last, caveat, *_ = done.out.strip("\n").split("\n")
         assert first == f"ft on {BACKBONE}, 2 epochs; 341 k of 342 k shared parameters learn: stage2, stage3, stage4, conv5"
-        assert last.rpartition("\r")[2].startswith("finished, best validation accuracy ")
+        assert last.rpartition("\r")[2].startswith("finished: accuracy ")
+        assert caveat.startswith("  - there are no test images")
         assert run.id not in done.out
         assert cell("%transfer freeze stem").value.recipe().epochs == 10  # what was said at the start held for that run
         self.looked_at(cell, run, tmp_path)
@@ -194,7 +198,7 @@ class TestMistakes:
             ("data", "the following arguments are required: task"),
             ("data nowhere", "nowhere is missing; give a folder with one folder per class"),
             ("data demo:textil", "there is no demo task 'textil'; did you mean 'textile'?"),
-            ("data demo:digits --per-class 20", "are for folders of images"),
+            ("data demo:digits --per-class 20", "per_class: for folders of images only"),
             (r'data "a\0b" x', "does not expect 'x'"),
             ("data {folder}", "{folder} was not substituted; is 'folder' defined in this notebook?"),
             ("data $folder/x", "$folder was not substituted; is 'folder' defined in this notebook?"),

@@ -369,6 +369,6 @@ class TestRuns:
 
     def test_runs_of_another_format_are_refused(self):
         paths = runs.create(recipe())
-        paths.spec.write_text(paths.spec.read_text().replace('"format": 3', '"format": 99'))
-        with pytest.raises(RunError, match="has format 99, and this nbtransfer reads up to 3; update nbtransfer"):
+        paths.spec.write_text(paths.spec.read_text().replace(f'"format": {RUN}', '"format": 99'))
+        with pytest.raises(RunError, match="has format 99, and this nbtransfer reads up to 4; update nbtransfer"):
             runs.read_recipe(paths)
