@@ -245,7 +245,7 @@ class TestBadImages:
     def test_or_too_many_of_them_end_the_run(self, images, recipe):
         for sample in [s for s in recipe.task.samples if recipe.task.classes[s.label] == "red"]:
             (images / sample.source).unlink()
-        with pytest.raises(TaskError, match="images of class red cannot be used .* or allow it with max_missing=1"):
+        with pytest.raises(TaskError, match=r"images of class red cannot be used .* or allow it with max_missing=1"):
             told(replace(recipe, max_missing=0.1))
 
     def test_or_the_run_fails(self, images, recipe):
