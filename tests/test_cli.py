@@ -37,7 +37,7 @@ def test_a_run_from_the_shell(capsys, images, tmp_path):
     assert lines[0].startswith(f"{facts['id']}: ft epoch 1/2 loss ")
     code, out, _ = said(capsys, "status")
     assert code == 0
-    assert f"{facts['id']}: finished, best validation accuracy" in out
+    assert f"{facts['id']}: finished: accuracy" in out
     code, out, _ = said(capsys, "status", facts["id"][-6:], "--json")
     assert [row["epoch"] for row in json.loads(out)["history"]] == [1, 2]
     assert facts["id"] in said(capsys, "runs")[1]
@@ -71,7 +71,7 @@ def test_a_failed_run_gives_status_one(capsys, images):
         (["start", "nowhere"], "nowhere is missing; give a folder with one folder per class"),
         (["start", "demo:textiles"], "there is no demo task 'textiles'"),
         (["stop"], "there are no runs in"),
-        (["start", "demo:digits", "--per-class", "20"], "are for folders of images"),
+        (["start", "demo:digits", "--per-class", "20"], "for folders of images only"),
         (
             ["demo", "--report", "/nowhere/report.html"],
             "the report cannot be written to /nowhere; give an existing, writable folder",

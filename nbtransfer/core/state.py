@@ -161,7 +161,7 @@ def fold(records: Iterable[Record], state: RunState | None = None) -> RunState:
 def _score(state: RunState) -> str:
     if found := state.final_evaluation:
         low, high = found.interval
-        images = quantity(found.examples, f"{found.split} image")
+        images = quantity(found.examples, f"{'validation' if found.split == 'val' else found.split} image")
         return f"accuracy {found.accuracy:.3f} on {images} (95 % {low:.3f}–{high:.3f})"
     best = state.best
     return f"best validation accuracy {best.val_accuracy:.3f} in epoch {best.epoch}" if best else ""

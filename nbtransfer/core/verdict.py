@@ -33,11 +33,11 @@ class Verdict:
 
 def verdict(state: RunState, task: TaskCard) -> Verdict:
     """What is known of a run on this task by now."""
-    caveats = [*missing_images(state.skipped, task), *_ended_early(state), *state.warnings]
+    caveats = [*missing_images(state.skipped, task), *_ended_early(state)]
     found = state.final_evaluation
     if found is not None:
         caveats += _on_scores(found, tested=state.evaluation("test") is not None)
-    return Verdict(state.headline, tuple(caveats))
+    return Verdict(state.headline, (*caveats, *state.warnings))
 
 
 def _ended_early(state: RunState) -> Iterator[str]:
