@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -33,8 +34,8 @@ def check_header(path: Path) -> tuple[int, int]:
         return image.size
 
 
-def load_rgb(path: Path, about: int | None = None) -> Image.Image:
-    """The image as 8-bit RGB, upright; raises UndecodableError with the reason.
+def load_rgb(path: Path | IO[bytes], about: int | None = None) -> Image.Image:
+    """The image in a file, which may be in memory, as 8-bit RGB, upright; raises UndecodableError with the reason.
 
     With `about` pixels on the shorter side being enough, JPEG files are decoded at reduced size, many times faster.
     """
@@ -55,7 +56,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Image.Image]:
+def _open(path: Path | IO[bytes]) -> Iterator[Image.Image]:
     try:
         image = Image.open(path, formats=FORMATS)
     except FileNotFoundError as error:
@@ -91,12 +92,12 @@ def _from_wide_grey(image: Image.Image) -> Image.Image:
     return Image.fromarray((values / 257).round().astype(np.uint8)).convert("RGB")
 
 
-def _no_image(path: Path, error: Exception) -> Message:
+def _no_image(path: Path | IO[bytes], error: Exception) -> Message:
     return message("image.empty") if _is_empty(path) else message("image.none", error=_short(error))
 
 
-def _is_empty(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size == 0
+def _is_empty(path: Path | IO[bytes]) -> bool:
+    return isinstance(path, Path) and path.is_file() and path.stat().st_size == 0
 
 
 def _short(error: Exception) -> str:
