@@ -14,7 +14,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from nbtransfer.core.task import Sample, TaskCard
@@ -94,7 +93,7 @@ class InputReader:
             yield GivenImage(_name_of(given, first), partial(_from_bytes, _contents(given)))
         elif isinstance(given, Sample):
             yield self._sample(given)
-        elif pixels.is_array(given) or _holds_numbers(given):
+        elif pixels.is_array(given) or pixels.holds_numbers(given):
             yield from _from_array(pixels.as_array(given), name)
         else:
             raise InputError(f"it is {_kind(given)}; {WANTED}")
@@ -131,7 +130,7 @@ def _collection(given: Any) -> Iterable[Any] | None:
         return None
     if pixels.is_array(given):
         return _column(given)
-    if _holds_numbers(given):
+    if pixels.holds_numbers(given):
         return None
     try:
         return iter(given)
@@ -145,12 +144,6 @@ def _column(given: Any) -> Iterable[Any] | None:
     return values.ravel().tolist() if values.dtype.kind in "OU" else None
 
 
-def _holds_numbers(given: Any) -> bool:
-    """Whether these are lists of lists of numbers, such as `array.tolist()`."""
-    depth = 0
-    while isinstance(given, (list, tuple)) and given:
-        given, depth = given[0], depth + 1
-    return depth > 1 and isinstance(given, (int, float, complex, np.number, np.bool_))
 
 
 def _from_array(values: pixels.Array, name: str) -> Iterator[GivenImage]:

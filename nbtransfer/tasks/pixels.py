@@ -28,6 +28,14 @@ def is_array(value: Any) -> bool:
     return hasattr(value, "__array__") and hasattr(value, "shape") and hasattr(value, "dtype")
 
 
+def holds_numbers(value: Any) -> bool:
+    """Whether these are lists of lists of numbers, such as `array.tolist()`."""
+    depth = 0
+    while isinstance(value, (list, tuple)) and value:
+        value, depth = value[0], depth + 1
+    return depth > 1 and isinstance(value, (int, float, complex, np.number, np.bool_))
+
+
 def as_array(value: Any) -> Array:
     """An array, a tensor or nested lists of numbers as a NumPy array. Raises InputError."""
     tensor = value.detach().cpu() if hasattr(value, "detach") else value
@@ -41,9 +49,9 @@ def as_array(value: Any) -> Array:
 
 def separate(values: Array) -> Iterator[Array]:
     """The images of an array, each (H, W, C) with the same values. Raises InputError unless shape and values are clear."""
-    check_values(values)
     if values.ndim not in (2, 3, 4):
         raise InputError(f"its shape {values.shape} is not that of an image; give {SHAPES}")
+    check_values(values)
     if not values.size and not (values.ndim == 4 and len(values) == 0):
         raise InputError(f"it is empty: its shape is {values.shape}")
     yield from channels_last(values if values.ndim == 4 else values[None])
@@ -81,7 +89,7 @@ def _check_sides(shape: tuple[int, ...]) -> None:
 def check_values(values: Array) -> None:
     """Raise InputError unless the meaning of the values is known."""
     kind = values.dtype.kind
-    if kind == "b" or values.dtype == np.uint8 or _is_wide(values):
+    if kind == "b" or values.dtype == np.uint8 or is_wide(values):
         return
     if kind == "f":
         if values.size and not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
@@ -100,17 +108,18 @@ def eight_bit(values: Array) -> Array:
         return values
     if values.dtype.kind == "b":
         return values.astype(np.uint8) * np.uint8(255)
-    return (values / 257 if _is_wide(values) else values * 255).round().astype(np.uint8)
+    return (values / 257 if is_wide(values) else values * 255).round().astype(np.uint8)
 
 
 def picture(values: Array) -> Image.Image:
     """One checked image (H, W, C) as 8-bit RGB. Raises UndecodableError."""
     channels = values.shape[-1]
     flat = values[..., 0] if channels == 1 else values
-    if channels == 1 and _is_wide(values):  # read like a 16-bit file
+    if channels == 1 and is_wide(values):  # read like a 16-bit file
         return to_rgb(Image.fromarray(np.ascontiguousarray(flat, dtype=np.uint16)))
     return to_rgb(Image.fromarray(np.ascontiguousarray(eight_bit(flat))))
 
 
-def _is_wide(values: Array) -> bool:
+def is_wide(values: Array) -> bool:
+    """Whether these are whole numbers of 16 bits."""
     return values.dtype.kind == "u" and values.dtype.itemsize == 2

@@ -10,6 +10,7 @@ import pytest
 from nbtransfer.cli import main
 from nbtransfer.commands import tree as commands
 from nbtransfer.commands.parsing import UsageError
+from nbtransfer.errors import InputError
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.ui.progress import watch
 from tests.support.pictures import folder_of_pictures
@@ -58,5 +59,5 @@ def test_mistakes_are_one_sentence(lp_ft, new, execute):
         execute("predict", "new/*.jpg")
     with pytest.raises(UsageError, match="the following arguments are required: FILE"):
         execute("predict")
-    with pytest.raises(commands.UsageError.__base__, match="nowhere.png cannot be used: there is no such file or folder"):
+    with pytest.raises(InputError, match="nowhere.png cannot be used: there is no such file or folder"):
         execute("predict", "nowhere.png")

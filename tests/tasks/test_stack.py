@@ -40,7 +40,7 @@ def test_lists_of_each_form(kind, tmp_path):
 @pytest.mark.parametrize("kind", BATCHES)
 def test_arrays_of_several(kind):
     if kind == "list of arrays (1, H, W, 3)":
-        with pytest.raises(TaskError, match=r"their shape is \(5, 1, 40, 40, 3\); give \(N, H, W, C\)"):
+        with pytest.raises(TaskError, match=r"its shape is \(5, 1, 40, 40, 3\); give \(N, H, W, C\)"):
             stack_of(BATCHES[kind](PIXELS))
     else:
         assert np.array_equal(stack_of(BATCHES[kind](PIXELS)), PIXELS)
@@ -69,7 +69,7 @@ def test_grey_arrays_need_no_axis_for_channels():
     [
         (PIXELS[0], "may be one row of pixels"),
         (np.moveaxis(PIXELS[0], -1, 0), r"\(3, 40, 40\) is that of one image; give \(N, H, W, C\)"),
-        (PIXELS.astype(np.uint16), "16-bit values reach only 2.. of 65,535"),
+        (PIXELS.astype(np.uint16), "its 16-bit values reach only 2.. of 65,535"),
         ([IMAGES[0], IMAGES[1].resize((50, 30))], "of several sizes, such as 40 × 40 and 50 × 30 pixels; resize them"),
         ([], "there are no images; give at least two of each class"),
         (None, "it is None, not an image"),

@@ -17,7 +17,7 @@ from nbtransfer.errors import InputError, MissingExtraError
 from nbtransfer.store import atomic
 
 if TYPE_CHECKING:
-    import pandas
+    import pandas as pd
 
 MOST_SHOWN = 50
 MOST_CLASSES_SHOWN = 8
@@ -67,13 +67,13 @@ class Answers(list[Answer]):
             for answer in self
         ]
 
-    def to_dataframe(self) -> pandas.DataFrame:
+    def to_dataframe(self) -> pd.DataFrame:
         """The rows of `to_dicts` as a pandas DataFrame. Raises MissingExtraError without pandas."""
         try:
-            import pandas
+            import pandas as pd
         except ImportError as error:
             raise MissingExtraError("to_dataframe()", "pandas") from error
-        return pandas.DataFrame(self.to_dicts())
+        return pd.DataFrame(self.to_dicts())
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
         """Write the rows of `to_dicts` to a file, which is replaced if it exists; returns its path. Raises InputError."""

@@ -64,8 +64,8 @@ def test_a_frame_needs_pandas(monkeypatch):
 
 
 def test_a_frame_has_the_same_rows():
-    pandas = pytest.importorskip("pandas")
+    pd = pytest.importorskip("pandas")
     frame = Answers([GOOD, KNOWN, BAD]).to_dataframe()
     assert list(frame["answer"][:2]) == ["b", "a"]
     assert frame["p(a)"][:2].tolist() == [0.25, 1.0]
-    assert pandas.isna(frame["probability"][2])
+    assert pd.isna(frame["probability"][2])
