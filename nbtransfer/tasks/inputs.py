@@ -140,6 +140,8 @@ def _collection(given: Any) -> Iterable[Any] | None:
 
 def _column(given: Any) -> Iterable[Any] | None:
     """The items of an array or a column of a table that holds paths or images; None if it holds numbers."""
+    if hasattr(given, "detach"):  # tensors hold numbers only
+        return None
     values = pixels.as_array(given)
     return values.ravel().tolist() if values.dtype.kind in "OU" else None
 

@@ -14,7 +14,8 @@ class Frame:
 
     def __init__(self, items):
         self._items = np.empty(len(items), object)
-        self._items[:] = items
+        for number, item in enumerate(items):  # one by one: NumPy would take a list of PIL images for pixels
+            self._items[number] = item
         self.iloc, self.shape, self.dtype = self._items, self._items.shape, self._items.dtype
 
     def __array__(self, dtype=None, copy=None):
