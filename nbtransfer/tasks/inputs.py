@@ -8,7 +8,8 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -64,7 +65,7 @@ class InputReader:
     def images(self, given: Any) -> Iterator[GivenImage]:
         """Each image of what was given, in order. Nothing is decoded yet.
 
-        Raises InputError if it is neither an image nor a collection. What is no image in a collection is one whose `rgb` raises.
+        Raises InputError if it is neither an image nor a collection. In a collection, what is no image is one whose `rgb` raises.
         """
         several = _collection(given)
         if several is None:
@@ -124,7 +125,7 @@ def _collection(given: Any) -> Iterable[Any] | None:
         raise InputError("this is a task; give its samples, such as list(task.split('val'))")
     if hasattr(given, "columns") and hasattr(given, "iloc"):
         raise InputError("this is a table; give its column of paths or images, such as table['file']")
-    if isinstance(given, (Mapping, Set)):
+    if isinstance(given, (Mapping, AbstractSet)):
         raise InputError(f"this is a {type(given).__name__}; give a list, so that the answers have an order")
     if isinstance(given, (str, os.PathLike, Image.Image, bytes, bytearray, memoryview, Sample)) or hasattr(given, "read"):
         return None
@@ -144,8 +145,6 @@ def _column(given: Any) -> Iterable[Any] | None:
         return None
     values = pixels.as_array(given)
     return values.ravel().tolist() if values.dtype.kind in "OU" else None
-
-
 
 
 def _from_array(values: pixels.Array, name: str) -> Iterator[GivenImage]:

@@ -99,8 +99,8 @@ class Task(TaskCard):
     ) -> Task:
         """Make a task from images in memory.
 
-        x         (N, H, W, C) or (N, C, H, W) with C = 1, 3 or 4, or grey (N, H, W): uint8, bool, uint16 or floats in 0…1, which
-                  become 8 bits; array or tensor. Or a list of images of one size, in any form that `predict` takes
+        x         (N, H, W, C) or (N, C, H, W) with C = 1, 3 or 4, or grey (N, H, W): uint8, bool, uint16 or floats in 0…1,
+                  which become 8 bits; array or tensor. Or a list of images of one size, in any form that `predict` takes
         y         (N,) whole numbers or class names: an array, a list or a column of a table
         classes   names for the numbers 0, 1, …; without it the labels are the names
         groups    (N,) what each image belongs to, such as a patient: a group is in one split

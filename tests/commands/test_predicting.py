@@ -59,5 +59,5 @@ def test_mistakes_are_one_sentence(lp_ft, new, execute):
         execute("predict", "new/*.jpg")
     with pytest.raises(UsageError, match="the following arguments are required: FILE"):
         execute("predict")
-    with pytest.raises(InputError, match="nowhere.png cannot be used: there is no such file or folder"):
+    with pytest.raises(InputError, match=r"nowhere\.png cannot be used: there is no such file or folder"):
         execute("predict", "nowhere.png")

@@ -61,7 +61,8 @@ def test_a_target_that_is_no_class_is_refused_at_once(run):
 
 
 @pytest.mark.parametrize(
-    "target", [1, "b", np.int64(1), np.array(1), np.array([1, 1]), ["b", np.str_("b")], (t for t in ("b", 1)), np.array(["b", "b"])]
+    "target",
+    [1, "b", np.int64(1), np.array(1), np.array([1, 1]), ["b", np.str_("b")], (t for t in ("b", 1)), np.array(["b", "b"])],
 )
 def test_targets_in_any_form(target):
     assert class_numbers(target, 2, ("a", "b")) == [1, 1]

@@ -78,7 +78,7 @@ def test_grey_arrays_need_no_axis_for_channels():
 )
 def test_what_is_no_stack_of_images(x, message):
     with pytest.raises(TaskError, match=message):
-        stack_of(x)
+        nt.Task.from_arrays(x, np.arange(5) % 2)
 
 
 class TestLabels:

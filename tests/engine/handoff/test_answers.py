@@ -59,7 +59,9 @@ def test_a_place_one_cannot_write_to(tmp_path):
 
 def test_a_frame_needs_pandas(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(MissingExtraError, match=r"to_dataframe\(\) needs an optional package: pip install 'nbtransfer\[pandas\]'"):
+    with pytest.raises(
+        MissingExtraError, match=r"to_dataframe\(\) needs an optional package: pip install 'nbtransfer\[pandas\]'"
+    ):
         Answers([GOOD]).to_dataframe()
 
 
