@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -65,7 +65,7 @@ class InputReader:
     def images(self, given: Any) -> Iterator[GivenImage]:
         """Each image of what was given, in order. Nothing is decoded yet.
 
-        Raises InputError if it is neither an image nor a collection. In a collection, what is no image is one whose `rgb` raises.
+        Raises InputError if it is neither an image nor a collection. What is no image in a collection has an `rgb` that raises.
         """
         several = _collection(given)
         if several is None:
@@ -119,7 +119,7 @@ class InputReader:
         return ImageSource(self._task)
 
 
-def _collection(given: Any) -> Iterable[Any] | None:
+def _collection(given: Any) -> Iterator[Any] | None:
     """The items of a collection; None for what may be one image. Raises InputError for collections in no clear order."""
     if isinstance(given, TaskCard):
         raise InputError("this is a task; give its samples, such as list(task.split('val'))")
@@ -134,17 +134,18 @@ def _collection(given: Any) -> Iterable[Any] | None:
     if pixels.holds_numbers(given):
         return None
     try:
-        return iter(given)
+        items: Iterator[Any] = iter(given)
     except TypeError:
         return None
+    return items
 
 
-def _column(given: Any) -> Iterable[Any] | None:
+def _column(given: Any) -> Iterator[Any] | None:
     """The items of an array or a column of a table that holds paths or images; None if it holds numbers."""
     if hasattr(given, "detach"):  # tensors hold numbers only
         return None
     values = pixels.as_array(given)
-    return values.ravel().tolist() if values.dtype.kind in "OU" else None
+    return iter(values.ravel().tolist()) if values.dtype.kind in "OU" else None
 
 
 def _from_array(values: pixels.Array, name: str) -> Iterator[GivenImage]:

@@ -122,4 +122,4 @@ def picture(values: Array) -> Image.Image:
 
 def is_wide(values: Array) -> bool:
     """Whether these are whole numbers of 16 bits."""
-    return values.dtype.kind == "u" and values.dtype.itemsize == 2
+    return bool(values.dtype.kind == "u" and values.dtype.itemsize == 2)

@@ -23,14 +23,14 @@ __all__ = ["Answer", "Answers", "predict"]
 def predict(model: TransferModel, images: Any, batch_size: int = 32, *, task: TaskCard | None = None) -> Answers:
     """Answers for one image or many, as a list that shows as a table.
 
-    images       paths of files or folders, PIL images, bytes or opened files, arrays or tensors, and lists, columns or generators
-                 of these. Arrays are (H, W), (H, W, C) or (C, H, W), or several as (N, H, W, C) or (N, C, H, W), with C = 1, 3
-                 or 4: uint8, bool, uint16 or floats in 0…1. A shape that can be read in two ways is refused
+    images       paths of files or folders, PIL images, bytes or opened files, arrays or tensors, and lists, columns or
+                 generators of these. Arrays are (H, W), (H, W, C) or (C, H, W), or several as (N, H, W, C) or
+                 (N, C, H, W), with C = 1, 3 or 4: uint8, bool, uint16 or floats in 0…1. What can be read in two ways is refused
     batch_size   images computed at a time; only these are in memory
     task         the task of images that are samples
 
-    An image that cannot be used has an answer with its `problem`; raises InputError if there is no other. Computed in fp32 on the
-    device the model is on.
+    An image that cannot be used has an answer with its `problem`; raises InputError if there is no other. Computed in fp32
+    on the device the model is on.
     """
     count = plain(batch_size)
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
