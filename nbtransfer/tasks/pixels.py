@@ -64,6 +64,8 @@ def channels_last(values: Array) -> Array:
         _check_sides(shape)
         return values[..., None]
     places = [axis for axis in (0, 2) if shape[axis] in CHANNELS]
+    if len(places) == 2 and shape[0] == 4:  # opacity comes last, except where nothing else fits
+        places = [2]
     if not places:
         raise InputError(f"its shape {shape} has no axis for 1, 3 or 4 channels; give {SHAPES}")
     if len(places) == 2:

@@ -164,7 +164,7 @@ REFUSED = {
     "two channels": (lambda _: np.zeros((40, 40, 2), np.uint8), "has no axis for 1, 3 or 4 channels"),
     "five channels": (lambda _: np.zeros((5, 40, 40), np.uint8), "has no axis for 1, 3 or 4 channels"),
     "either order": (lambda _: np.zeros((3, 40, 3), np.uint8), r"shape \(3, 40, 3\) can be read in two ways"),
-    "either order of RGBA": (lambda _: np.zeros((4, 40, 3), np.uint8), "can be read in two ways"),
+    "either order of RGBA": (lambda _: np.zeros((3, 40, 4), np.uint8), "can be read in two ways"),
     "the images last": (lambda _: np.zeros((40, 40, 3, 1), np.uint8), "may be one row of pixels"),
     "a vector": (lambda _: np.zeros(40, np.uint8), r"its shape \(40,\) is not that of an image"),
     "five axes": (lambda _: np.zeros((2, 2, 40, 40, 3), np.uint8), "is not that of an image"),
