@@ -13,7 +13,7 @@ INTERRUPTED = 130
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one command. Exit status 0: success; 1: a run or this environment failed; 2: invalid words or input."""
+    """Run one command. Exit status 0: success; 1: a run, an image or this environment failed; 2: invalid words or input."""
     try:
         args, outcome = execute(sys.argv[1:] if words is None else words)
         print(as_json(outcome) if args.json else outcome.text)

@@ -49,6 +49,8 @@ def test_a_run_from_the_shell(capsys, images, tmp_path):
     code, out, err = said(capsys, "explain", image, "--before", "start", "--json")
     assert code == 0, err
     assert len(json.loads(out)["examples"]) == 1
+    code, out, _ = said(capsys, "predict", image)
+    assert (code, out.splitlines()[0].split()[:3]) == (0, ["file", "answer", "probability"])
     code, out, _ = said(capsys, "export", str(tmp_path / "model"))
     assert (code, out.strip()) == (0, f"exported to {tmp_path / 'model'}")
     assert {p.name for p in (tmp_path / "model").iterdir()} == {
@@ -121,7 +123,7 @@ def test_help_on_every_level(capsys):
 
 def test_every_command_takes_json():
     for name in COMMANDS:
-        words = {"start": ["x"], "export": ["x"]}.get(name, [])
+        words = {"start": ["x"], "export": ["x"], "predict": ["x"]}.get(name, [])
         assert parser().parse_args([name, *words, "--json"]).json
 
 

@@ -158,6 +158,13 @@ def explain(p: argparse.ArgumentParser) -> None:
     add_optional(p, "--baseline", help="baseline of input attributions: mean, blur or black (default: mean)")
 
 
+def predict(p: argparse.ArgumentParser) -> None:
+    """Which images and run, and where to write the table."""
+    p.add_argument("images", nargs="+", metavar="FILE", help="files, folders of images, or patterns such as new/*.jpg")
+    p.add_argument("--run", metavar="RUN", help=f"{A_RUN} (default: the newest)")
+    p.add_argument("--csv", metavar="FILE", help="write the table to this file as well")
+
+
 def text(p: argparse.ArgumentParser) -> None:
     """What to look for."""
     p.add_argument("text", nargs="?", default="", help='part of a name; "timm/…" searches timm')

@@ -134,6 +134,8 @@ _SOURCES: dict[str, Callable[[str, CommandContext], Iterable[str]]] = {
     "before": _runs,
     "baseline": _constant("blur", "mean", "black"),
     "words": lambda word, context: [*_runs(word, context), *_paths(word, context)],
+    "images": _paths,
+    "csv": _paths,
     "folder": lambda word, context: _paths(word, context, files=False),
     "topic": lambda _word, context: commands.tree(context.place),
 }

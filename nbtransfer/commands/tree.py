@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nbtransfer.commands import arguments, choosing, controlling, explaining
+from nbtransfer.commands import arguments, choosing, controlling, explaining, predicting
 from nbtransfer.commands.finding import find_run, run_facts
 from nbtransfer.commands.parsing import CommandContext, CommandSpec, HelpShown, Outcome, Parser, Place, UsageError, parse
 from nbtransfer.commands.parsing import parser as parser_of
@@ -245,6 +245,7 @@ TREE: tuple[CommandSpec, ...] = (
         gives="text",
     ),
     CommandSpec("log", log, "the last lines of a run's log", (arguments.run, arguments.lines), gives="text"),
+    CommandSpec("predict", predicting.predict, "the answers of a run for images, as a table", (arguments.predict,)),
     CommandSpec("explain", explaining.explain, "where in the images a run finds its answers", (arguments.explain,)),
     CommandSpec("export", export, "write the best model of a run to a folder", (arguments.folder, arguments.run)),
     CommandSpec("caches", show_caches, "activations kept for the next run", (arguments.caches,)),

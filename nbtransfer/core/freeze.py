@@ -11,6 +11,7 @@ from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard, LayerCard
 from nbtransfer.core.messages import Message, message
 from nbtransfer.core.plan_table import PlanTable, Row
+from nbtransfer.core.scalars import plain
 from nbtransfer.core.text.counts import short_number
 from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import PlanError
@@ -34,6 +35,7 @@ class Rule:
     norm: NormMode | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "lr", plain(self.lr))
         if self.lr is not None and not 0 <= self.lr < float("inf"):
             raise PlanError(f"the learning-rate multiplier of {self.layers!r} is {self.lr}; use a number from 0 up")
 

@@ -13,6 +13,7 @@ from nbtransfer.core import strategy as strategies
 from nbtransfer.core.backbone import BackboneCard, InputSpec
 from nbtransfer.core.code import Code, reference
 from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.core.scalars import plain
 from nbtransfer.core.sentences import SENTENCES
 from nbtransfer.core.strategy import Phase, Schedule, Strategy
 from nbtransfer.core.task import TaskCard
@@ -119,6 +120,8 @@ class Recipe:
     title: str = ""
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, plain(getattr(self, field.name)))
         if not isinstance(self.task, TaskCard):
             raise RecipeError(f"task should be an nbtransfer Task, not {type(self.task).__name__}; see Task.from_folder")
         self._check_types()

@@ -10,6 +10,7 @@ from typing import Literal
 
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.core.scalars import plain
 from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import PlanError
 
@@ -39,8 +40,10 @@ class Phase:
                 f"{self.name!r} is no name for a phase; use up to {MOST_LETTERS} letters, digits, spaces and . _ - + "
                 "of which the first is a letter or digit: it names files"
             )
-        if self.epochs < 1:
-            raise PlanError(f"phase {self.name!r} has {self.epochs} epochs; give it at least 1")
+        for name in ("epochs", "lr"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
+        if not isinstance(self.epochs, int) or isinstance(self.epochs, bool) or self.epochs < 1:
+            raise PlanError(f"phase {self.name!r} has {self.epochs!r} epochs; give it a whole number from 1 up")
         if self.lr is not None and not 0 < self.lr < math.inf:
             raise PlanError(f"phase {self.name!r} has learning rate {self.lr}; use a number above 0")
 

@@ -18,6 +18,7 @@ from nbtransfer.core.training_plan import freeze_plan_at
 from nbtransfer.core.verdict import Verdict, verdict
 from nbtransfer.jobs import run_commands, run_results
 from nbtransfer.jobs.history import History
+from nbtransfer.jobs.kept_model import KeptModel
 from nbtransfer.jobs.run_reader import RunReader
 from nbtransfer.pretrained.listing import backbone
 from nbtransfer.store import log, runs
@@ -26,7 +27,7 @@ from nbtransfer.tasks.task import Task
 from nbtransfer.usercode import trusted
 
 if TYPE_CHECKING:
-    from nbtransfer.engine.handoff.predict import Answer
+    from nbtransfer.engine.handoff.answers import Answers
     from nbtransfer.engine.model.transfer_model import TransferModel
 
 
@@ -36,6 +37,7 @@ class Run:
     def __init__(self, paths: RunPaths) -> None:
         self.paths = paths
         self._reader = RunReader(paths)
+        self._kept = KeptModel()
         self._recipe: Recipe | None = None
 
     @property
@@ -178,9 +180,13 @@ class Run:
         """The best model, in evaluation mode on the CPU, with its preprocessing and classes."""
         return run_results.model(self._reader, self.recipe)
 
-    def predict(self, images: Any) -> list[Answer]:
-        """The best model's answers for images: paths, PIL images or uint8 arrays (H, W, 3), one or many."""
-        return run_results.predict(self._reader, self.recipe, images)
+    def predict(self, images: Any) -> Answers:
+        """The best model's answers for one image or many, as a list that shows as a table; see `nbtransfer.predict`.
+
+        Samples of this run's task come with their truth. The model stays in the memory of this process, four bytes for each
+        parameter, until this handle is gone or the run has a better model.
+        """
+        return run_results.predict(self._reader, self.recipe, images, self._kept)
 
     def export(self, folder: str | os.PathLike[str]) -> Path:
         """Write the best model to a new folder for use elsewhere; see `nbtransfer.load_model`."""

@@ -12,6 +12,7 @@ from typing import Any
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.codec import to_plain
 from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.core.scalars import plain
 from nbtransfer.core.state import RunState
 from nbtransfer.core.training_plan import check
 from nbtransfer.errors import RunError
@@ -47,6 +48,7 @@ def ask(
 
 def change(run: RunReader, op: str, **arguments: Any) -> RunState:
     """Change the training plan of a run from its next step on; raises an InputError, or RunError like `ask`."""
+    arguments = {name: plain(value) for name, value in arguments.items()}
     check(op, arguments)
     return ask(run, op, unless_changed=True, **arguments)
 

@@ -11,10 +11,11 @@ from nbtransfer.core.codec import from_plain
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.errors import RunError
+from nbtransfer.jobs.kept_model import KeptModel
 from nbtransfer.jobs.run_reader import RunReader
 
 if TYPE_CHECKING:
-    from nbtransfer.engine.handoff.predict import Answer
+    from nbtransfer.engine.handoff.answers import Answers
     from nbtransfer.engine.model.transfer_model import TransferModel
 
 
@@ -45,11 +46,11 @@ def model(run: RunReader, recipe: Recipe) -> TransferModel:
     return result.load(run.paths, recipe)
 
 
-def predict(run: RunReader, recipe: Recipe, images: Any) -> list[Answer]:
+def predict(run: RunReader, recipe: Recipe, images: Any, kept: KeptModel) -> Answers:
     """The best model's answers."""
     from nbtransfer.engine.handoff import predict  # loads torch
 
-    return predict.predict(model(run, recipe), images)
+    return predict.predict(kept.get(run.paths, recipe), images, task=recipe.task)
 
 
 def export(run: RunReader, recipe: Recipe, folder: str | os.PathLike[str]) -> Path:

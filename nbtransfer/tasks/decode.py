@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -49,8 +50,8 @@ def check_header(path: Path, reading: Reading = AS_IS) -> tuple[int, int]:
         return image.size
 
 
-def load_rgb(path: Path, about: int | None = None, reading: Reading = AS_IS) -> Image.Image:
-    """The image as 8-bit RGB, upright; raises UndecodableError with the reason.
+def load_rgb(path: Path | IO[bytes], about: int | None = None, reading: Reading = AS_IS) -> Image.Image:
+    """The image in a file, which may be in memory, as 8-bit RGB, upright; raises UndecodableError with the reason.
 
     With `about` pixels on the shorter side being enough, JPEG files are decoded at reduced size, many times faster.
     """
@@ -85,9 +86,9 @@ def to_rgb(image: Image.Image, reading: Reading = AS_IS) -> Image.Image:
 
 
 @contextmanager
-def _open(path: Path, reading: Reading) -> Iterator[Image.Image]:
+def _open(path: Path | IO[bytes], reading: Reading) -> Iterator[Image.Image]:
     try:
-        image = Image.open(path, formats=_with_heif() if HAS_HEIF and path.suffix.lower() in HEIF else FORMATS)
+        image = Image.open(path, formats=_formats(path))
     except FileNotFoundError as error:
         raise UndecodableError(message("image.gone")) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -103,6 +104,11 @@ def _open(path: Path, reading: Reading) -> Iterator[Image.Image]:
             aspect = math.ceil(max(width, height) / min(width, height))
             raise UndecodableError(message("image.aspect", width=width, height=height, most=reading.max_aspect, aspect=aspect))
         yield image
+
+
+def _formats(path: Path | IO[bytes]) -> tuple[str, ...]:
+    """The formats that may be opened. What is in memory has no suffix to tell HEIF by."""
+    return _with_heif() if HAS_HEIF and (not isinstance(path, Path) or path.suffix.lower() in HEIF) else FORMATS
 
 
 @functools.cache
@@ -132,12 +138,12 @@ def _from_wide_grey(image: Image.Image, white: int) -> Image.Image:
     return Image.fromarray((values * (255 / white)).clip(0, 255).round().astype(np.uint8)).convert("RGB")
 
 
-def _no_image(path: Path, error: Exception) -> Message:
+def _no_image(path: Path | IO[bytes], error: Exception) -> Message:
     return message("image.empty") if _is_empty(path) else message("image.none", error=_short(error))
 
 
-def _is_empty(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size == 0
+def _is_empty(path: Path | IO[bytes]) -> bool:
+    return isinstance(path, Path) and path.is_file() and path.stat().st_size == 0
 
 
 def _short(error: Exception) -> str:

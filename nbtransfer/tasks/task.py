@@ -29,6 +29,7 @@ from nbtransfer.tasks.recognise import find_layout
 from nbtransfer.tasks.samples import divide, limit_per_class, samples_of
 from nbtransfer.tasks.scan import measured, scan
 from nbtransfer.tasks.source import ImageSource
+from nbtransfer.tasks.stack import stack_of
 from nbtransfer.usercode.module import find_code
 
 DEMO_PREFIX = "demo:"
@@ -122,15 +123,16 @@ class Task(TaskCard):
     ) -> Task:
         """Make a task from images in memory.
 
-        x         uint8 (N, H, W, C) or float (N, C, H, W) in 0…1 (rounded to 8 bits), with C = 1 or 3; array or tensor
-        y         (N,) whole numbers or class names
+        x         (N, H, W, C) or (N, C, H, W) with C = 1, 3 or 4, or grey (N, H, W): uint8, bool, uint16 or floats in 0…1,
+                  which become 8 bits; array or tensor. Or a list of images of one size, in any form that `predict` takes
+        y         (N,) whole numbers or class names: an array, a list or a column of a table
         classes   names for the numbers 0, 1, …; without it the labels are the names
         groups    (N,) what each image belongs to, such as a patient: a group is in one split
 
         The images are written once to the home folder, where background runs map them. Raises TaskError.
         """
         split.check_shares(holdout, test)
-        images = arrays.as_images(x)
+        images = stack_of(x)
         labels, names = arrays.as_labels(y, len(images), classes)
         arrays.check_counts(labels, names)
         copies = arrays.copies(images)
