@@ -21,7 +21,7 @@ from nbtransfer.tasks.identity import DIGITS
 
 def as_images(x: Any) -> np.ndarray[Any, Any]:
     """Images as uint8 (N, H, W, C); float images in 0…1 are rounded to 8 bits. Raises TaskError that says what is expected."""
-    array = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
+    array = _as_array(x, "images")
     if array.dtype == np.uint8:
         if array.ndim != 4 or array.shape[-1] not in (1, 3):
             raise TaskError(f"uint8 images should have shape (N, H, W, 1 or 3), not {array.shape}")
@@ -35,9 +35,16 @@ def as_images(x: Any) -> np.ndarray[Any, Any]:
     return np.ascontiguousarray((np.moveaxis(array, 1, -1) * 255).round().astype(np.uint8))
 
 
+def _as_array(values: Any, what: str) -> np.ndarray[Any, Any]:
+    try:
+        return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+    except (ValueError, TypeError) as error:  # rows of different lengths
+        raise TaskError(f"{what} make no array ({error}); give all of them the same shape") from error
+
+
 def as_labels(y: Any, count: int, classes: Sequence[str] | None) -> tuple[list[int], tuple[str, ...]]:
     """Labels as numbers from 0, and the class names. `y` holds whole numbers or names."""
-    labels = np.asarray(y.detach().cpu() if hasattr(y, "detach") else y)
+    labels = _as_array(y, "labels")
     if count == 0:
         raise TaskError("there are no images; give at least two of each class")
     if labels.shape != (count,):

@@ -9,18 +9,20 @@ import random
 import typing
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from nbtransfer.core import code
+from nbtransfer.core.calls import checked_class
 from nbtransfer.core.task import SPLITS, Sample, Split, TaskCard
 from nbtransfer.core.text.names import suggest
+from nbtransfer.core.text.paths import is_address
 from nbtransfer.core.text.tables import html_table
 from nbtransfer.errors import TaskError
-from nbtransfer.tasks import arrays, datasets, demo, folders, split
+from nbtransfer.tasks import arrays, datasets, demo, folders, moved, split
 from nbtransfer.tasks.check import Findings, OnProblem, Usable, notes_on_near_copies, usable_images
 from nbtransfer.tasks.groups import Groups, check_sides, groups_of, joined
 from nbtransfer.tasks.near_copies import near_copies, renumbered, signature
@@ -29,10 +31,18 @@ from nbtransfer.tasks.source import ImageSource
 from nbtransfer.usercode.module import find_code
 
 DEMO_PREFIX = "demo:"
+LEAST_FIELDS = 5
+"""What describes a task at least: name, kind, root, classes and samples."""
 
 
+@checked_class(TaskError, name="task", making=False)
 class Task(TaskCard):
     """The target task: labelled images and what to predict."""
+
+    def __init__(self, *given: Any, **fields: Any) -> None:
+        if len(given) + len(fields) < LEAST_FIELDS:
+            raise TaskError("a Task is not made by its name; call Task.from_folder(path), from_arrays, from_code or demo")
+        super().__init__(*given, **fields)
 
     @classmethod
     def of(cls, card: TaskCard) -> Task:
@@ -66,6 +76,8 @@ class Task(TaskCard):
         Reads every file once and stores the result. Copies with other bytes (re-encoded, resized, mirrored) are noted where
         they have two labels or are in two splits. Raises TaskError that lists all problems and names the files.
         """
+        if is_address(root):
+            raise TaskError(f"{root} is an address in a network; download the images, then give their folder")
         split.check_shares(holdout, test)
         _check_choice("unreadable", unreadable)
         _check_choice("duplicates", duplicates)
@@ -177,8 +189,17 @@ class Task(TaskCard):
         except (OSError, ValueError) as error:  # impossible file names, folders without permission
             raise TaskError(f"{source!r} cannot be read: {error}") from error
 
+    def at(self, place: str | os.PathLike[str]) -> Task:
+        """The same task with its images in another place, where they lie now: a folder, or the file of an array.
+
+        The content of every image is compared. Raises TaskError if one is missing or another.
+        """
+        return replace(self, root=moved.root_at(self, Path(place)))
+
     def some(self, name: str, count: int) -> list[Sample]:
-        """The first training examples of a class."""
+        """The first training examples of a class; raises TaskError if there is no such class."""
+        if name not in self.classes:
+            raise TaskError(f"there is no class {name!r}; {suggest(name, self.classes)}")
         label = self.classes.index(name)
         return list(itertools.islice((s for s in self.samples if s.label == label and s.split == "train"), count))
 

@@ -9,13 +9,22 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from nbtransfer.core.kinds import shown
+from nbtransfer.core.text.paths import is_address
 from nbtransfer.errors import InputError
 from nbtransfer.tasks.decode import UndecodableError, load_rgb, to_rgb
 
 
 def as_list(images: Any) -> list[Any]:
     """One image or many, as a list."""
-    return [images] if isinstance(images, (str, os.PathLike, Image.Image)) or _is_single(images) else list(images)
+    if isinstance(images, (str, os.PathLike, Image.Image)) or _is_single(images):
+        return [images]
+    try:
+        return list(images)
+    except TypeError:
+        raise InputError(
+            f"images should be a path, a PIL image or a uint8 array (H, W, 3), one or many, not {shown(images)}"
+        ) from None
 
 
 def open_image(image: Any) -> Image.Image:
@@ -23,6 +32,8 @@ def open_image(image: Any) -> Image.Image:
     if isinstance(image, Image.Image):
         return _to_rgb(image)
     if isinstance(image, (str, os.PathLike)):
+        if is_address(image):
+            raise InputError(f"{image} is an address in a network; download the image, then give its path")
         try:
             return load_rgb(Path(image))
         except UndecodableError as error:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from nbtransfer.core.calls import checked
 from nbtransfer.engine.data.open_images import as_list, open_image
 from nbtransfer.engine.data.preprocess import Normalise, resize_and_crop
 from nbtransfer.engine.model.transfer_model import TransferModel
@@ -25,6 +26,7 @@ class Answer:
         return f"Answer({self.label!r}, {self.probability:.3f})"
 
 
+@checked()
 @torch.no_grad()
 def predict(model: TransferModel, images: Any, batch_size: int = 32) -> list[Answer]:
     """Answers for one image or many: paths, PIL images, or uint8 arrays (H, W, 3). Raises InputError for a bad one.
