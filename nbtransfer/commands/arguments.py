@@ -10,7 +10,8 @@ from nbtransfer.core.recipe import AUGMENTATIONS
 from nbtransfer.core.strategy import STRATEGIES
 from nbtransfer.tasks.task import DEMO_PREFIX
 
-A_RUN = "id of a run, or part of its beginning or end"
+A_RUN = "name or id of a run, or part of the id's beginning or end"
+THE_DEFAULT = "default: the one started or attached here last; on the command line, the newest"
 
 RECIPE_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("epochs", int, "length of the run"),
@@ -123,7 +124,28 @@ def watching(p: argparse.ArgumentParser) -> None:
 
 def run(p: argparse.ArgumentParser) -> None:
     """Which run."""
-    p.add_argument("run", nargs="?", metavar="RUN", help=f"{A_RUN} (default: the newest)")
+    p.add_argument("run", nargs="?", metavar="RUN", help=f"{A_RUN} ({THE_DEFAULT})")
+
+
+def moved(p: argparse.ArgumentParser) -> None:
+    """Where the images of the run are now."""
+    add_optional(p, "--data", metavar="PATH", help="where its images lie now, if they have moved; their content is compared")
+
+
+def naming(p: argparse.ArgumentParser) -> None:
+    """What the new run is called."""
+    add_optional(p, "--name", help="a name for the run, which is found wherever an id is taken")
+
+
+def rename(p: argparse.ArgumentParser) -> None:
+    """The new name, and which run."""
+    p.add_argument("name", help='its name from now on; "" takes it away')
+    run(p)
+
+
+def a_run(p: argparse.ArgumentParser) -> None:
+    """Which run; there is no default for what cannot be undone."""
+    p.add_argument("run", metavar="RUN", help=A_RUN)
 
 
 def trusting(p: argparse.ArgumentParser) -> None:
@@ -149,7 +171,7 @@ def folder(p: argparse.ArgumentParser) -> None:
 def explain(p: argparse.ArgumentParser) -> None:
     """Which run and images, and what to compare with."""
     p.add_argument(
-        "words", nargs="*", metavar="RUN IMAGE", help=f"{A_RUN} (default: the newest); then files (default: its worst mistakes)"
+        "words", nargs="*", metavar="RUN IMAGE", help=f"{A_RUN} ({THE_DEFAULT}); then files (default: its worst mistakes)"
     )
     p.add_argument("--target", metavar="CLASS", help="the class to explain (default: the one predicted)")
     p.add_argument(

@@ -16,8 +16,10 @@ from nbtransfer.core import catalog
 from nbtransfer.core.recipe import AUGMENTATIONS, Cache, Optimiser, Precision, Probe
 from nbtransfer.core.strategy import STRATEGIES, Schedule
 from nbtransfer.jobs.run import Run
-from nbtransfer.store import runs
+from nbtransfer.store import run_names, runs
 from nbtransfer.store.caches import caches
+from nbtransfer.store.home import home
+from nbtransfer.store.paths import RunPaths
 from nbtransfer.tasks import demo
 from nbtransfer.tasks.task import DEMO_PREFIX
 
@@ -97,7 +99,9 @@ def _tasks(word: str, context: CommandContext) -> Iterable[str]:
 
 def _runs(word: str, context: CommandContext) -> Iterable[str]:
     variables = [name for name, value in context.names.items() if isinstance(value, Run) and not name.startswith("_")]
-    return [*variables, *runs.list_ids()[:_MOST_RUNS]]
+    ids = runs.list_ids()[:_MOST_RUNS]
+    names = [name for run_id in ids if (name := run_names.read(RunPaths(home() / "runs" / run_id))) and " " not in name]
+    return [*variables, *names, *ids]
 
 
 def _paths(word: str, context: CommandContext, *, files: bool = True) -> Iterable[str]:

@@ -21,6 +21,7 @@ from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.text.counts import byte_size, quantity
 from nbtransfer.core.text.names import suggest
 from nbtransfer.core.text.paths import short_path
+from nbtransfer.jobs import own_runs
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.jobs.launcher import start as start_run
 from nbtransfer.jobs.listing import list_runs
@@ -73,12 +74,13 @@ def start_task(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 def start(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Start a run from the draft and the options, which apply to this run only."""
-    return launch(choosing.recipe_with(context.draft, choosing.options_of(args)), context, stay=args.wait)
+    recipe = choosing.recipe_with(context.draft, choosing.options_of(args))
+    return launch(recipe, context, stay=args.wait, name=getattr(args, "name", None))
 
 
-def launch(recipe: Recipe, context: CommandContext, *, stay: bool) -> Outcome:
+def launch(recipe: Recipe, context: CommandContext, *, stay: bool, name: str | None = None) -> Outcome:
     """Start a run, and wait for its end if asked to."""
-    run = start_run(recipe)
+    run = start_run(recipe, name=name)
     card = backbone(recipe.backbone)
     phases = recipe.resolved(card)
     context.say(f"{phases.name} on {card.name}, {quantity(phases.epochs, 'epoch')}; {phases.phases[-1].plan.summary(card)}")
@@ -135,6 +137,7 @@ def _wait_outcome(run: Run, timeout: float | None, context: CommandContext) -> O
 def attach_run(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """A run started anywhere, shown in the dashboard."""
     run = find_run(args.run, context)
+    own_runs.add(run.paths)
     return Outcome(run, repr(run), run_facts(run), view=_dashboard(context, run))
 
 
@@ -147,7 +150,10 @@ def show_dashboard(args: argparse.Namespace, context: CommandContext) -> Outcome
 def _dashboard(context: CommandContext, run: Run | None) -> Any:
     from nbtransfer.ui.dashboard import dashboard  # loads the widgets
 
-    return dashboard(run=run, draft=context.draft)
+    task = context.draft.choices.task
+    other = run is not None and task is not None and task.digest != run.task.digest
+    # Beside a run on another task, that of the draft would seem to be the run's.
+    return dashboard(run=run, draft=Draft() if other else context.draft)
 
 
 def log(args: argparse.Namespace, context: CommandContext) -> Outcome:
@@ -216,16 +222,28 @@ TREE: tuple[CommandSpec, ...] = (
     CommandSpec("backbone", choosing.backbone, "choose the shared layers", (arguments.backbone,), NOTEBOOK),
     CommandSpec("freeze", choosing.freeze, "freeze more layers", (arguments.layers,), NOTEBOOK),
     CommandSpec("thaw", choosing.thaw, "let more layers learn", (arguments.layers, arguments.multiplier), NOTEBOOK),
-    CommandSpec("start", start, "start a run in the background", (arguments.recipe, arguments.watching), NOTEBOOK),
     CommandSpec(
-        "start", start_task, "start a run in the background", (arguments.task, arguments.recipe, arguments.watching), ("shell",)
+        "start", start, "start a run in the background", (arguments.recipe, arguments.naming, arguments.watching), NOTEBOOK
+    ),
+    CommandSpec(
+        "start",
+        start_task,
+        "start a run in the background",
+        (arguments.task, arguments.recipe, arguments.naming, arguments.watching),
+        ("shell",),
     ),
     CommandSpec("runs", show_runs, "all runs, newest first"),
     CommandSpec("status", status, "one run: its state, epochs and scores", (arguments.run,), gives="text"),
     CommandSpec("attach", attach_run, "a run started anywhere, shown in the dashboard", (arguments.run,), NOTEBOOK),
     CommandSpec("wait", wait, "show a run's progress until it ends", (arguments.run, arguments.timeout), gives="nothing"),
     CommandSpec("pause", controlling.pause, "pause a run, with everything on the disk", (arguments.run,), gives="text"),
-    CommandSpec("resume", controlling.resume, "continue a paused, stopped, failed or lost run", (arguments.run,), gives="text"),
+    CommandSpec(
+        "resume",
+        controlling.resume,
+        "continue a paused, stopped, failed or lost run",
+        (arguments.run, arguments.moved),
+        gives="text",
+    ),
     CommandSpec("stop", controlling.stop, "stop a run and keep its best model", (arguments.run,), gives="text"),
     CommandSpec("kill", controlling.kill, "kill a worker that hangs; resume continues", (arguments.run,), gives="text"),
     CommandSpec("checkpoint", controlling.checkpoint, "save a checkpoint now", (arguments.run,), gives="text"),
@@ -236,7 +254,11 @@ TREE: tuple[CommandSpec, ...] = (
         (arguments.run, arguments.changes),
         gives="text",
     ),
-    CommandSpec("repeat", controlling.repeat_run, "repeat a run, including its changes", (arguments.run,)),
+    CommandSpec("repeat", controlling.repeat_run, "repeat a run, including its changes", (arguments.run, arguments.moved)),
+    CommandSpec("rename", controlling.rename, "give a run a name", (arguments.rename,), gives="text"),
+    CommandSpec(
+        "delete", controlling.delete, "remove a run that has ended, with all its files", (arguments.a_run,), gives="text"
+    ),
     CommandSpec(
         "trust",
         controlling.trust,

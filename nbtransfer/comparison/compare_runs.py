@@ -13,6 +13,7 @@ import numpy as np
 from nbtransfer.comparison.example import HEADER, Example
 from nbtransfer.comparison.inputs import class_numbers, open_images
 from nbtransfer.comparison.snapshots import BEST, Snapshot, find_before, find_snapshot
+from nbtransfer.core.calls import checked
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
 from nbtransfer.core.text.tables import html_table, text_table
@@ -96,6 +97,7 @@ class Comparison:
         return f"<p>{escape(repr(self))}</p>{''.join(pictures)}<details><summary>Numbers</summary>{table}</details>"
 
 
+@checked()
 def explain(
     run: Run, images: Any, target: Any = None, *, before: Run | str | None = None, after: str = BEST, baseline: str = "mean"
 ) -> Comparison:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard, LayerCard
+from nbtransfer.core.calls import checked_class
 from nbtransfer.core.messages import Message, message
 from nbtransfer.core.plan_table import PlanTable, Row
 from nbtransfer.core.scalars import plain
@@ -25,6 +26,7 @@ affine_only  running statistics, never updated; weight and bias learn even if ev
 """
 
 
+@checked_class(PlanError)
 @dataclass(frozen=True, slots=True)
 class Rule:
     """The effect of one pattern. `None` leaves a property to earlier rules."""
@@ -68,6 +70,7 @@ class LayerPlan:
     decayed: int = 0
 
 
+@checked_class(PlanError, name="plan")
 @dataclass(frozen=True, slots=True)
 class FreezePlan:
     """An ordered list of rules for stages and layers; later rules win. A layer without a rule learns.

@@ -215,7 +215,8 @@ def _changes(state: RunState, record: Record) -> dict[str, Any]:  # noqa: C901, 
         case ev.ReceiptIssued() as receipt:
             return {"receipt": receipt}
         case ev.Evaluated(evaluation=evaluation):
-            return {"evaluations": (*state.evaluations, evaluation)}
+            earlier = (known for known in state.evaluations if known.split != evaluation.split)
+            return {"evaluations": (*earlier, evaluation)}
         case ev.Finished(best_epoch=best):
             return {"status": "finished", "best_epoch": best, "progress": None}
         case ev.Stopped(reason=reason):
@@ -246,10 +247,10 @@ def _without_stops(changes: tuple[Change, ...]) -> tuple[Change, ...]:
 
 
 def _rewind(state: RunState, resumed: ev.Resumed) -> dict[str, Any]:
-    """What is still true after going back to an earlier step."""
+    """What is still true after going back to an earlier step. The result that was written stays until there is another."""
     rows = tuple(row for row in state.history if row.step <= resumed.step and row.epoch <= resumed.epoch)
-    kept = {"history": rows, "progress": None, "computing": None, "changes": _without_stops(state.changes)}
-    return {**kept, "evaluations": (), "receipt": None, "best_epoch": None}
+    changes = _without_stops(state.changes)
+    return {"history": rows, "progress": None, "computing": None, "changes": changes, "best_epoch": None}
 
 
 def _rows_before(history: tuple[HistoryRow, ...], epoch: ev.EpochEnded) -> tuple[HistoryRow, ...]:

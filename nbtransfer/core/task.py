@@ -11,7 +11,7 @@ from typing import Literal
 
 from nbtransfer.core.code import Code
 from nbtransfer.core.text.counts import quantity
-from nbtransfer.core.text.names import short_list
+from nbtransfer.core.text.names import short_list, suggest
 from nbtransfer.errors import TaskError
 
 Split = Literal["train", "val", "test"]
@@ -91,7 +91,9 @@ class TaskCard:
         return state.hexdigest()
 
     def split(self, name: Split) -> Iterator[Sample]:
-        """The examples of one split, in manifest order."""
+        """The examples of one split, in manifest order; raises TaskError if there is no such split."""
+        if name not in SPLITS:
+            raise TaskError(f"there is no split {name!r}; {suggest(str(name), SPLITS)}")
         return (sample for sample in self.samples if sample.split == name)
 
     @cached_property

@@ -43,7 +43,10 @@ def as_labels(y: Any, count: int, classes: Sequence[str] | None) -> tuple[list[i
 
 def _label_array(y: Any) -> np.ndarray[Any, Any]:
     """The labels as an array of numbers or text, also where a table or a list holds them as objects. Raises TaskError."""
-    labels = np.asarray(y.detach().cpu() if hasattr(y, "detach") else y)
+    try:
+        labels = np.asarray(y.detach().cpu() if hasattr(y, "detach") else y)
+    except (ValueError, TypeError) as error:  # rows of different lengths
+        raise TaskError(f"labels make no array ({error}); give one label per image") from error
     if labels.dtype.kind != "O":
         return labels
     values = [plain(value) for value in labels.ravel().tolist()]

@@ -7,7 +7,7 @@ import itertools
 import os
 import typing
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ import numpy as np
 from PIL import Image
 
 from nbtransfer.core import code
+from nbtransfer.core.calls import checked_class
 from nbtransfer.core.task import SPLITS, Reading, Sample, Split, TaskCard
 from nbtransfer.core.text.names import suggest
+from nbtransfer.core.text.paths import is_address
 from nbtransfer.core.text.tables import html_table
 from nbtransfer.errors import TaskError
-from nbtransfer.tasks import arrays, datasets, demo, split
+from nbtransfer.tasks import arrays, datasets, demo, moved, split
 from nbtransfer.tasks.check import Findings, OnProblem, notes_on_near_copies, notes_on_splits, usable_images
 from nbtransfer.tasks.decode import AS_IS
 from nbtransfer.tasks.folders import read_tree
@@ -33,10 +35,18 @@ from nbtransfer.tasks.stack import stack_of
 from nbtransfer.usercode.module import find_code
 
 DEMO_PREFIX = "demo:"
+LEAST_FIELDS = 5
+"""What describes a task at least: name, kind, root, classes and samples."""
 
 
+@checked_class(TaskError, name="task", making=False)
 class Task(TaskCard):
     """The target task: labelled images and what to predict."""
+
+    def __init__(self, *given: Any, **fields: Any) -> None:
+        if len(given) + len(fields) < LEAST_FIELDS:
+            raise TaskError("a Task is not made by its name; call Task.from_folder(path), from_arrays, from_code or demo")
+        super().__init__(*given, **fields)
 
     @classmethod
     def of(cls, card: TaskCard) -> Task:
@@ -83,6 +93,8 @@ class Task(TaskCard):
         Reads every file once and stores the result. Copies with other bytes (re-encoded, resized, mirrored) are noted where
         they have two labels or are in two splits. Raises TaskError that lists all problems and names the files.
         """
+        if is_address(root):
+            raise TaskError(f"{root} is an address in a network; download the images, then give their folder")
         share, tested = (test, None) if isinstance(test, (int, float, np.number)) else (0.0, test)
         split.check_shares(holdout, share)
         _check_choice("unreadable", unreadable)
@@ -204,8 +216,17 @@ class Task(TaskCard):
         except (OSError, ValueError) as error:  # impossible file names, folders without permission
             raise TaskError(f"{source!r} cannot be read: {error}") from error
 
+    def at(self, place: str | os.PathLike[str]) -> Task:
+        """The same task with its images in another place, where they lie now: a folder, or the file of an array.
+
+        The content of every image is compared. Raises TaskError if one is missing or another.
+        """
+        return replace(self, root=moved.root_at(self, Path(place)))
+
     def some(self, name: str, count: int) -> list[Sample]:
-        """The first training examples of a class."""
+        """The first training examples of a class; raises TaskError if there is no such class."""
+        if name not in self.classes:
+            raise TaskError(f"there is no class {name!r}; {suggest(name, self.classes)}")
         label = self.classes.index(name)
         return list(itertools.islice((s for s in self.samples if s.label == label and s.split == "train"), count))
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 
 import psutil
 import pytest
@@ -178,7 +179,8 @@ def test_workers_import_what_this_process_would(monkeypatch, tmp_path):
     monkeypatch.setenv("MPLBACKEND", "module://nowhere")
     monkeypatch.setenv("JPY_PARENT_PID", "1")
     environment = worker_environment()
-    assert environment["PYTHONPATH"].split(os.pathsep)[0] == str(tmp_path / "mine")
+    places = environment["PYTHONPATH"].split(os.pathsep)
+    assert places.index(str(tmp_path / "mine")) > places.index(sysconfig.get_path("stdlib"))
     assert environment["MPLBACKEND"] == "Agg"
     assert "JPY_PARENT_PID" not in environment
 

@@ -24,6 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from nbtransfer.core.backbone import InputSpec
+from nbtransfer.core.calls import checked
 from nbtransfer.core.code import Code, parts
 from nbtransfer.core.codec import dumps, from_plain, to_plain
 from nbtransfer.core.evaluation import Evaluation
@@ -94,6 +95,7 @@ def _code_of_head(recipe: Recipe) -> list[Code]:
     return [code for code in recipe.code if recipe.head is not None and code.name == parts(recipe.head)[0]]
 
 
+@checked(name="load_model")
 def load(folder: str | os.PathLike[str], *, trust: bool = False) -> TransferModel:
     """An exported model in evaluation mode, after its logits for the sample agree with those at export.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from nbtransfer.core.calls import checked
 from nbtransfer.core.scalars import plain
 from nbtransfer.core.task import TaskCard
 from nbtransfer.engine.data.preprocess import Normalise, resize_and_crop
@@ -19,6 +20,7 @@ from nbtransfer.tasks.inputs import GivenImage, InputReader
 __all__ = ["Answer", "Answers", "predict"]
 
 
+@checked()
 @torch.no_grad()
 def predict(model: TransferModel, images: Any, batch_size: int = 32, *, task: TaskCard | None = None) -> Answers:
     """Answers for one image or many, as a list that shows as a table.
