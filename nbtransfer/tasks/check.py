@@ -12,7 +12,7 @@ from nbtransfer.core.task import Sample, Split
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import TaskError
-from nbtransfer.tasks.layout import Layout
+from nbtransfer.tasks.layout import FolderLayout
 from nbtransfer.tasks.near_copies import NearCopy
 from nbtransfer.tasks.scan import Scan
 
@@ -44,7 +44,7 @@ class Findings:
 
 
 def usable_images(
-    found: Layout, result: Scan, unreadable: OnProblem, duplicates: OnProblem, findings: Findings
+    found: FolderLayout, result: Scan, unreadable: OnProblem, duplicates: OnProblem, findings: Findings
 ) -> list[Usable]:
     """The usable images; problems with the others are added to `findings`."""
     facts = {fact.path: fact for fact in result.files}
@@ -60,7 +60,7 @@ def usable_images(
     return [Usable(path, label, split, facts[str(path)].digest) for path, label, split in images]
 
 
-def _find_conflicts(found: Layout, result: Scan, duplicates: OnProblem, findings: Findings) -> set[str]:
+def _find_conflicts(found: FolderLayout, result: Scan, duplicates: OnProblem, findings: Findings) -> set[str]:
     """Exact copies with two labels, or in two splits."""
     place = {str(path): (label, split) for path, label, split in found.images}
     two_labels = [group for group in result.duplicates if len({place[p][0] for p in group}) > 1]
@@ -101,7 +101,7 @@ def _printable(source: str) -> str:
     return source.encode("utf-8", "replace").decode()
 
 
-def _check_classes(found: Layout, images: Sequence[tuple[Path, str, Split | None]], findings: Findings) -> None:
+def _check_classes(found: FolderLayout, images: Sequence[tuple[Path, str, Split | None]], findings: Findings) -> None:
     names = set().union(*found.classes.values())
     if len(names) < 2:
         findings.problems.append(f"only one class ({short_list(sorted(names))}); a task needs at least two class folders")

@@ -36,7 +36,7 @@ class Place:
 
 
 @dataclass
-class Layout:
+class FolderLayout:
     """The places of a task, what they look like in words, and notes on what is left out."""
 
     pattern: str
@@ -83,12 +83,12 @@ def unwrapped(folder: Folder) -> Folder:
     return folder
 
 
-def of_splits(tree: Tree, pattern: str | None, given: Mapping[Split, Sequence[str | os.PathLike[str]]]) -> Layout:
+def of_splits(tree: Tree, pattern: str | None, given: Mapping[Split, Sequence[str | os.PathLike[str]]]) -> FolderLayout:
     """Folders for each split, each with class folders as in `pattern`."""
     parts = _parts(pattern or CLASS)
     if SPLIT in parts:
         raise TaskError(f"give either layout={pattern!r} or the folders of each split, not both")
-    layout, where = Layout("", []), []
+    layout, where = FolderLayout("", []), []
     folders = [(side, path) for side in SPLITS for path in given.get(side, ())]
     for split, path in folders:
         folder = tree.at(path) if pattern else unwrapped(tree.at(path))
@@ -109,10 +109,10 @@ def _is_unlabelled(folder: Folder, classes: Collection[str]) -> bool:
     return not folder.filled or (len(folder.filled) == 1 and folder.filled[0].name not in classes)
 
 
-def fitting(root: Folder, pattern: str) -> Layout:
+def fitting(root: Folder, pattern: str) -> FolderLayout:
     """The layout of a pattern, such as "class", "split/class" or "*/class"."""
     parts = _parts(pattern)
-    layout = Layout(_in_words(parts), list(_match(root, parts, None, None)), list(_loose(root, root)))
+    layout = FolderLayout(_in_words(parts), list(_match(root, parts, None, None)), list(_loose(root, root)))
     if not layout.places:
         raise TaskError(f"layout={pattern!r} fits no folder in {root.path}; its folders are {_outline(root)}")
     if SPLIT in parts and not layout.classes_of("train"):

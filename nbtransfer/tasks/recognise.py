@@ -14,7 +14,7 @@ from nbtransfer.core.task import SPLITS, Split
 from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import TaskError
 from nbtransfer.tasks.folders import Folder, Tree
-from nbtransfer.tasks.layout import ANY, CLASS, SPLIT, Layout, fitting, of_splits, role_of, unwrapped
+from nbtransfer.tasks.layout import ANY, CLASS, SPLIT, FolderLayout, fitting, of_splits, role_of, unwrapped
 
 UNSORTED = frozenset({"images", "imgs", "unlabelled", "unlabeled", "unsup", "unsorted"})
 """Names of folders that are hardly classes."""
@@ -22,7 +22,7 @@ SHARED = 0.6
 """Sub-folder names are the same everywhere if each is in this share of the folders, on average."""
 
 
-def find_layout(tree: Tree, pattern: str | None, given: Mapping[Split, Sequence[str | os.PathLike[str]]]) -> Layout:
+def find_layout(tree: Tree, pattern: str | None, given: Mapping[Split, Sequence[str | os.PathLike[str]]]) -> FolderLayout:
     """The layout that is given, or the one recognised; raises TaskError with the candidates if there are several, or none."""
     try:
         return _found(tree, pattern, given)
@@ -31,7 +31,7 @@ def find_layout(tree: Tree, pattern: str | None, given: Mapping[Split, Sequence[
         raise TaskError(f"{error}{noted}") from error
 
 
-def _found(tree: Tree, pattern: str | None, given: Mapping[Split, Sequence[str | os.PathLike[str]]]) -> Layout:
+def _found(tree: Tree, pattern: str | None, given: Mapping[Split, Sequence[str | os.PathLike[str]]]) -> FolderLayout:
     if given:
         return of_splits(tree, pattern, given)
     if pattern is not None:
@@ -42,7 +42,7 @@ def _found(tree: Tree, pattern: str | None, given: Mapping[Split, Sequence[str |
     return _recognise(tree.root)
 
 
-def _recognise(root: Folder) -> Layout:
+def _recognise(root: Folder) -> FolderLayout:
     folders = root.filled
     named = [folder for folder in folders if role_of(folder.name)]
     splits = [folder for folder in named if unwrapped(folder).filled]
@@ -125,7 +125,7 @@ def _ambiguous(root: Folder, *patterns: str) -> TaskError:
     return TaskError(f"{root.path} can be read in two ways, say which: {readings}")
 
 
-def _of_splits(root: Folder) -> Layout:
+def _of_splits(root: Folder) -> FolderLayout:
     named = {folder: role for folder in root.folders if (role := role_of(folder.name))}
     places = {split: [folder.path for folder, role in named.items() if role == split] for split in SPLITS}
     layout = of_splits(Tree(root), None, {split: paths for split, paths in places.items() if paths})

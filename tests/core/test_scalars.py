@@ -49,5 +49,5 @@ def test_plans_and_phases_take_them():
     plan = nt.FreezePlan.all().thaw("layer4", lr=np.float32(0.5))
     assert plan == nt.FreezePlan.all().thaw("layer4", lr=0.5)
     assert nt.Phase("ft", plan, np.int64(2), lr=np.float64(0.1)) == nt.Phase("ft", plan, 2, lr=0.1)
-    with pytest.raises(PlanError, match=r"phase 'ft' has 2\.5 epochs; give it a whole number from 1 up"):
+    with pytest.raises(PlanError, match=r"epochs should be a whole number, not 2\.5"):
         nt.Phase("ft", plan, np.float64(2.5))
