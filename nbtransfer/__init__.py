@@ -72,11 +72,18 @@ __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the keys are strings
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'nbtransfer' has no attribute {name!r}")
+        raise AttributeError(f"nbtransfer has no {name!r}{_hint(name)}")
     module, attribute = _HOMES[name].split(":")
     value = getattr(importlib.import_module(f"nbtransfer.{module}"), attribute)
     globals()[name] = value
     return value
+
+
+def _hint(name: str) -> str:
+    """What may have been meant; nothing for the names that Python and notebooks ask every module for."""
+    if name.startswith("_"):
+        return ""
+    return f"; {importlib.import_module('nbtransfer.core.text.names').suggest(name, _HOMES)}"
 
 
 def __dir__() -> list[str]:

@@ -13,14 +13,15 @@ INTERRUPTED = 130
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one command. Exit status 0: success; 1: a run or this environment failed; 2: invalid words or input."""
+    """Run one command. Exit status 0: success; 1: a run, an image or this environment failed; 2: invalid words or input."""
     try:
-        args, outcome = execute(sys.argv[1:] if words is None else words)
+        args, outcome = execute((sys.argv[1:] if words is None else words) or ["help"])
         print(as_json(outcome) if args.json else outcome.text)
     except HelpShown:
         return 0
     except NbTransferError as error:
-        print(f"nbtransfer: {error}", file=sys.stderr)
+        text = str(error)
+        print(text if text.startswith("nbtransfer") else f"nbtransfer: {text}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
     except KeyboardInterrupt:
         print("\nno longer watching; runs continue in the background (stop one with `nbtransfer stop`)", file=sys.stderr)

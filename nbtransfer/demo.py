@@ -13,7 +13,7 @@ from nbtransfer.errors import InputError
 from nbtransfer.jobs.launcher import start
 from nbtransfer.jobs.run import Run
 from nbtransfer.tasks.task import Task
-from nbtransfer.ui.progress import ending, watch
+from nbtransfer.ui.progress import watch
 from nbtransfer.ui.report import Report
 
 BACKBONE = "efficientnet_lite0"
@@ -48,7 +48,7 @@ def run_demo(report: Path, say: Callable[[str], object]) -> tuple[Report, bool]:
     for name, settings in RECIPES.items():
         runs[name] = start(Recipe(task=task, **COMMON, **settings, title=f"demo: {name}"))
         state = watch(runs[name], label=name)
-        say(f"{name}: {ending(state)}")
+        say(f"{name}: {runs[name].verdict}")
         if state.status != "finished":
             say(runs[name].log())
             break

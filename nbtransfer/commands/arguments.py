@@ -11,7 +11,8 @@ from nbtransfer.core.strategy import STRATEGIES
 from nbtransfer.engine.handoff import formats
 from nbtransfer.tasks.task import DEMO_PREFIX
 
-A_RUN = "id of a run, or part of its beginning or end"
+A_RUN = "name or id of a run, or part of the id's beginning or end"
+THE_DEFAULT = "default: the one started or attached here last; on the command line, the newest"
 
 RECIPE_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("epochs", int, "length of the run"),
@@ -24,6 +25,7 @@ RECIPE_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("image-size", int, "pixels"),
     ("crop", float, "share of the shorter side the central crop keeps"),
     ("patience", int, "epochs without a better validation score until a phase ends"),
+    ("max-missing", float, "share of the images of a split or class that may be left out"),
     ("seed", int, "of all random choices"),
     ("device", str, "auto, cpu, cuda, cuda:N or mps"),
     ("precision", str, "auto, fp32, bf16 or fp16"),
@@ -43,10 +45,30 @@ def task(p: argparse.ArgumentParser) -> None:
     """Which examples, and how to split them. Task.from_folder has the defaults."""
     p.add_argument("task", help=f"a folder with one folder per class, or {DEMO_PREFIX}textile, {DEMO_PREFIX}digits")
     add_optional(p, "--groups", metavar="REGEX", help="keep images whose paths match in the same text in one split")
+    add_optional(p, "--layout", help="what the levels of folders are: class, split/class, '*/class', or with names of folders")
+    for split in ("train", "val"):
+        add_optional(p, f"--{split}", nargs="+", metavar="FOLDER", help=f"folders in it with the classes of {split}")
+    add_optional(p, "--ignore", nargs="+", metavar="PATTERN", help="names or paths to leave out, such as '*_mask.png'")
     add_optional(p, "--holdout", type=float, help="share of each class for validation (default: 0.2)")
-    add_optional(p, "--test", type=float, help="share of each class for the final test (default: 0)")
+    add_optional(
+        p,
+        "--test",
+        type=share_or_folder,
+        metavar="SHARE",
+        help="share of each class for the final test (default: 0), or a folder",
+    )
+    add_optional(p, "--white-level", type=int, metavar="VALUE", help="of 16-bit images (default: by the bits in use)")
+    add_optional(p, "--max-aspect", type=float, metavar="TIMES", help="how much longer a side may be (default: 100)")
     add_optional(p, "--per-class", type=int, help="use at most this many images of each class")
     p.add_argument("--skip-bad", action="store_true", help="leave out unreadable images and conflicting copies")
+
+
+def share_or_folder(text: str) -> float | str:
+    """A number, or the name of a folder."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def split_seed(p: argparse.ArgumentParser) -> None:
@@ -103,7 +125,28 @@ def watching(p: argparse.ArgumentParser) -> None:
 
 def run(p: argparse.ArgumentParser) -> None:
     """Which run."""
-    p.add_argument("run", nargs="?", metavar="RUN", help=f"{A_RUN} (default: the newest)")
+    p.add_argument("run", nargs="?", metavar="RUN", help=f"{A_RUN} ({THE_DEFAULT})")
+
+
+def moved(p: argparse.ArgumentParser) -> None:
+    """Where the images of the run are now."""
+    add_optional(p, "--data", metavar="PATH", help="where its images lie now, if they have moved; their content is compared")
+
+
+def naming(p: argparse.ArgumentParser) -> None:
+    """What the new run is called."""
+    add_optional(p, "--name", help="a name for the run, which is found wherever an id is taken")
+
+
+def rename(p: argparse.ArgumentParser) -> None:
+    """The new name, and which run."""
+    p.add_argument("name", help='its name from now on; "" takes it away')
+    run(p)
+
+
+def a_run(p: argparse.ArgumentParser) -> None:
+    """Which run; there is no default for what cannot be undone."""
+    p.add_argument("run", metavar="RUN", help=A_RUN)
 
 
 def trusting(p: argparse.ArgumentParser) -> None:
@@ -135,13 +178,20 @@ def export_format(p: argparse.ArgumentParser) -> None:
 def explain(p: argparse.ArgumentParser) -> None:
     """Which run and images, and what to compare with."""
     p.add_argument(
-        "words", nargs="*", metavar="RUN IMAGE", help=f"{A_RUN} (default: the newest); then files (default: its worst mistakes)"
+        "words", nargs="*", metavar="RUN IMAGE", help=f"{A_RUN} ({THE_DEFAULT}); then files (default: its worst mistakes)"
     )
     p.add_argument("--target", metavar="CLASS", help="the class to explain (default: the one predicted)")
     p.add_argument(
         "--before", metavar="RUN_OR_SNAPSHOT", help="another run or a snapshot of this one (default: its linear probe)"
     )
     add_optional(p, "--baseline", help="baseline of input attributions: mean, blur or black (default: mean)")
+
+
+def predict(p: argparse.ArgumentParser) -> None:
+    """Which images and run, and where to write the table."""
+    p.add_argument("images", nargs="+", metavar="FILE", help="files, folders of images, or patterns such as new/*.jpg")
+    p.add_argument("--run", metavar="RUN", help=f"{A_RUN} (default: the newest)")
+    p.add_argument("--csv", metavar="FILE", help="write the table to this file as well")
 
 
 def text(p: argparse.ArgumentParser) -> None:

@@ -17,11 +17,14 @@ from nbtransfer.tasks.task import Task
 from nbtransfer.usercode.module import code as write_code
 
 _FIELDS = {f.name for f in fields(Recipe)} - {"task", "freeze"}
+TASK_OPTIONS = (
+    "holdout", "test", "seed", "per_class", "groups", "layout", "train", "val", "ignore", "white_level", "max_aspect",
+)  # fmt: skip
 
 
 def task_of(args: argparse.Namespace) -> Task:
     """The task named on a command line."""
-    options = {name: getattr(args, name) for name in ("holdout", "test", "seed", "per_class", "groups") if name in args}
+    options = {name: getattr(args, name) for name in TASK_OPTIONS if name in args}
     if args.skip_bad:
         options |= {"unreadable": "skip", "duplicates": "skip"}
     return Task.named(args.task, **options)

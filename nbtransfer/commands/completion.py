@@ -17,8 +17,10 @@ from nbtransfer.core.recipe import AUGMENTATIONS, Cache, Optimiser, Precision, P
 from nbtransfer.core.strategy import STRATEGIES, Schedule
 from nbtransfer.engine.handoff import formats
 from nbtransfer.jobs.run import Run
-from nbtransfer.store import runs
+from nbtransfer.store import run_names, runs
 from nbtransfer.store.caches import caches
+from nbtransfer.store.home import home
+from nbtransfer.store.paths import RunPaths
 from nbtransfer.tasks import demo
 from nbtransfer.tasks.task import DEMO_PREFIX
 
@@ -98,7 +100,9 @@ def _tasks(word: str, context: CommandContext) -> Iterable[str]:
 
 def _runs(word: str, context: CommandContext) -> Iterable[str]:
     variables = [name for name, value in context.names.items() if isinstance(value, Run) and not name.startswith("_")]
-    return [*variables, *runs.list_ids()[:_MOST_RUNS]]
+    ids = runs.list_ids()[:_MOST_RUNS]
+    names = [name for run_id in ids if (name := run_names.read(RunPaths(home() / "runs" / run_id))) and " " not in name]
+    return [*variables, *names, *ids]
 
 
 def _paths(word: str, context: CommandContext, *, files: bool = True) -> Iterable[str]:
@@ -136,6 +140,8 @@ _SOURCES: dict[str, Callable[[str, CommandContext], Iterable[str]]] = {
     "baseline": _constant("blur", "mean", "black"),
     "words": lambda word, context: [*_runs(word, context), *_paths(word, context)],
     "format": _constant(*formats.NAMES),
+    "images": _paths,
+    "csv": _paths,
     "folder": lambda word, context: _paths(word, context, files=False),
     "topic": lambda _word, context: commands.tree(context.place),
 }

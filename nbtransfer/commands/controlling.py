@@ -11,7 +11,6 @@ from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
 from nbtransfer.jobs.launcher import repeat
 from nbtransfer.jobs.run import Run
-from nbtransfer.ui.progress import ending
 from nbtransfer.usercode.trusted import is_trusted
 
 
@@ -23,7 +22,7 @@ def pause(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 def resume(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Continue a run from where it was."""
-    run = find_run(args.run, context)
+    run = _with_images(find_run(args.run, context), args)
     state = run.resume()
     begun = f", from step {state.resumed.step}" if state.resumed and state.status == "running" else ""
     return Outcome(run, f"{run.id} is {state.status}{begun}", run_facts(run))
@@ -34,7 +33,7 @@ def stop(args: argparse.Namespace, context: CommandContext) -> Outcome:
     run = find_run(args.run, context)
     over = run.state.over
     state = run.stop()
-    what = f"has ended already: {ending(state)}" if over else "will stop after this step"
+    what = f"has ended already: {state.headline}" if over else "will stop after this step"
     return Outcome(run, f"{run.id} {what}", run_facts(run))
 
 
@@ -72,8 +71,27 @@ def change(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 def repeat_run(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Repeat a run, including its changes."""
-    run = repeat(find_run(args.run, context))
+    run = repeat(_with_images(find_run(args.run, context), args))
     return Outcome(run, f"{run.id} started; see `{context.prog} status {run.id}`", run_facts(run))
+
+
+def rename(args: argparse.Namespace, context: CommandContext) -> Outcome:
+    """Give a run a name."""
+    run = find_run(args.run, context)
+    run.rename(args.name)
+    return Outcome(run, f"{run.id} is called {args.name!r} now" if args.name else f"{run.id} has no name now", run_facts(run))
+
+
+def delete(args: argparse.Namespace, context: CommandContext) -> Outcome:
+    """Remove a run with its model, scores and checkpoints."""
+    run = find_run(args.run, context)
+    folder = str(run.paths.root)
+    run.delete()
+    return Outcome(None, f"{run.id} is deleted, with all that was in {folder}", {"id": run.id, "folder": folder})
+
+
+def _with_images(run: Run, args: argparse.Namespace) -> Run:
+    return run.at(args.data) if "data" in args else run
 
 
 def trust(args: argparse.Namespace, context: CommandContext) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
@@ -91,7 +92,7 @@ class Parser(argparse.ArgumentParser):
     """A parser that raises instead of exiting, because it also runs in notebooks."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.prog}: {message}; see {self.prog} --help")
+        raise UsageError(f"{self.prog}: {_in_words(message)}; see {self.prog} --help")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:  # noqa: ARG002
         raise HelpShown
@@ -105,6 +106,24 @@ class Parser(argparse.ArgumentParser):
     def options(self) -> list[str]:
         """All options, with their dashes."""
         return [text for action in self._actions for text in action.option_strings]
+
+
+_KINDS = {"int": "a whole number", "float": "a number"}
+_ARGPARSE: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
+    (r"argument (\S+): invalid (\w+) value: (.+)", lambda m: f"{m[1]} should be {_KINDS.get(m[2], m[2])}, not {m[3]}"),
+    (r"argument (\S+): expected (?:one|at least one) argument", lambda m: f"{m[1]} needs a value"),
+    (r"argument (\S+): not allowed with argument (\S+)", lambda m: f"give either {m[1]} or {m[2]}"),
+    (r"the following arguments are required: (.+)", lambda m: f"give {m[1].replace(', ', ' and ')}"),
+    (r"ambiguous option: (\S+) could match (.+)", lambda m: f"{m[1]} may be {m[2].replace(', ', ' or ')}"),
+)
+
+
+def _in_words(message: str) -> str:
+    """What argparse says, as a sentence that says what to do."""
+    for pattern, sentence in _ARGPARSE:
+        if found := re.fullmatch(pattern, message):
+            return sentence(found)
+    return message
 
 
 def parser(commands: Mapping[str, CommandSpec], prog: str, place: Place) -> Parser:

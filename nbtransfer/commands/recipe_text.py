@@ -40,11 +40,18 @@ class TaskText:
     path: str | None = None
     demo: str | None = None
     holdout: float | None = None
-    test: float | None = None
+    test: float | str | tuple[str, ...] | None = None
     seed: int | None = None
     per_class: int | None = None
     unreadable: OnProblem | None = None
     duplicates: OnProblem | None = None
+    groups: str | None = None
+    layout: str | None = None
+    train: str | tuple[str, ...] | None = None
+    val: str | tuple[str, ...] | None = None
+    ignore: str | tuple[str, ...] | None = None
+    white_level: int | None = None
+    max_aspect: float | None = None
     name: str | None = None
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nbtransfer.commands import arguments, choosing, controlling, explaining
+from nbtransfer.commands import arguments, choosing, controlling, explaining, predicting
 from nbtransfer.commands.finding import find_run, run_facts
 from nbtransfer.commands.parsing import CommandContext, CommandSpec, HelpShown, Outcome, Parser, Place, UsageError, parse
 from nbtransfer.commands.parsing import parser as parser_of
@@ -21,13 +21,14 @@ from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.text.counts import byte_size, quantity
 from nbtransfer.core.text.names import suggest
 from nbtransfer.core.text.paths import short_path
+from nbtransfer.jobs import own_runs
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.jobs.launcher import start as start_run
 from nbtransfer.jobs.listing import list_runs
 from nbtransfer.jobs.run import Run
 from nbtransfer.pretrained.listing import backbone, backbones
 from nbtransfer.store.caches import caches, clear
-from nbtransfer.ui.progress import ending, watch
+from nbtransfer.ui.progress import watch
 
 __all__ = ["COMMANDS", "CommandContext", "HelpShown", "Outcome", "UsageError", "as_json", "execute", "parser", "tree"]
 
@@ -73,12 +74,13 @@ def start_task(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 def start(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Start a run from the draft and the options, which apply to this run only."""
-    return launch(choosing.recipe_with(context.draft, choosing.options_of(args)), context, stay=args.wait)
+    recipe = choosing.recipe_with(context.draft, choosing.options_of(args))
+    return launch(recipe, context, stay=args.wait, name=getattr(args, "name", None))
 
 
-def launch(recipe: Recipe, context: CommandContext, *, stay: bool) -> Outcome:
+def launch(recipe: Recipe, context: CommandContext, *, stay: bool, name: str | None = None) -> Outcome:
     """Start a run, and wait for its end if asked to."""
-    run = start_run(recipe)
+    run = start_run(recipe, name=name)
     card = backbone(recipe.backbone)
     phases = recipe.resolved(card)
     context.say(f"{phases.name} on {card.name}, {quantity(phases.epochs, 'epoch')}; {phases.phases[-1].plan.summary(card)}")
@@ -111,14 +113,12 @@ def status(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """One run: its state, epochs and scores."""
     run = find_run(args.run, context)
     state = run.state
-    parts = [f"{run.id}: {ending(state)}", f"{run.recipe!r}"]
+    parts = [f"{run.id}: {run.verdict}", f"{run.recipe!r}"]
     if state.prepared:
         p = state.prepared
         parts.append(f"{p.device} ({p.device_name}), {p.precision}, {quantity(p.threads, 'thread')}, {state.fraction:.0%} done")
     parts += [repr(run.history()), *map(repr, state.evaluations)]
     parts += [f"{d.subject}: {d.choice} ({d.reason})" for d in state.decisions]
-    parts += [f"warning: {message}" for message in state.warnings]
-    parts += [f"left out {s.source} ({s.split}): {s.reason}" for s in state.skipped]
     if state.receipt and state.receipt.frozen:
         parts.append(f"frozen layers unchanged, checked: {state.receipt.unchanged} of {state.receipt.frozen}")
     return Outcome(run, "\n".join(parts), {**run_facts(run), "history": run.history().to_dicts()}, ok=_is_healthy(run))
@@ -130,13 +130,14 @@ def wait(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 
 def _wait_outcome(run: Run, timeout: float | None, context: CommandContext) -> Outcome:
-    state = context.watch(run, timeout)
-    return Outcome(run, f"{run.id} {ending(state)}", run_facts(run), ok=_is_healthy(run))
+    context.watch(run, timeout)
+    return Outcome(run, f"{run.id} {run.verdict}", run_facts(run), ok=_is_healthy(run))
 
 
 def attach_run(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """A run started anywhere, shown in the dashboard."""
     run = find_run(args.run, context)
+    own_runs.add(run.paths)
     return Outcome(run, repr(run), run_facts(run), view=_dashboard(context, run))
 
 
@@ -149,7 +150,10 @@ def show_dashboard(args: argparse.Namespace, context: CommandContext) -> Outcome
 def _dashboard(context: CommandContext, run: Run | None) -> Any:
     from nbtransfer.ui.dashboard import dashboard  # loads the widgets
 
-    return dashboard(run=run, draft=context.draft)
+    task = context.draft.choices.task
+    other = run is not None and task is not None and task.digest != run.task.digest
+    # Beside a run on another task, that of the draft would seem to be the run's.
+    return dashboard(run=run, draft=Draft() if other else context.draft)
 
 
 def log(args: argparse.Namespace, context: CommandContext) -> Outcome:
@@ -219,16 +223,28 @@ TREE: tuple[CommandSpec, ...] = (
     CommandSpec("backbone", choosing.backbone, "choose the shared layers", (arguments.backbone,), NOTEBOOK),
     CommandSpec("freeze", choosing.freeze, "freeze more layers", (arguments.layers,), NOTEBOOK),
     CommandSpec("thaw", choosing.thaw, "let more layers learn", (arguments.layers, arguments.multiplier), NOTEBOOK),
-    CommandSpec("start", start, "start a run in the background", (arguments.recipe, arguments.watching), NOTEBOOK),
     CommandSpec(
-        "start", start_task, "start a run in the background", (arguments.task, arguments.recipe, arguments.watching), ("shell",)
+        "start", start, "start a run in the background", (arguments.recipe, arguments.naming, arguments.watching), NOTEBOOK
+    ),
+    CommandSpec(
+        "start",
+        start_task,
+        "start a run in the background",
+        (arguments.task, arguments.recipe, arguments.naming, arguments.watching),
+        ("shell",),
     ),
     CommandSpec("runs", show_runs, "all runs, newest first"),
     CommandSpec("status", status, "one run: its state, epochs and scores", (arguments.run,), gives="text"),
     CommandSpec("attach", attach_run, "a run started anywhere, shown in the dashboard", (arguments.run,), NOTEBOOK),
     CommandSpec("wait", wait, "show a run's progress until it ends", (arguments.run, arguments.timeout), gives="nothing"),
     CommandSpec("pause", controlling.pause, "pause a run, with everything on the disk", (arguments.run,), gives="text"),
-    CommandSpec("resume", controlling.resume, "continue a paused, stopped, failed or lost run", (arguments.run,), gives="text"),
+    CommandSpec(
+        "resume",
+        controlling.resume,
+        "continue a paused, stopped, failed or lost run",
+        (arguments.run, arguments.moved),
+        gives="text",
+    ),
     CommandSpec("stop", controlling.stop, "stop a run and keep its best model", (arguments.run,), gives="text"),
     CommandSpec("kill", controlling.kill, "kill a worker that hangs; resume continues", (arguments.run,), gives="text"),
     CommandSpec("checkpoint", controlling.checkpoint, "save a checkpoint now", (arguments.run,), gives="text"),
@@ -239,7 +255,11 @@ TREE: tuple[CommandSpec, ...] = (
         (arguments.run, arguments.changes),
         gives="text",
     ),
-    CommandSpec("repeat", controlling.repeat_run, "repeat a run, including its changes", (arguments.run,)),
+    CommandSpec("repeat", controlling.repeat_run, "repeat a run, including its changes", (arguments.run, arguments.moved)),
+    CommandSpec("rename", controlling.rename, "give a run a name", (arguments.rename,), gives="text"),
+    CommandSpec(
+        "delete", controlling.delete, "remove a run that has ended, with all its files", (arguments.a_run,), gives="text"
+    ),
     CommandSpec(
         "trust",
         controlling.trust,
@@ -248,6 +268,7 @@ TREE: tuple[CommandSpec, ...] = (
         gives="text",
     ),
     CommandSpec("log", log, "the last lines of a run's log", (arguments.run, arguments.lines), gives="text"),
+    CommandSpec("predict", predicting.predict, "the answers of a run for images, as a table", (arguments.predict,)),
     CommandSpec("explain", explaining.explain, "where in the images a run finds its answers", (arguments.explain,)),
     CommandSpec(
         "export",

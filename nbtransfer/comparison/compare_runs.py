@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbtransfer.comparison.example import HEADER, Example
-from nbtransfer.comparison.inputs import class_numbers, load_images
+from nbtransfer.comparison.inputs import class_numbers, open_images
 from nbtransfer.comparison.snapshots import BEST, Snapshot, find_before, find_snapshot
+from nbtransfer.core.calls import checked
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
 from nbtransfer.core.text.tables import html_table, text_table
@@ -96,12 +97,13 @@ class Comparison:
         return f"<p>{escape(repr(self))}</p>{''.join(pictures)}<details><summary>Numbers</summary>{table}</details>"
 
 
+@checked()
 def explain(
     run: Run, images: Any, target: Any = None, *, before: Run | str | None = None, after: str = BEST, baseline: str = "mean"
 ) -> Comparison:
     """What a run changed, and how much of it is due to the shared features and how much to the head.
 
-    images     paths, PIL images, uint8 arrays (H, W, 3), or samples of the run's task (whose class is then shown); one or many
+    images     one or many in any form that `predict` takes, or samples of the run's task, whose class is then shown
     target     the class to explain: a name, a number, one for each image, or None for the answer of the model after
     before     a run, its id, or a snapshot of this run ("start", "0-lp", …); None is the linear probe: this run's own, else the
                newest finished one on the same task, weights and input
@@ -128,14 +130,19 @@ def explain_with(
     """`explain` with models from `load`, such as a cache."""
     last = find_snapshot(run, after)
     first = find_before(run, before, after)
+    opened, classes = open_images(run, images), run.recipe.task.classes  # before models are loaded, which takes a while
+    targets = class_numbers(target, len(opened), classes)
+    import torch
+
     from nbtransfer.attribution.compare import compare  # loads torch and captum
+    from nbtransfer.engine.data.preprocess import resize_and_crop
 
     pair = load(first), load(last)
-    pixels, names = load_images(run, images, pair[1])
-    findings = compare(*pair, pixels, class_numbers(target, len(names), pair[1].classes), baseline)
+    pixels = torch.stack([resize_and_crop(image, pair[1].spec) for _, image in opened])
+    findings = compare(*pair, pixels, targets, baseline)
     views = pixels.permute(0, 2, 3, 1).numpy()
     examples = tuple(
-        Example(name, np.ascontiguousarray(view), truth, pair[1].classes, finding)
-        for (name, truth), view, finding in zip(names, views, findings, strict=True)
+        Example(given.name, np.ascontiguousarray(view), given.truth, classes, finding)
+        for (given, _), view, finding in zip(opened, views, findings, strict=True)
     )
     return Comparison(str(first), str(last), pair[1].card.name, examples)

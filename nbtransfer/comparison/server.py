@@ -26,7 +26,7 @@ from nbtransfer.comparison.snapshots import BEST, Snapshot
 from nbtransfer.core.task import Sample
 from nbtransfer.errors import InputError, NbTransferError
 from nbtransfer.jobs import child
-from nbtransfer.jobs.run import Run, attach
+from nbtransfer.jobs.run import Run, open_run
 
 if TYPE_CHECKING:
     from nbtransfer.engine.model.transfer_model import TransferModel
@@ -75,7 +75,7 @@ class ExplainServer:
     def _explain(self, request: Mapping[str, Any]) -> Comparison:
         os.chdir(request["folder"])
         os.environ["NBTRANSFER_HOME"] = request["home"]
-        run = attach(request["run"])
+        run = open_run(request["run"])
         samples = [_sample(run, split, number) for split, number in request["samples"]]
         before, after = request.get("before"), request.get("after") or BEST
         return explain_with(self.models.load, run, samples, request.get("target"), before=before, after=after)

@@ -16,7 +16,7 @@ from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import InputError, NbTransferError, RunError
 from nbtransfer.jobs.listing import list_runs
-from nbtransfer.jobs.run import Run, attach
+from nbtransfer.jobs.run import Run, open_run
 from nbtransfer.pretrained.listing import backbone
 from nbtransfer.store import runs
 
@@ -98,7 +98,7 @@ def find_before(run: Run, choice: Run | str | None, after: str = BEST) -> Snapsh
         if choice in names(run):
             return Snapshot(run, choice)
         try:
-            choice = attach(choice)
+            choice = open_run(choice)
         except RunError as error:
             known = ", ".join(names(run))
             raise InputError(

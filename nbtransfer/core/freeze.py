@@ -9,8 +9,10 @@ from typing import Literal
 
 from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard, LayerCard
+from nbtransfer.core.calls import checked_class
 from nbtransfer.core.messages import Message, message
 from nbtransfer.core.plan_table import PlanTable, Row
+from nbtransfer.core.scalars import plain
 from nbtransfer.core.text.counts import short_number
 from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import PlanError
@@ -24,6 +26,7 @@ affine_only  running statistics, never updated; weight and bias learn even if ev
 """
 
 
+@checked_class(PlanError)
 @dataclass(frozen=True, slots=True)
 class Rule:
     """The effect of one pattern. `None` leaves a property to earlier rules."""
@@ -34,6 +37,7 @@ class Rule:
     norm: NormMode | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "lr", plain(self.lr))
         if self.lr is not None and not 0 <= self.lr < float("inf"):
             raise PlanError(f"the learning-rate multiplier of {self.layers!r} is {self.lr}; use a number from 0 up")
 
@@ -66,6 +70,7 @@ class LayerPlan:
     decayed: int = 0
 
 
+@checked_class(PlanError, name="plan")
 @dataclass(frozen=True, slots=True)
 class FreezePlan:
     """An ordered list of rules for stages and layers; later rules win. A layer without a rule learns.

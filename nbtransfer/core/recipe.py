@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 import os
 import re
 import typing
@@ -11,8 +13,11 @@ from typing import Literal
 
 from nbtransfer.core import strategy as strategies
 from nbtransfer.core.backbone import BackboneCard, InputSpec
+from nbtransfer.core.calls import checked_class
 from nbtransfer.core.code import Code, reference
 from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.core.kinds import Mismatch, shown
+from nbtransfer.core.scalars import plain
 from nbtransfer.core.sentences import SENTENCES
 from nbtransfer.core.strategy import Phase, Schedule, Strategy
 from nbtransfer.core.task import TaskCard
@@ -32,6 +37,7 @@ WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth")
 NEW_VIEWS = SENTENCES["cache.new_views"]
 
 
+@checked_class(RecipeError, kinds=False)
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that defines a run.
@@ -54,6 +60,7 @@ class Recipe:
     clip_grad       largest norm of the gradient, None for no limit
     patience        end a phase after this many epochs without a better validation score, None for never
     on_bad_image    what to do with an image that cannot be decoded during the run: "skip" it with an event, or "fail"
+    max_missing     share of the images of a split or class that may be left out; a run that loses more fails
     seed            of all random choices
     device          "auto", "cpu", "cuda", "cuda:1", "mps"
     precision       "fp32", "bf16", "fp16", or "auto": bf16 if measurement shows that it is faster, and close to fp32
@@ -98,6 +105,7 @@ class Recipe:
     clip_grad: float | None = 1.0
     patience: int | None = None
     on_bad_image: BadImage = "skip"
+    max_missing: float = 0.1
     seed: int = 0
     device: str = "auto"
     precision: Precision = "auto"
@@ -117,8 +125,10 @@ class Recipe:
     title: str = ""
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, plain(getattr(self, field.name)))
         if not isinstance(self.task, TaskCard):
-            raise RecipeError(f"task should be an nbtransfer Task, not {type(self.task).__name__}; see Task.from_folder")
+            raise RecipeError(f"task should be an nbtransfer Task, not {shown(self.task)}; see Task.from_folder")
         self._check_types()
         self._name_code()
         if isinstance(self.strategy, str):
@@ -141,8 +151,8 @@ class Recipe:
         for name, allowed in kinds.items():
             value = getattr(self, name)
             if not isinstance(value, allowed):
-                expected = " or ".join("None" if kind is type(None) else kind.__name__ for kind in allowed)
-                raise RecipeError(f"{name} should be {expected}, not {value!r}")
+                wrong = Mismatch(functools.reduce(operator.or_, allowed), value)
+                raise RecipeError(wrong.sentence(name))
 
     def _name_code(self) -> None:
         for name in ("transform", "head"):
@@ -176,13 +186,15 @@ class Recipe:
             "weight_decay": (0, 10),
             "label_smoothing": (0, 0.99),
             "crop": (0.05, 1),
+            "max_missing": (0, 1),
             "clip_grad": (0, 1e9),
         }
         for name, (low, high) in spans.items():
             value = getattr(self, name)
             if value is None and name in may_be_none | {"clip_grad"}:
                 continue
-            if not isinstance(value, (int, float)) or not math.isfinite(value) or not low <= value <= high:
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number or not math.isfinite(value) or not low <= value <= high:
                 raise RecipeError(f"{name} is {value!r}; use a number from {low:g} to {high:g}")
         if self.lr == 0 or self.clip_grad == 0:
             raise RecipeError("lr and clip_grad must be above 0; leave them out for the defaults")
@@ -207,6 +219,8 @@ class Recipe:
             raise RecipeError(f"augment is {list(self.augment)}; name each augmentation once")
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
             raise RecipeError(f"device is {self.device!r}; use 'auto', 'cpu', 'cuda', 'cuda:N' or 'mps'")
+        if (self.device, self.precision) == ("cpu", "fp16"):
+            raise RecipeError("precision is 'fp16', which needs a GPU; use 'bf16' or 'fp32' on the CPU")
 
     @property
     def weights_file(self) -> str | None:

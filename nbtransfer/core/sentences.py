@@ -32,6 +32,8 @@ SENTENCES = {
     "resume the run with the version that wrote it, or start it again with nbtransfer.repeat",
     "fail.import": "the worker could not load what it needs ({error}); run `nbtransfer doctor` in this environment",
     "fail.interrupted": "interrupted",
+    "fail.missing": "{count} of {total:count image} of {where} cannot be used ({names:names}), more than the share of "
+    "{most:.2g} that a run may lose; restore them, make the task again, or allow it with max_missing=1",
     "fail.memory": "out of memory ({error}); use a smaller batch_size or image_size, or freeze more layers",
     # Answers to commands
     "answer.change": "from the next step on",
@@ -97,6 +99,8 @@ SENTENCES = {
     "array.other": "the array file does not hold images as written by nbtransfer",
     "array.row": "{row!r} is not a row number",
     "array.short": "the array file has no such row",
+    "image.aspect": "its header claims {width} × {height} pixels, more than {most:g} times as long as wide, which is usually "
+    "damage; if it is right, use max_aspect={aspect} when the task is made",
     "image.changed": "it changed after the task was made",
     "image.claim": "it claims {width} × {height} pixels",
     "image.damaged": "it is damaged ({error})",

@@ -12,6 +12,7 @@ from nbtransfer.core.evaluation import Evaluation, Interval, wilson
 from nbtransfer.core.formats.numbers import EVENTS
 from nbtransfer.core.messages import message
 from nbtransfer.core.record import Record
+from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.training_plan import Change
 
 Status = Literal[
@@ -68,8 +69,24 @@ class RunState:
     seconds: float = 0.0
 
     def __repr__(self) -> str:
-        done = f", epoch {len(self.history)} of {self.epochs}" if self.epochs else ""
-        return f"RunState({self.status}{done}{': ' + self.message if self.message else ''})"
+        return f"RunState({self.headline})"
+
+    @property
+    def headline(self) -> str:
+        """Status, epochs, why, and the score, in one line: `stopped after 2 of 6 epochs: stopped by ana; accuracy …`."""
+        done = len(self.history)
+        where = ""
+        if self.over and done < self.epochs:
+            where = f" after {done} of {quantity(self.epochs, 'epoch')}"
+        elif not self.over and done:
+            where = f", epoch {done} of {self.epochs}"
+        told = "; ".join(filter(None, (self.message, _score(self))))
+        return f"{self.status}{where}{': ' if told else ''}{told}"
+
+    @property
+    def final_evaluation(self) -> Evaluation | None:
+        """The scores that count: those on the test images, or on the validation images where there are none."""
+        return self.evaluation("test") or self.evaluation("val")
 
     @property
     def ended(self) -> bool:
@@ -141,6 +158,15 @@ def fold(records: Iterable[Record], state: RunState | None = None) -> RunState:
     return functools.reduce(_add, records, state or RunState())
 
 
+def _score(state: RunState) -> str:
+    if found := state.final_evaluation:
+        low, high = found.interval
+        images = quantity(found.examples, f"{'validation' if found.split == 'val' else found.split} image")
+        return f"accuracy {found.accuracy:.3f} on {images} (95 % {low:.3f}–{high:.3f})"
+    best = state.best
+    return f"best validation accuracy {best.val_accuracy:.3f} in epoch {best.epoch}" if best else ""
+
+
 def _add(state: RunState, record: Record) -> RunState:
     if record.seq <= state.seq:
         return state
@@ -189,7 +215,8 @@ def _changes(state: RunState, record: Record) -> dict[str, Any]:  # noqa: C901, 
         case ev.ReceiptIssued() as receipt:
             return {"receipt": receipt}
         case ev.Evaluated(evaluation=evaluation):
-            return {"evaluations": (*state.evaluations, evaluation)}
+            earlier = (known for known in state.evaluations if known.split != evaluation.split)
+            return {"evaluations": (*earlier, evaluation)}
         case ev.Finished(best_epoch=best):
             return {"status": "finished", "best_epoch": best, "progress": None}
         case ev.Stopped(reason=reason):
@@ -220,10 +247,10 @@ def _without_stops(changes: tuple[Change, ...]) -> tuple[Change, ...]:
 
 
 def _rewind(state: RunState, resumed: ev.Resumed) -> dict[str, Any]:
-    """What is still true after going back to an earlier step."""
+    """What is still true after going back to an earlier step. The result that was written stays until there is another."""
     rows = tuple(row for row in state.history if row.step <= resumed.step and row.epoch <= resumed.epoch)
-    kept = {"history": rows, "progress": None, "computing": None, "changes": _without_stops(state.changes)}
-    return {**kept, "evaluations": (), "receipt": None, "best_epoch": None}
+    changes = _without_stops(state.changes)
+    return {"history": rows, "progress": None, "computing": None, "changes": changes, "best_epoch": None}
 
 
 def _rows_before(history: tuple[HistoryRow, ...], epoch: ev.EpochEnded) -> tuple[HistoryRow, ...]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.calls import checked_class
 from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.core.scalars import plain
 from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import PlanError
 
@@ -19,6 +22,7 @@ _NAME = re.compile(rf"[^\W_][\w .+-]{{0,{MOST_LETTERS - 2}}}[\w+-]|[^\W_]")
 Schedule = Literal["one_cycle", "cosine", "constant"]
 
 
+@checked_class(PlanError)
 @dataclass(frozen=True, slots=True)
 class Phase:
     """One stretch of training under one freeze plan.
@@ -39,12 +43,17 @@ class Phase:
                 f"{self.name!r} is no name for a phase; use up to {MOST_LETTERS} letters, digits, spaces and . _ - + "
                 "of which the first is a letter or digit: it names files"
             )
-        if self.epochs < 1:
-            raise PlanError(f"phase {self.name!r} has {self.epochs} epochs; give it at least 1")
+        for name in ("epochs", "lr"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
+        if not isinstance(self.epochs, int) or isinstance(self.epochs, bool) or self.epochs < 1:
+            raise PlanError(f"phase {self.name!r} has {self.epochs!r} epochs; give it a whole number from 1 up")
         if self.lr is not None and not 0 < self.lr < math.inf:
             raise PlanError(f"phase {self.name!r} has learning rate {self.lr}; use a number above 0")
+        if self.schedule not in (known := typing.get_args(Schedule)):
+            raise PlanError(f"there is no schedule {self.schedule!r}; {suggest(self.schedule, known)}")
 
 
+@checked_class(PlanError)
 @dataclass(frozen=True, slots=True)
 class Strategy:
     """A named sequence of phases."""

@@ -11,7 +11,7 @@ from typing import Literal
 
 from nbtransfer.core.code import Code
 from nbtransfer.core.text.counts import quantity
-from nbtransfer.core.text.names import short_list
+from nbtransfer.core.text.names import short_list, suggest
 from nbtransfer.errors import TaskError
 
 Split = Literal["train", "val", "test"]
@@ -32,13 +32,32 @@ class Sample:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the files of a task are read.
+
+    `white_level` is the value that is white in images of 16 bits, such as 4,095 for data of 12 bits. `max_aspect` is how many
+    times longer than the other a side may be; more is taken for a damaged header.
+    """
+
+    white_level: int = 65_535
+    max_aspect: float = 100
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.white_level <= 65_535:
+            raise TaskError(f"white_level is {self.white_level!r}; use the value of white, from 1 to 65,535, such as 4095")
+        if not self.max_aspect >= 1:
+            raise TaskError(f"max_aspect is {self.max_aspect!r}; use a number from 1 on, such as 200")
+
+
 @dataclass(frozen=True)
 class TaskCard:
     """The target task as plain data.
 
     `root` is the folder of the images, the .npy file of an array task, or a reference to a custom dataset such as
     "data.Pairs", with the text of its `code` and its `arguments` as JSON. `samples` is the manifest: its order, labels
-    and splits are fixed when the task is made. `digest` identifies all of it.
+    and splits are fixed when the task is made. `layout` says how a folder was understood, `reading` how its files are read.
+    `digest` identifies all of it.
     """
 
     name: str
@@ -49,6 +68,8 @@ class TaskCard:
     notes: tuple[str, ...] = ()
     code: Code | None = None
     arguments: str = "{}"
+    layout: str = ""
+    reading: Reading = Reading()
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2:
@@ -62,13 +83,17 @@ class TaskCard:
         state = hashlib.sha256(repr((self.kind, self.classes)).encode("utf-8", "surrogateescape"))
         if self.code is not None:
             state.update(repr((self.root, self.arguments, self.code.sha256)).encode("utf-8", "surrogateescape"))
+        if self.reading != Reading():
+            state.update(repr(self.reading).encode())
         for s in self.samples:
             line = f"{s.source}\0{s.label}\0{s.split}\0{s.digest}\n"
             state.update(line.encode("utf-8", "surrogateescape"))
         return state.hexdigest()
 
     def split(self, name: Split) -> Iterator[Sample]:
-        """The examples of one split, in manifest order."""
+        """The examples of one split, in manifest order; raises TaskError if there is no such split."""
+        if name not in SPLITS:
+            raise TaskError(f"there is no split {name!r}; {suggest(str(name), SPLITS)}")
         return (sample for sample in self.samples if sample.split == name)
 
     @cached_property
@@ -86,4 +111,5 @@ class TaskCard:
     def __repr__(self) -> str:
         sizes = " + ".join(f"{self.sizes[name]:,} {name}" for name in SPLITS if self.sizes[name])
         noted = f", {quantity(len(self.notes), 'note')}" if self.notes else ""
-        return f"Task({self.name!r}, {len(self.classes)} classes, {sizes}{noted})"
+        names = short_list(self.classes, most=4)
+        return f"Task({self.name!r}, {len(self.classes)} classes ({names}), {sizes}{noted})"

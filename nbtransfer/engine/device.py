@@ -14,6 +14,7 @@ import torch
 
 from nbtransfer.core.messages import Message, message
 from nbtransfer.core.recipe import Precision
+from nbtransfer.core.text.counts import quantity
 from nbtransfer.errors import RecipeError
 
 CONTAINERS = (
@@ -51,7 +52,8 @@ def choose(name: str, precision: Precision) -> Device:
     """The device called `name`, in fp32 if precision is "auto"; raises RecipeError when this machine does not have it."""
     device = torch.device(_best_device() if name == "auto" else name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise RecipeError(f"device is {name!r}, but torch sees {torch.cuda.device_count()} CUDA devices; use device='auto'")
+        seen = quantity(torch.cuda.device_count(), "CUDA device") if torch.cuda.device_count() else "no CUDA device"
+        raise RecipeError(f"device is {name!r}, but torch sees {seen}; use device='auto'")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise RecipeError("device is 'mps', but torch sees no such device; use device='auto'")
     if precision == "fp16" and device.type == "cpu":

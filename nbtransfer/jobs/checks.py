@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.missing import too_many_missing
 from nbtransfer.core.recipe import WEIGHT_SUFFIXES, Recipe
+from nbtransfer.core.task import TaskCard
 from nbtransfer.errors import MissingExtraError, RecipeError, TaskError
 from nbtransfer.pretrained.listing import TIMM, backbone
 from nbtransfer.usercode import trusted
@@ -23,8 +26,11 @@ def preflight(recipe: Recipe) -> Recipe:
     _check_packages(recipe, card)
     _check_size(recipe, card)
     _check_task(recipe)
+    _check_device(recipe)
     _try_code(recipe, card)
-    return _with_absolute_weights(recipe)
+    recipe = _with_absolute_weights(recipe)
+    _try_weights(recipe, card)
+    return recipe
 
 
 def _check_packages(recipe: Recipe, card: BackboneCard) -> None:
@@ -48,9 +54,38 @@ def _check_size(recipe: Recipe, card: BackboneCard) -> None:
 def _check_task(recipe: Recipe) -> None:
     task = recipe.task
     if task.kind != "code" and not Path(task.root).exists():
-        raise TaskError(f"{task.root} is gone; make the task again from the present folder of its images")
+        raise TaskError(f"the images of {task.name} are no longer in {task.root}; say where they are with task.at(folder)")
     if task.sizes["train"] < 2 or task.sizes["val"] < 1:
         raise TaskError(f"{task!r} is too small; it needs at least 2 training images and 1 to validate on")
+    if task.kind == "folder" and (why := too_many_missing(_gone(task), task, recipe.max_missing)):
+        raise TaskError(why)
+
+
+def _gone(task: TaskCard) -> Iterator[str]:
+    """The examples whose files are gone. Each folder is listed once: on a network drive, every question takes its time."""
+    present: dict[Path, set[Path]] = {}
+    for sample in task.samples:
+        path = Path(task.root, sample.source)
+        if path.parent not in present:
+            present[path.parent] = set(path.parent.iterdir()) if path.parent.is_dir() else set()
+        if path not in present[path.parent]:
+            yield sample.source
+
+
+def _check_device(recipe: Recipe) -> None:
+    """Whether this machine has the GPU that is asked for. What runs anywhere loads nothing here."""
+    if recipe.device not in ("auto", "cpu") or recipe.precision == "fp16":
+        from nbtransfer.engine import device  # loads torch
+
+        device.choose(recipe.device, recipe.precision)
+
+
+def _try_weights(recipe: Recipe, card: BackboneCard) -> None:
+    """Load the user's own weights once: what does not fit here would not fit in the worker."""
+    if recipe.weights_file is not None:
+        from nbtransfer.pretrained import registry  # loads torch
+
+        registry.build(card, recipe.weights, own_file=True, size=recipe.input_for(card).size)
 
 
 def _try_code(recipe: Recipe, card: BackboneCard) -> None:

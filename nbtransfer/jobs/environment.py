@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from nbtransfer.store.home import home
+from nbtransfer.store.search_path import python_path
 
 # Set by a notebook kernel, or by pytest, for itself and its own children; a worker must not act on them.
 _KERNEL_VARIABLES = (
@@ -28,8 +28,6 @@ _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 def worker_environment() -> dict[str, str]:
     """This process' environment without what belongs to a kernel, and with the same modules to import."""
     kept = {k: v for k, v in os.environ.items() if k not in _KERNEL_VARIABLES and not k.startswith("JPY_")}
-    # Absolute paths: the worker runs in another folder.
-    modules = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)  # noqa: PTH100
-    own = {"PYTHONPATH": modules, "PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
+    own = {"PYTHONPATH": python_path(), "PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
     waiting = {} if any(name in kept for name in _WAITING) else SPIN_SHORTLY
     return {**KEEP_MEMORY, **waiting, **kept, **own, "NBTRANSFER_HOME": str(home())}

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from nbtransfer.core.calls import checked
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.repeat import Repeat
-from nbtransfer.jobs import process
+from nbtransfer.jobs import own_runs, process
 from nbtransfer.jobs.checks import preflight
 from nbtransfer.jobs.run import Run
 from nbtransfer.jobs.run_commands import require_known_format
-from nbtransfer.store import runs
+from nbtransfer.store import run_names, runs
 
 
-def start(recipe: Recipe) -> Run:
+@checked()
+def start(recipe: Recipe, *, name: str | None = None) -> Run:
     """Start a run in the background and return at once.
+
+    name   of the run, by which it is found wherever an id is taken; see `Run.rename`
 
     The run goes on when the notebook is closed or its kernel restarts. Raises an InputError when the recipe cannot work.
     """
-    return _started(recipe, Repeat())
+    if name is not None:
+        run_names.require_free(name)
+    return _started(recipe, Repeat(), name)
 
 
+@checked()
 def repeat(run: Run) -> Run:
     """Start a run that does what another one did: the same recipe, and the same changes at the same steps.
 
@@ -31,8 +38,11 @@ def repeat(run: Run) -> Run:
     return _started(run.recipe, Repeat(run.id, changes, decisions))
 
 
-def _started(recipe: Recipe, history: Repeat) -> Run:
+def _started(recipe: Recipe, history: Repeat, name: str | None = None) -> Run:
     recipe = preflight(recipe)
     paths = runs.create(recipe, history)
+    if name is not None:
+        run_names.write(paths, name)
     process.launch(paths)
+    own_runs.add(paths)
     return Run(paths)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nbtransfer.core.calls import checked
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.tables import html_table, text_table
 from nbtransfer.errors import NbTransferError
 from nbtransfer.jobs.run import Run
 from nbtransfer.store import runs
+from nbtransfer.store.find_run import where_none_are
 from nbtransfer.store.home import home
 from nbtransfer.store.paths import RunPaths
 
@@ -34,7 +36,7 @@ class RunList(tuple[Run, ...]):
         return f"and {quantity(more, 'older run')}; nt.attach(id) finds any of them" if more > 0 else ""
 
     def __repr__(self) -> str:
-        return "\n".join(filter(None, (text_table(self._HEADER, self._rows()), self._rest))) if self else "no runs yet"
+        return "\n".join(filter(None, (text_table(self._HEADER, self._rows()), self._rest))) if self else where_none_are()
 
     def _repr_html_(self) -> str:
         return html_table(self._HEADER, self._rows()) + (f"<p>{self._rest}</p>" if self._rest else "")
@@ -45,9 +47,11 @@ def _row(run: Run) -> tuple[object, ...]:
     strategy = plain["strategy"] if isinstance(plain["strategy"], str) else plain["strategy"]["name"]
     best = f"{state.best.val_accuracy:.3f}" if state.best else "–"
     done = f"{len(state.history)}/{state.epochs}" if state.epochs else "–"
-    return run.id, state.status, plain["task"]["name"], plain["backbone"], strategy, done, best
+    called = f"{run.id} {run.name}".rstrip()
+    return called, state.status, plain["task"]["name"], plain["backbone"], strategy, done, best
 
 
+@checked(name="runs")
 def list_runs() -> RunList:
     """All runs under the home folder, newest first."""
     return RunList(Run(RunPaths(home() / "runs" / run_id)) for run_id in runs.list_ids())

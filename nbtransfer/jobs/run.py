@@ -9,36 +9,70 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.calls import checked, checked_class
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.state import RunState
+from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.training_plan import freeze_plan_at
-from nbtransfer.jobs import run_commands, run_results
+from nbtransfer.core.verdict import Verdict, verdict
+from nbtransfer.errors import InputError
+from nbtransfer.jobs import own_runs, run_commands, run_results
 from nbtransfer.jobs.history import History
+from nbtransfer.jobs.kept_model import KeptModel
 from nbtransfer.jobs.run_reader import RunReader
 from nbtransfer.pretrained.listing import backbone
-from nbtransfer.store import log, runs
+from nbtransfer.store import find_run, log, run_names, runs
 from nbtransfer.store.paths import RunPaths
 from nbtransfer.tasks.task import Task
 from nbtransfer.usercode import trusted
 
 if TYPE_CHECKING:
-    from nbtransfer.engine.handoff.predict import Answer
+    from nbtransfer.engine.handoff.answers import Answers
     from nbtransfer.engine.model.transfer_model import TransferModel
 
 
+@checked_class(InputError, name="run", making=False)
 class Run:
     """A handle on one run. Make it with `nbtransfer.start` or `nbtransfer.attach`."""
 
     def __init__(self, paths: RunPaths) -> None:
+        if not isinstance(paths, RunPaths):
+            raise InputError("a Run is not made by its name; use nt.start(recipe), or nt.attach(id)")
         self.paths = paths
         self._reader = RunReader(paths)
+        self._kept = KeptModel()
         self._recipe: Recipe | None = None
 
     @property
     def id(self) -> str:
         return self.paths.id
+
+    @property
+    def name(self) -> str:
+        """What people call it; empty if it has no name."""
+        return run_names.read(self.paths)
+
+    def rename(self, name: str) -> None:
+        """Give it a name, by which it is found wherever an id is taken; an empty one takes the name away.
+
+        Printable, without slashes, at most 80 characters, and of no other run. Raises InputError.
+        """
+        run_names.write(self.paths, name)
+
+    def at(self, place: str | os.PathLike[str]) -> Run:
+        """A handle on this run with its images in another place, where they lie now; every process will find them there.
+
+        The content of every image is compared. Raises TaskError if one is missing or another.
+        """
+        runs.move_images(self.paths, self.task.at(place).root)
+        self._recipe = None
+        return Run(self.paths)
+
+    def delete(self) -> None:
+        """Remove the run with its model, scores and checkpoints for good. Raises RunError while it is in progress."""
+        run_commands.delete(self._reader)
 
     @property
     def recipe(self) -> Recipe:
@@ -76,6 +110,11 @@ class Run:
         """The freeze plan in force now; before the first phase and after the last one, that of the nearest."""
         state, repeated = self.state, runs.read_repeat(self.paths).changes
         return freeze_plan_at(self.recipe, self._card, state.phase_index, state.step, made=state.changes, repeated=repeated)
+
+    @property
+    def verdict(self) -> Verdict:
+        """How the run went: status and score, how many of how many images, what is missing, what to distrust."""
+        return verdict(self.state, self.task)
 
     def history(self) -> History:
         """One row for each epoch so far: phase, epoch, step, loss, accuracy, validation, learning rate, seconds."""
@@ -146,6 +185,22 @@ class Run:
         """Change the length of the run, all phases together, by its last phase. Raises like `freeze`."""
         return run_commands.change(self._reader, "set_epochs", epochs=epochs)
 
+    def continue_(
+        self, epochs: int | None = None, task: Task | None = None, *, name: str | None = None, **settings: Any
+    ) -> Run:
+        """Start a new run from the weights of this one, which has ended; this one stays as it is.
+
+        epochs     its length; None is that of this run's last phase
+        task       other images, such as more of them; with the same classes the head goes on as well, else it starts anew
+        name       of the new run
+        settings   any other fields of its Recipe, such as lr
+
+        It goes on with the freeze plan of this run's last phase. Loads torch here. Raises RunError if there is no model yet.
+        """
+        from nbtransfer.jobs.continuing import continued
+
+        return continued(self, epochs, task, name, settings)
+
     def trust_code(self) -> None:
         """Allow the custom code that came with this run, `run.recipe.code`, to run under this account from now on.
 
@@ -157,7 +212,7 @@ class Run:
 
     def evaluate(self, split: str | None = None) -> Evaluation:
         """Scores of the best model on "val" or "test" (the default where the task has one). Raises RunError before the end."""
-        return run_results.evaluation(self._reader, split)
+        return run_results.evaluation(self._reader, self.recipe, split)
 
     def receipt(self) -> dict[str, str]:
         """For every layer that was frozen in some phase: "unchanged, checked", perhaps with the phase, or "CHANGED"."""
@@ -165,15 +220,19 @@ class Run:
 
     def predictions(self, split: str = "val") -> list[tuple[int, int, list[float]]]:
         """For each image of a split its number in that split, its label, and the probability of each class."""
-        return run_results.predictions(self._reader, split)
+        return run_results.predictions(self._reader, self.recipe, split)
 
     def model(self) -> TransferModel:
         """The best model, in evaluation mode on the CPU, with its preprocessing and classes."""
         return run_results.model(self._reader, self.recipe)
 
-    def predict(self, images: Any) -> list[Answer]:
-        """The best model's answers for images: paths, PIL images or uint8 arrays (H, W, 3), one or many."""
-        return run_results.predict(self._reader, self.recipe, images)
+    def predict(self, images: Any) -> Answers:
+        """The best model's answers for one image or many, as a list that shows as a table; see `nbtransfer.predict`.
+
+        Samples of this run's task come with their truth. The model stays in the memory of this process, four bytes for each
+        parameter, until this handle is gone or the run has a better model.
+        """
+        return run_results.predict(self._reader, self.recipe, images, self._kept)
 
     def export(self, folder: str | os.PathLike[str], format: str = "nbtransfer") -> Path:  # noqa: A002 - the word for it
         """Write the best model to a new folder for use elsewhere, with code, classes, preprocessing and an example.
@@ -187,13 +246,32 @@ class Run:
         """
         return run_results.export(self._reader, self.recipe, folder, format)
 
+    def __reduce__(self) -> tuple[type[Run], tuple[RunPaths]]:
+        """A copy is another handle on the same run."""
+        return Run, (self.paths,)
+
     def __repr__(self) -> str:
-        state = self.state
-        done = f", epoch {len(state.history)} of {state.epochs}" if state.epochs else ""
-        best = f", best validation accuracy {state.best.val_accuracy:.3f}" if state.best else ""
-        return f"Run({self.id!r}, {state.status}{done}{best})"
+        found = self.verdict
+        called = f", {self.name!r}" if self.name else ""
+        caveats = f"; {quantity(len(found.caveats), 'caveat')}, see run.verdict" if found.caveats else ""
+        return f"Run({self.id!r}{called}, {found.headline}{caveats})"
 
 
-def attach(run_id: str) -> Run:
-    """A handle on a run that was started anywhere, by its id or an unambiguous part of its beginning or end."""
-    return Run(runs.open_run(run_id))
+@checked()
+def attach(run_id: str | os.PathLike[str] | Run) -> Run:
+    """A handle on a run that was started anywhere.
+
+    run_id   its name, its id, an unambiguous part of its beginning or end, or the path of its folder
+    """
+    found = open_run(run_id)
+    own_runs.add(found.paths)
+    return found
+
+
+def open_run(run_id: str | os.PathLike[str] | Run) -> Run:
+    """The same without taking it for one that this notebook is about."""
+    if isinstance(run_id, Run):
+        return run_id
+    if isinstance(run_id, os.PathLike) or os.sep in run_id:
+        return Run(find_run.open_folder(Path(run_id)))
+    return Run(find_run.open_run(run_id))

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.codec import to_plain
 from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.core.scalars import plain
 from nbtransfer.core.state import RunState
 from nbtransfer.core.training_plan import check
-from nbtransfer.errors import RunError
+from nbtransfer.errors import PlanError, RunError
 from nbtransfer.jobs import process
 from nbtransfer.jobs.run_reader import START_SECONDS, RunReader
 from nbtransfer.store import checkpoints, inbox, runs
@@ -37,7 +39,9 @@ def ask(
     seen, state = run.seen, run.state  # in this order: what was seen before now
     require_known_format(run.paths, state)
     if state.over or (state.waits and state.waits.left):
-        raise RunError(f"run {run.id} is {state.status}, so there is nothing to {op}; resume it first, or start another")
+        what = "change" if unless_changed else op
+        hint = "run.continue_(epochs=…) trains it further, as a new run" if state.status == "finished" else "resume it first"
+        raise RunError(f"run {run.id} is {state.status}, so there is nothing to {what}; {hint}")
     command = inbox.send(run.paths.control, op, seen=seen if unless_changed else None, **arguments)
     state = _wait_for_answer(run, command.id, timeout)
     if state.status == "lost" and all(answer.id != command.id for answer in state.commands):
@@ -47,12 +51,15 @@ def ask(
 
 def change(run: RunReader, op: str, **arguments: Any) -> RunState:
     """Change the training plan of a run from its next step on; raises an InputError, or RunError like `ask`."""
+    arguments = {name: plain(value) for name, value in arguments.items()}
     check(op, arguments)
     return ask(run, op, unless_changed=True, **arguments)
 
 
 def change_layers(run: RunReader, card: BackboneCard, op: str, layers: tuple[str, ...], **arguments: Any) -> RunState:
     """Freeze or thaw layers; raises PlanError if there is no such layer, else like `change`."""
+    if not layers:
+        raise PlanError(f"{op} needs the name of a layer or stage, such as {card.stages[-1]!r}")
     FreezePlan().freeze(*layers).resolve(card)
     return change(run, op, layers=list(layers), **arguments)
 
@@ -109,6 +116,14 @@ def kill(run: RunReader) -> None:
         run.paths.kill.touch(mode=0o600)
 
 
+def delete(run: RunReader) -> None:
+    """Remove the folder of a run; raises RunError while a worker has it, or is about to."""
+    state = run.state
+    if is_held(run.paths.lock) or state.status == "created":
+        raise RunError(f"run {run.id} is {state.status}; stop it first, and wait for its end")
+    runs.delete(run.paths)
+
+
 def _wait_for_answer(run: RunReader, command: str, timeout: float, unless: Callable[[], bool] = lambda: False) -> RunState:
     deadline = time.monotonic() + timeout
     while True:
@@ -124,7 +139,13 @@ def _wait_for_answer(run: RunReader, command: str, timeout: float, unless: Calla
 
 def _start_worker(run: RunReader, attempt: int) -> RunState:
     """Start another worker, and wait for its first event."""
-    trusted.require(runs.read_recipe(run.paths).code)
+    recipe = runs.read_recipe(run.paths)
+    trusted.require(recipe.code)
+    if recipe.task.kind != "code" and not Path(recipe.task.root).exists():
+        raise RunError(
+            f"the images of run {run.id} are no longer in {recipe.task.root}; say where they are, with run.at(folder).resume() "
+            "or `resume RUN --data FOLDER`"
+        )
     deadline = time.monotonic() + START_SECONDS
     while is_held(run.paths.lock) and time.monotonic() < deadline:  # the last one is about to end
         time.sleep(POLL_SECONDS)

@@ -10,33 +10,71 @@ from typing import TYPE_CHECKING, Any
 from nbtransfer.core.codec import from_plain
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.recipe import Recipe
+from nbtransfer.core.text.names import suggest
 from nbtransfer.engine.handoff import formats
-from nbtransfer.errors import RunError
+from nbtransfer.errors import InputError, NbTransferError, RunError
+from nbtransfer.jobs.kept_model import KeptModel
 from nbtransfer.jobs.run_reader import RunReader
 
 if TYPE_CHECKING:
-    from nbtransfer.engine.handoff.predict import Answer
+    from nbtransfer.engine.handoff.answers import Answers
     from nbtransfer.engine.model.transfer_model import TransferModel
 
 
-def evaluation(run: RunReader, split: str | None) -> Evaluation:
+JUDGED = ("val", "test")
+
+
+def evaluation(run: RunReader, recipe: Recipe, split: str | None) -> Evaluation:
     """Scores of the best model on a split; None is "test" where there is one, else "val"."""
     state = run.state
-    split = split or ("test" if state.evaluation("test") else "val")
+    split = ("test" if state.evaluation("test") else "val") if split is None else split
     scores = state.evaluation(split)
     if scores is None:
-        raise RunError(f"run {run.id} is {state.status} and has no scores on {split!r}; wait for its end, or see its log")
+        raise _why_nothing(run, recipe, split, "scores")
     return scores
+
+
+def _why_nothing(run: RunReader, recipe: Recipe, split: str, what: str) -> NbTransferError:
+    """The error for what a run does not have: the split is not judged, or the run has not come so far, or never will."""
+    if split not in JUDGED:
+        hint = "they are of 'val' and 'test'" if split == "train" else suggest(split, JUDGED)
+        return InputError(f"run {run.id} has no {what} on {split!r}; {hint}")
+    if not recipe.task.sizes[split]:  # type: ignore[index]
+        return InputError(
+            f"the task of run {run.id} has no {split} images; use 'val', or make the task with a share for it, such as test=0.2"
+        )
+    return RunError(f"run {run.id} is {run.state.status} and has no {what} on {split!r}; {what_to_do(run)}")
+
+
+def what_to_do(run: RunReader) -> str:
+    """How to come to the result of a run that has none."""
+    state = run.state
+    if state.status == "finished":
+        return "none of its images could be decoded, see its log"
+    if state.status == "stopped":
+        return "resume it and let it finish"
+    if state.over:
+        return "see its log, then resume it, or start another"
+    return "resume it" if state.status == "paused" else "wait for its end"
 
 
 def receipt(run: RunReader) -> dict[str, str]:
     """The entry of each layer that was frozen in some phase."""
-    return from_plain(dict[str, str], json.loads(_read(run, "receipt.json")))
+    try:
+        return from_plain(dict[str, str], json.loads((run.paths.result / "receipt.json").read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise RunError(f"run {run.id} is {run.state.status} and has no receipt; {what_to_do(run)}") from error
 
 
-def predictions(run: RunReader, split: str) -> list[tuple[int, int, list[float]]]:
+def predictions(run: RunReader, recipe: Recipe, split: str) -> list[tuple[int, int, list[float]]]:
     """For each image of a split its number, its label, and the probability of each class."""
-    return [tuple(json.loads(line)) for line in _read(run, f"predictions-{split}.jsonl").splitlines()]
+    if split not in JUDGED:  # before it becomes part of a path
+        raise _why_nothing(run, recipe, split, "predictions")
+    try:
+        lines = (run.paths.result / f"predictions-{split}.jsonl").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise _why_nothing(run, recipe, split, "predictions") from None
+    return [tuple(json.loads(line)) for line in lines]
 
 
 def model(run: RunReader, recipe: Recipe) -> TransferModel:
@@ -52,11 +90,11 @@ def _load(run: RunReader, recipe: Recipe) -> TransferModel:
     return result.load(run.paths, recipe)
 
 
-def predict(run: RunReader, recipe: Recipe, images: Any) -> list[Answer]:
+def predict(run: RunReader, recipe: Recipe, images: Any, kept: KeptModel) -> Answers:
     """The best model's answers."""
     from nbtransfer.engine.handoff import predict  # loads torch
 
-    return predict.predict(_load(run, recipe), images)
+    return predict.predict(kept.get(run.paths, recipe), images, task=recipe.task)
 
 
 def export(run: RunReader, recipe: Recipe, folder: str | os.PathLike[str], name: str) -> Path:
@@ -65,10 +103,3 @@ def export(run: RunReader, recipe: Recipe, folder: str | os.PathLike[str], name:
     from nbtransfer.engine.handoff import export  # loads torch
 
     return export.export(_load(run, recipe), recipe, run.state.evaluations, folder, name)
-
-
-def _read(run: RunReader, name: str) -> str:
-    try:
-        return (run.paths.result / name).read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise RunError(f"run {run.id} is {run.state.status} and has no result; wait for its end, or see its log") from error

@@ -99,9 +99,12 @@ class Magics:
 
 
 def split(line: str) -> list[str]:
-    """The words of a line, split as by a shell: quotes protect blanks. Raises UsageError."""
+    """The words of a line, split as by a shell: quotes protect blanks. Raises UsageError.
+
+    A semicolon at the end is IPython's: it hides the value of the line.
+    """
     try:
-        words = shlex.split(line)
+        words = shlex.split(line.rstrip().removesuffix(";"))
     except ValueError as error:
         raise UsageError(f"%transfer: {str(error).lower()}; close the quotes, and write a backslash twice") from None
     left = _LEFT_OVER.search(line)

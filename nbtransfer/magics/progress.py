@@ -6,7 +6,7 @@ import sys
 
 from nbtransfer.core.state import RunState
 from nbtransfer.jobs.run import Run
-from nbtransfer.ui.progress import doing, ending
+from nbtransfer.ui.progress import doing
 
 
 def watch(run: Run, timeout: float | None) -> RunState:
@@ -21,7 +21,7 @@ def watch(run: Run, timeout: float | None) -> RunState:
                 line.show(_progress_text(state))
     finally:
         line.clear()
-    print(ending(state))
+    print(run.verdict)
     return state
 
 

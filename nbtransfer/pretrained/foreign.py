@@ -19,6 +19,7 @@ from nbtransfer.errors import WeightsError
 from nbtransfer.pretrained import weights
 from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
+from nbtransfer.store.search_path import python_path
 
 CPU_SECONDS = 300
 ROOM = 1 << 30
@@ -44,12 +45,11 @@ def _convert_in_child(path: Path) -> Path:
     if kept.is_file() and proof.is_file() and proof.read_text(encoding="ascii") == weights.file_digest(kept):
         return kept
     draft = atomic.temporary_beside(kept)
-    modules = os.pathsep.join(entry for entry in sys.path if entry)
     try:
         child = subprocess.run(
             [sys.executable, "-P", "-m", __name__, str(path.absolute()), str(draft)],
-            env={**os.environ, "PYTHONPATH": modules}, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": python_path()}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            check=False, start_new_session=True,
         )  # fmt: skip
         if child.returncode:
             if child.returncode == REFUSED:

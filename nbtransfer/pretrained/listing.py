@@ -7,6 +7,7 @@ import importlib.util
 
 from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard, BackboneList
+from nbtransfer.core.calls import checked
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import BackboneError, InputError
@@ -17,11 +18,13 @@ TIMM = "timm/"
 MOST_TIMM = 20
 
 
+@checked(BackboneError)
 def backbone(name: str) -> BackboneCard:
     """The card of one backbone; an unknown name raises BackboneError that lists the nearest ones."""
     return _timm_card(name) if name.startswith(TIMM) else catalog.card(name)
 
 
+@checked(BackboneError)
 def backbones(text: str = "") -> BackboneList:
     """The cards of all built-in backbones whose name or family contains `text`: a list that prints as a table.
 

@@ -55,7 +55,7 @@ def build(
     if choice is None:
         return BuiltBackbone(backbone, None)
     path = Path(choice).expanduser() if entry is None else _weights_path(card, entry.name, net)
-    state = foreign.read(path) if entry is None else weights.read(path)
+    state = _original_names(foreign.read(path), original, backbone) if entry is None else weights.read(path)
     if entry is not None and card.name == timm_models.LITE0:
         # The file uses the names of the original implementation, in the same order.
         state = dict(zip(net.state_dict(), state.values(), strict=True))
@@ -88,6 +88,16 @@ def _weights_path(card: BackboneCard, name: str, net: Any) -> Path:
     if card.origin == torchvision_models.ORIGIN:
         return torchvision_models.weights_path(card.name, entry)
     return timm_models.hub_file(net)
+
+
+def _original_names(state: weights.StateDict, original: Mapping[str, torch.Tensor], backbone: Backbone) -> weights.StateDict:
+    """Tensors of an exported or trained model of ours under their names in the original model; any others as they are."""
+    names = {id(tensor): name for name, tensor in original.items()}
+    ours = {name: names.get(id(tensor), "") for name, tensor in backbone.state_dict(keep_vars=True).items()}
+    for prefix in ("backbone.", ""):
+        if all(prefix + name in state for name, old in ours.items() if old):
+            return {old: state[prefix + name] for name, old in ours.items() if old}
+    return state
 
 
 def _unused(original: Mapping[str, torch.Tensor], backbone: Backbone) -> set[str]:

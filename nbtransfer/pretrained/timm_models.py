@@ -60,7 +60,7 @@ def build(name: str, classes: int | None = None) -> Any:
     library, own = timm(), architecture(name)
     base = own.split(".", 1)[0]
     if not library.is_model(base):
-        raise BackboneError(f"timm has no model {own!r}; {suggest(base, library.list_models())}")
+        raise BackboneError(f"timm has no model {own!r}; {suggest(base, library.list_models(), prefix=PREFIX)}")
     return library.create_model(own, pretrained=False, **({} if classes is None else {"num_classes": classes}))
 
 

@@ -85,7 +85,7 @@ def fill(net: nn.Module, state: StateDict, path: Path, unused: Collection[str]) 
     or have another shape.
     """
     wanted = {name: tensor for name, tensor in net.state_dict().items() if name not in unused}
-    given = {_plain_name(name): tensor for name, tensor in state.items()}
+    given = _renamed(state, wanted)
     given = {name: tensor for name, tensor in given.items() if name not in unused}
     # Older files lack the counters of batch normalisation, which do not affect the weights.
     missing = [name for name in wanted if name not in given and not name.endswith("num_batches_tracked")]
@@ -98,10 +98,34 @@ def fill(net: nn.Module, state: StateDict, path: Path, unused: Collection[str]) 
     problems = [("missing", missing), ("unexpected", extra), ("of another shape", shapes)]
     found = "; ".join(f"{len(names)} {what}: {short_list(names, most=3)}" for what, names in problems if names)
     if found:
-        raise WeightsError(f"{path} does not fit this backbone ({found}); check that it was saved from the same architecture")
+        raise WeightsError(f"{path} does not fit this backbone ({found}); {_advice(wanted, given, missing, extra, shapes)}")
     net.load_state_dict(given, strict=False)
 
 
-def _plain_name(name: str) -> str:
-    """The name in the bare model, without the prefix of a training wrapper."""
-    return name.removeprefix("module.").removeprefix("_orig_mod.")
+def _renamed(state: StateDict, wanted: Collection[str]) -> dict[str, torch.Tensor]:
+    """The tensors under their names in the bare model, without what wrappers put before them.
+
+    A wrapper is `module.` of a parallel model, `_orig_mod.` of a compiled one, or whatever else stands before every tensor
+    that is wanted, such as `model.` or `backbone.`; then the rest (a head, say) belongs to the wrapper.
+    """
+    plain = {name.removeprefix("module.").removeprefix("_orig_mod."): tensor for name, tensor in state.items()}
+    first = next((name for name in wanted if not name.endswith("num_batches_tracked")), "")
+    prefixes = sorted({name.removesuffix(first) for name in plain if first and name.endswith(f".{first}")}, key=len)
+    for prefix in prefixes:
+        inside = {name.removeprefix(prefix): tensor for name, tensor in plain.items() if name.startswith(prefix)}
+        if all(name in inside or name.endswith("num_batches_tracked") for name in wanted):
+            return inside
+    return plain
+
+
+def _advice(
+    wanted: StateDict, given: StateDict, missing: Collection[str], extra: Collection[str], shapes: Collection[str]
+) -> str:
+    """What to do about weights that do not fit, by what is most likely the cause."""
+    if sorted(tuple(t.shape) for t in wanted.values() if t.ndim > 1) == sorted(
+        tuple(t.shape) for t in given.values() if t.ndim > 1
+    ):
+        return "its tensors have the right shapes but other names; save the state_dict() of the model itself"
+    if missing and not extra and not shapes and len(missing) < len(wanted):
+        return "it is incomplete; save the whole state_dict()"
+    return "it was saved from another architecture; name the backbone it was saved from, or give another file"

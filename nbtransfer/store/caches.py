@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nbtransfer.core.calls import checked
 from nbtransfer.core.codec import dumps
 from nbtransfer.core.text.counts import byte_size
 from nbtransfer.core.text.tables import html_table, text_table
@@ -70,6 +71,7 @@ def _contents(facts: dict[str, Any]) -> tuple[object, ...]:
     return *(facts.get(name, "–") for name in ("task", "backbone", "layer")), images
 
 
+@checked()
 def caches() -> CacheList:
     """All caches of the home folder, the one used last first: activations computed once, kept for the next run."""
     try:
@@ -98,6 +100,7 @@ def use(cache: Cache) -> None:
         os.utime(cache.folder / FACTS)
 
 
+@checked(name="clear_caches")
 def clear(*keys: str) -> int:
     """Remove the caches whose keys begin with one of these, or all of them; returns the bytes freed.
 

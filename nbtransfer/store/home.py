@@ -8,10 +8,12 @@ from pathlib import Path
 
 from nbtransfer.errors import RunError
 
+DEFAULT = ".nbtransfer"
+
 
 def home() -> Path:
     """The absolute path of the home folder; it need not exist yet."""
-    return Path(os.environ.get("NBTRANSFER_HOME") or ".nbtransfer").expanduser().absolute()
+    return Path(os.environ.get("NBTRANSFER_HOME") or DEFAULT).expanduser().absolute()
 
 
 def private_folder(path: Path) -> Path:

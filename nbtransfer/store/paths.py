@@ -12,6 +12,8 @@ class RunPaths:
 
     spec.json         recipe and its origin; written once by the launcher
     manifest.jsonl    the task's ordered examples; written once by the launcher
+    name.txt          what people call the run; replaced by clients
+    images.txt        where the task's images lie now, if they have moved; replaced by clients
     code/NAME.py      custom code that the recipe refers to; written once by the launcher
     lock              held by the worker while it lives
     attempts/N.json   how attempt N of the worker ended; written by the runner
@@ -40,6 +42,14 @@ class RunPaths:
     @property
     def manifest(self) -> Path:
         return self.root / "manifest.jsonl"
+
+    @property
+    def name(self) -> Path:
+        return self.root / "name.txt"
+
+    @property
+    def images(self) -> Path:
+        return self.root / "images.txt"
 
     @property
     def code(self) -> Path:

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, fields, replace
+from pathlib import Path
 from typing import Any
 
 from nbtransfer.core.code import MOST_BYTES as MOST_SOURCE
@@ -19,8 +20,6 @@ from nbtransfer.core.formats.run import upgrade, upgrade_sample
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.repeat import Repeat
 from nbtransfer.core.task import Sample, TaskCard
-from nbtransfer.core.text.names import suggest
-from nbtransfer.core.text.paths import short_path
 from nbtransfer.errors import InputError, RunError
 from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
@@ -28,7 +27,7 @@ from nbtransfer.store.paths import RunPaths
 
 MOST_BYTES = 64 * 2**20
 _COLUMNS = tuple(field.name for field in fields(Sample))
-_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
+ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 
 
 def create(recipe: Recipe, repeat: Repeat | None = None) -> RunPaths:
@@ -56,24 +55,37 @@ def _write(paths: RunPaths, run_id: str, recipe: Recipe, repeat: Repeat) -> None
     paths.spec.write_text(dumps(spec, indent=1), encoding="ascii")
 
 
-def open_run(run_id: str) -> RunPaths:
-    """The folder of a run, by its id or an unambiguous part of its beginning or end."""
-    known = list_ids()
-    found = [name for name in known if run_id and (name.startswith(run_id) or name.endswith(run_id))]
-    if len(found) == 1:
-        return RunPaths(home() / "runs" / found[0])
-    if len(found) > 1:
-        raise RunError(f"{run_id!r} matches {len(found)} runs; write more of it: {', '.join(found[:4])}")
-    hint = suggest(run_id, known) if known else f"there are no runs in {short_path(home())}"
-    raise RunError(f"there is no run {run_id!r}; {hint}")
-
-
 def list_ids() -> list[str]:
-    """Ids of all runs, newest first."""
+    """Ids of all runs, the one that was made last first."""
     try:
-        return sorted((p.name for p in (home() / "runs").iterdir() if _ID.fullmatch(p.name)), reverse=True)
-    except FileNotFoundError:
+        found = [p for p in (home() / "runs").iterdir() if ID.fullmatch(p.name)]
+    except OSError:
         return []
+    return [path.name for path in sorted(found, key=lambda path: (_created(path), path.name), reverse=True)]
+
+
+_times: dict[Path, float] = {}
+"""When runs were made; that never changes."""
+
+
+def _created(folder: Path) -> float:
+    """When a run was made, in seconds since 1970: its id tells only the second, and clocks are set."""
+    if folder not in _times:
+        try:
+            _times[folder] = float(json.loads(RunPaths(folder).spec.read_bytes())["created"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return time.mktime(time.strptime(folder.name[:15], "%Y%m%d-%H%M%S"))
+    return _times[folder]
+
+
+def delete(paths: RunPaths) -> None:
+    """Remove a run folder with all that is in it; it has no name from the first moment on. Raises RunError."""
+    doomed = atomic.temporary_beside(paths.root)
+    try:
+        paths.root.rename(doomed)
+        shutil.rmtree(doomed)
+    except OSError as error:
+        raise RunError(f"run {paths.id} cannot be removed ({error.strerror}); see who owns {paths.root}") from error
 
 
 def read_spec(paths: RunPaths) -> dict[str, Any]:
@@ -98,10 +110,31 @@ def read_recipe(paths: RunPaths) -> Recipe:
             name: replace(Code(name, ""), source=_source(paths, name), sha256=sha256) for name, sha256 in plain.get("code", ())
         }
         about = {**plain["task"], "samples": read_manifest(paths)}
+        about["root"] = _root(paths, about["root"], about["kind"])
         about["code"] = codes[about["code"]] if about.get("code") else None
         return from_plain(Recipe, {**plain, "task": from_plain(TaskCard, about), "code": tuple(codes.values())})
     except (InputError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"run {paths.id} cannot be read: {error}") from error
+
+
+def move_images(paths: RunPaths, root: str) -> None:
+    """Note where the images of a run's task lie from now on, for every process that opens it."""
+    try:
+        atomic.write_text(paths.images, dumps(root))
+    except OSError as error:
+        raise RunError(
+            f"run {paths.id} cannot note where its images are ({error.strerror}); see who owns its folder"
+        ) from error
+
+
+def _root(paths: RunPaths, root: str, kind: str) -> str:
+    """Where the examples lie now: where somebody said, or with the home folder that was moved as a whole."""
+    try:
+        return str(json.loads(paths.images.read_text(encoding="ascii")))
+    except (OSError, ValueError):
+        pass
+    beside = paths.root.parents[1] / "arrays" / Path(root).name
+    return str(beside) if kind == "arrays" and not Path(root).exists() and beside.exists() else root
 
 
 def read_repeat(paths: RunPaths) -> Repeat:
@@ -132,6 +165,7 @@ def _encode(recipe: Recipe) -> dict[str, Any]:
     plain = {name: to_plain(value) for name, value in vars(recipe).items() if name not in ("task", "code")}
     task = recipe.task
     card = {"name": task.name, "kind": task.kind, "root": task.root, "classes": list(task.classes), "notes": list(task.notes)}
+    card |= {"layout": task.layout, "reading": to_plain(task.reading)}
     if task.code is not None:
         card |= {"code": task.code.name, "arguments": task.arguments}
     return {"task": card, **plain, "code": [(code.name, code.sha256) for code in recipe.code]}

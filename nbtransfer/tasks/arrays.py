@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from nbtransfer.core.scalars import plain
 from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import TaskError
 from nbtransfer.store import atomic
@@ -19,25 +20,9 @@ from nbtransfer.store.home import home, private_folder
 from nbtransfer.tasks.identity import DIGITS
 
 
-def as_images(x: Any) -> np.ndarray[Any, Any]:
-    """Images as uint8 (N, H, W, C); float images in 0…1 are rounded to 8 bits. Raises TaskError that says what is expected."""
-    array = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
-    if array.dtype == np.uint8:
-        if array.ndim != 4 or array.shape[-1] not in (1, 3):
-            raise TaskError(f"uint8 images should have shape (N, H, W, 1 or 3), not {array.shape}")
-        return np.ascontiguousarray(array)
-    if array.dtype.kind != "f":
-        raise TaskError(f"images should be uint8 (N, H, W, C) or float (N, C, H, W), not {array.dtype}")
-    if array.ndim != 4 or array.shape[1] not in (1, 3):
-        raise TaskError(f"float images should have shape (N, 1 or 3, H, W), not {array.shape}")
-    if array.size and not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
-        raise TaskError("float images should lie in 0…1 without NaN; scale them first, but do not normalise them")
-    return np.ascontiguousarray((np.moveaxis(array, 1, -1) * 255).round().astype(np.uint8))
-
-
 def as_labels(y: Any, count: int, classes: Sequence[str] | None) -> tuple[list[int], tuple[str, ...]]:
     """Labels as numbers from 0, and the class names. `y` holds whole numbers or names."""
-    labels = np.asarray(y.detach().cpu() if hasattr(y, "detach") else y)
+    labels = _label_array(y)
     if count == 0:
         raise TaskError("there are no images; give at least two of each class")
     if labels.shape != (count,):
@@ -47,12 +32,28 @@ def as_labels(y: Any, count: int, classes: Sequence[str] | None) -> tuple[list[i
     if labels.dtype.kind == "U" or classes is None:
         found, numbers = np.unique(labels, return_inverse=True)
         names = tuple(map(str, found))
-        if classes is not None and tuple(classes) != names:
-            raise TaskError(f"the labels name the classes {short_list(names)}, but classes= says {short_list(list(classes))}")
+        if classes is not None and tuple(map(str, classes)) != names:
+            given = short_list([*map(str, classes)])
+            raise TaskError(f"the labels name the classes {short_list(names)}, but classes= says {given}")
         return numbers.tolist(), names
     if labels.min() < 0 or labels.max() >= len(classes):
         raise TaskError(f"labels run from {labels.min()} to {labels.max()}, but there are {len(classes)} classes")
-    return labels.tolist(), tuple(classes)
+    return labels.tolist(), tuple(map(str, classes))
+
+
+def _label_array(y: Any) -> np.ndarray[Any, Any]:
+    """The labels as an array of numbers or text, also where a table or a list holds them as objects. Raises TaskError."""
+    try:
+        labels = np.asarray(y.detach().cpu() if hasattr(y, "detach") else y)
+    except (ValueError, TypeError) as error:  # rows of different lengths
+        raise TaskError(f"labels make no array ({error}); give one label per image") from error
+    if labels.dtype.kind != "O":
+        return labels
+    values = [plain(value) for value in labels.ravel().tolist()]
+    for row, value in enumerate(values):
+        if not isinstance(value, (str, int)) or isinstance(value, bool) or isinstance(value, str) != isinstance(values[0], str):
+            raise TaskError(f"the label of image {row} is {value!r}; labels should be whole numbers or names, all of one kind")
+    return np.asarray(values).reshape(labels.shape)
 
 
 def check_counts(labels: Sequence[int], classes: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from nbtransfer.core.task import Sample, Split
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import TaskError
-from nbtransfer.tasks.folders import FolderContents
+from nbtransfer.tasks.layout import FolderLayout
 from nbtransfer.tasks.near_copies import NearCopy
 from nbtransfer.tasks.scan import Scan
 
@@ -39,11 +39,12 @@ class Findings:
     def raise_problems(self, where: object) -> None:
         if self.problems:
             lines = "\n".join(f"  - {problem}" for problem in self.problems)
-            raise TaskError(f"{where} cannot be used yet:\n{lines}")
+            noted = "".join(f"\n  - noted: {note}" for note in self.notes)
+            raise TaskError(f"{where} cannot be used yet:\n{lines}{noted}")
 
 
 def usable_images(
-    found: FolderContents, result: Scan, unreadable: OnProblem, duplicates: OnProblem, findings: Findings
+    found: FolderLayout, result: Scan, unreadable: OnProblem, duplicates: OnProblem, findings: Findings
 ) -> list[Usable]:
     """The usable images; problems with the others are added to `findings`."""
     facts = {fact.path: fact for fact in result.files}
@@ -59,7 +60,7 @@ def usable_images(
     return [Usable(path, label, split, facts[str(path)].digest) for path, label, split in images]
 
 
-def _find_conflicts(found: FolderContents, result: Scan, duplicates: OnProblem, findings: Findings) -> set[str]:
+def _find_conflicts(found: FolderLayout, result: Scan, duplicates: OnProblem, findings: Findings) -> set[str]:
     """Exact copies with two labels, or in two splits."""
     place = {str(path): (label, split) for path, label, split in found.images}
     two_labels = [group for group in result.duplicates if len({place[p][0] for p in group}) > 1]
@@ -100,27 +101,34 @@ def _printable(source: str) -> str:
     return source.encode("utf-8", "replace").decode()
 
 
-def _check_classes(found: FolderContents, images: Sequence[tuple[Path, str, Split | None]], findings: Findings) -> None:
+def _check_classes(found: FolderLayout, images: Sequence[tuple[Path, str, Split | None]], findings: Findings) -> None:
     names = set().union(*found.classes.values())
     if len(names) < 2:
         findings.problems.append(f"only one class ({short_list(sorted(names))}); a task needs at least two class folders")
-    for split, present in found.classes.items():
-        missing = sorted(names - set(present))
-        if missing:
-            findings.problems.append(
-                f"the {split} folder has no class {short_list(missing)}; give every split the same classes"
-            )
+    trained = next((found.classes[split] for split in ("train", None) if split in found.classes), [])
+    unknown = sorted(names - set(trained))
+    if unknown:
+        findings.problems.append(f"no training images of class {short_list(unknown)}; add some, or leave it out with ignore=")
     counts = Counter((label, split) for _, label, split in images)
-    for split, present in found.classes.items():
-        least = 1 if split in ("val", "test") else 2
-        few = [f"{name} ({counts[name, split]})" for name in present if counts[name, split] < least]
-        if few:
-            where = f" in {split}" if split else ""
-            findings.problems.append(
-                f"too few images{where}: {short_list(few)}; give each class at least {least} or remove its folder"
-            )
+    few = [f"{name} ({counts[name, split]})" for split in ("train", None) for name in found.classes.get(split, ())
+           if counts[name, split] < 2]  # fmt: skip
+    if few:
+        findings.problems.append(
+            f"too few images to train on: {short_list(few)}; give each class at least 2, or leave its folder out with ignore="
+        )
     if "train" in found.classes and not ({"val", "test"} & set(found.classes)):
         findings.notes.append("there is no val folder; validation images were held out from train")
+
+
+def notes_on_splits(samples: Sequence[Sample], classes: Sequence[str], test: float) -> Iterator[str]:
+    """Notes on classes that a hold-out has no example of; `test` is the share of each class that was asked for."""
+    counts = Counter((sample.split, sample.label) for sample in samples)
+    for split in ("val", "test"):
+        missing = [name for label, name in enumerate(classes) if not counts[split, label]]
+        if 0 < len(missing) < len(classes):
+            yield f"no {split} example of class {short_list(missing)}: what is said of {split} says nothing about it"
+    if test and not any(sample.split == "test" for sample in samples):
+        yield f"no test examples: {test:g} of each class rounds to none; use a larger share"
 
 
 def _report(text: str, policy: OnProblem, advice: str, findings: Findings) -> None:

@@ -12,8 +12,8 @@ from PIL import Image
 
 from nbtransfer.core.code import Code
 from nbtransfer.core.messages import message
-from nbtransfer.errors import CodeError, TaskError
-from nbtransfer.tasks import arrays
+from nbtransfer.errors import CodeError, InputError, TaskError
+from nbtransfer.tasks import arrays, pixels
 from nbtransfer.tasks.decode import UndecodableError, to_rgb
 from nbtransfer.tasks.identity import DIGITS
 from nbtransfer.tasks.near_copies import Array, signature
@@ -88,9 +88,10 @@ def as_image(reference: str, value: Any) -> Image.Image:
     """An image returned by custom code, as 8-bit RGB; raises CodeError that says what is expected."""
     if isinstance(value, Image.Image):
         return to_rgb(value)
-    found = np.asarray(value)
-    if found.dtype == np.uint8 and (found.ndim == 2 or (found.ndim == 3 and found.shape[-1] in (1, 3))):
-        return Image.fromarray(found[..., 0] if found.ndim == 3 and found.shape[-1] == 1 else found).convert("RGB")
-    raise CodeError(
-        f"{reference} returns {type(value).__name__} of {found.dtype} {found.shape}; return a PIL image, or uint8 (H, W, 3)"
-    )
+    try:
+        found = list(pixels.separate(pixels.as_array(value))) if pixels.is_array(value) else []
+    except InputError as error:
+        raise CodeError(f"{reference} returns an array that is no image: {error}") from error
+    if len(found) != 1:
+        raise CodeError(f"{reference} returns {type(value).__name__}; return a PIL image, or one array such as uint8 (H, W, 3)")
+    return pixels.picture(found[0])

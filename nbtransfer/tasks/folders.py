@@ -1,88 +1,135 @@
-"""Find labelled images in a folder tree. Names only: nothing is opened here."""
+"""Find images in a folder tree. Names only: nothing is opened here."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 
-from nbtransfer.core.task import Split
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import TaskError
-from nbtransfer.tasks.decode import SUFFIXES
+from nbtransfer.tasks.decode import SUFFIXES, UNREADABLE_SUFFIXES
 
-JUNK_FOLDERS = frozenset({"__MACOSX", "__pycache__"})
-JUNK_FILES = frozenset({"Thumbs.db", "desktop.ini"})
-SPLIT_FOLDERS: dict[str, Split] = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test",
-}  # fmt: skip
+JUNK = frozenset({
+    # of operating systems
+    "__macosx", "__pycache__", "$recycle.bin", "recycler", "system volume information", "lost+found", "temporary items",
+    "network trash folder", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r", "picasa.ini",
+    # of network drives
+    "@eadir", "@tmp", "#recycle", "@recycle", "@recently-snapshot", "#snapshot", "~snapshot", "@synoresource",
+})  # fmt: skip
+"""Names, in lower case, of files and folders that no person made. So are all that begin with a full stop or with `~$`."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One folder of the tree. `name` is in Unicode's composed form, in which equal names are equal text."""
+
+    path: Path
+    name: str
+    images: tuple[Path, ...]
+    others: tuple[Path, ...]
+    folders: tuple[Folder, ...]
+    links: tuple[str, ...] = ()
+
+    @cached_property
+    def count(self) -> int:
+        """Number of images at any depth."""
+        return len(self.images) + sum(folder.count for folder in self.folders)
+
+    @cached_property
+    def filled(self) -> tuple[Folder, ...]:
+        """The folders in it that hold images at any depth."""
+        return tuple(folder for folder in self.folders if folder.count)
+
+    def walk(self) -> Iterator[Folder]:
+        """This folder and all below it, in a fixed order."""
+        yield self
+        for folder in self.folders:
+            yield from folder.walk()
 
 
 @dataclass
-class FolderContents:
-    """The contents of a folder tree. `images` are (path, class, split); `split` is None without split folders."""
+class Tree:
+    """The folders below a root, without junk and without what is to be ignored."""
 
-    images: list[tuple[Path, str, Split | None]] = field(default_factory=list)
-    classes: dict[Split | None, list[str]] = field(default_factory=dict)
+    root: Folder
     notes: list[str] = field(default_factory=list)
 
+    def at(self, place: str | os.PathLike[str]) -> Folder:
+        """The folder at a path, absolute or in the root; raises TaskError."""
+        wanted = Path(os.path.normpath(self.root.path / Path(place).expanduser()))
+        for folder in self.root.walk():
+            if folder.path == wanted:
+                return folder
+        inside = wanted.is_relative_to(self.root.path)
+        raise TaskError(f"{wanted} is {'no folder' if inside else 'outside the task'}; give folders in {self.root.path}")
 
-def find_images(root: Path) -> FolderContents:
-    """Walk `root/<class>/…` or `root/train/<class>/…` and its siblings; raises TaskError if there are no images."""
+
+def read_tree(root: Path, ignore: Sequence[str] = ()) -> Tree:
+    """Read the names below a folder; raises TaskError if there is none, or a pattern to ignore fits no name.
+
+    `ignore` are patterns such as "unlabelled", "*_mask.png" or "raw/*", each compared with names and with paths in `root`.
+    """
     if not root.is_dir():
         raise TaskError(f"{root} is {'a file' if root.exists() else 'missing'}; give a folder with one folder per class")
-    found = FolderContents()
-    folders = _class_folders(root)
-    splits = {SPLIT_FOLDERS[f.name.casefold()]: f for f in folders if f.name.casefold() in SPLIT_FOLDERS}
-    if "train" in splits:
-        strangers = [f.name for f in folders if f not in splits.values()]
-        if strangers:
-            found.notes.append(f"left out, because there is a train folder: {short_list(strangers)}")
-        for split, folder in splits.items():
-            _collect(found, folder, split)
-    elif splits:
-        raise TaskError(
-            f"{root} has {short_list(sorted(f.name for f in splits.values()))} but no train folder; add one, or rename them"
-        )
-    else:
-        _collect(found, root, None)
-    if not any(found.classes.values()):
-        loose = any(p.suffix.lower() in SUFFIXES for p in root.iterdir())
-        hint = " (its images are not in folders; sort them into one folder per class)" if loose else ""
-        raise TaskError(f"{root} has no class folders{hint}; expected {root.name}/<class>/<image>")
-    return found
+    unused, here, entered = set(ignore), Path(os.path.realpath(root)), set[Path]()
 
+    def leads_back(link: Path) -> bool:
+        """Whether a linked folder is in the tree already, or would lead into it: links may be circular."""
+        target = Path(os.path.realpath(link))
+        if target in entered or target.is_relative_to(here) or here.is_relative_to(target):
+            return True
+        entered.add(target)
+        return False
 
-def _collect(found: FolderContents, folder: Path, split: Split | None) -> None:
-    strangers: list[str] = []
-    found.classes[split] = []
-    for class_folder in _class_folders(folder):
-        found.classes[split].append(class_folder.name)
-        for path in _files(class_folder, found.notes):
-            if path.suffix.lower() in SUFFIXES:
-                found.images.append((path, class_folder.name, split))
-            else:
-                strangers.append(str(path.relative_to(folder)))
-    if strangers:
-        found.notes.append(
-            f"{quantity(len(strangers), 'file')} without an image suffix left out: {short_list(strangers, most=3)}"
+    def is_ignored(path: Path) -> bool:
+        place = path.relative_to(root).as_posix()
+        matching = {pattern for pattern in ignore if fnmatchcase(path.name, pattern) or fnmatchcase(place, pattern)}
+        unused.difference_update(matching)
+        return bool(matching)
+
+    def read(path: Path) -> Folder:
+        entries = sorted(os.scandir(path), key=lambda entry: entry.name)
+        kept = [entry for entry in entries if not _is_junk(entry.name) and not is_ignored(path / entry.name)]
+        folders = [entry for entry in kept if entry.is_dir()]
+        files = [path / entry.name for entry in kept if not entry.is_dir()]
+        links = [entry.name for entry in folders if entry.is_symlink() and leads_back(path / entry.name)]
+        return Folder(
+            path,
+            unicodedata.normalize("NFC", path.name),
+            tuple(file for file in files if file.suffix.lower() in SUFFIXES),
+            tuple(file for file in files if file.suffix.lower() not in SUFFIXES),
+            tuple(read(path / entry.name) for entry in folders if entry.name not in links),
+            tuple(links),
         )
 
+    tree = Tree(read(root))
+    if unused:
+        raise TaskError(f"ignore={short_list(sorted(map(repr, unused)))} fits no name in {root}; leave it out, or correct it")
+    tree.notes = list(_notes(tree.root))
+    return tree
 
-def _class_folders(folder: Path) -> list[Path]:
-    entries = sorted(folder.iterdir(), key=lambda p: p.name)
-    return [p for p in entries if p.is_dir() and not p.name.startswith(".") and p.name not in JUNK_FOLDERS]
+
+def _is_junk(name: str) -> bool:
+    return name.startswith((".", "~$")) or name.casefold() in JUNK
 
 
-def _files(folder: Path, notes: list[str]) -> Iterator[Path]:
-    """All files below a class folder in a fixed order. Linked folders are not entered: links may be circular."""
-    for parent, folders, files in os.walk(folder):
-        linked = [name for name in folders if Path(parent, name).is_symlink()]
-        if linked:
-            notes.append(f"linked folders not entered: {short_list(sorted(linked))}")
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in JUNK_FOLDERS and f not in linked)
-        for name in sorted(files):
-            if not name.startswith(".") and name not in JUNK_FILES:
-                yield Path(parent, name)
+def _notes(root: Folder) -> Iterator[str]:
+    links = sorted(name for folder in root.walk() for name in folder.links)
+    if links:
+        yield f"linked folders not entered: {short_list(links)}"
+    others = [path for folder in root.walk() for path in folder.others]
+    for suffixes, advice in UNREADABLE_SUFFIXES.items():
+        left_out = [path for path in others if path.suffix.lower() in suffixes]
+        if left_out:
+            kind = left_out[0].suffix.lower()
+            yield f"{quantity(len(left_out), f'{kind} file')} left out: {advice}"
+            others = [path for path in others if path not in set(left_out)]
+    if others:
+        names = short_list([str(path.relative_to(root.path)) for path in others], most=3)
+        yield f"{quantity(len(others), 'file')} without an image suffix left out: {names}"

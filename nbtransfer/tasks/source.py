@@ -36,7 +36,7 @@ class ImageSource:
         if self._task.kind == "code":
             return self._dataset.image(_row(sample), sample.label, self._task.classes[sample.label])
         self.check(sample)
-        return load_rgb(self._root / sample.source, about)
+        return load_rgb(self._root / sample.source, about, self._task.reading)
 
     def check(self, sample: Sample) -> None:
         """Raise UndecodableError if the file has changed: its label may no longer be right."""

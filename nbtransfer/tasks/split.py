@@ -6,6 +6,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 
+from nbtransfer.core.scalars import plain
 from nbtransfer.core.task import Split
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.errors import TaskError
@@ -14,7 +15,7 @@ from nbtransfer.errors import TaskError
 def check_shares(holdout: float, test: float) -> None:
     """Raise TaskError unless the shares leave examples to train on and to validate on."""
     for name, share in (("holdout", holdout), ("test", test)):
-        if not isinstance(share, (int, float)) or not 0 <= share < 1:
+        if not isinstance(plain(share), (int, float)) or not 0 <= share < 1:
             raise TaskError(f"{name} is {share!r}; use a share from 0 up to 1, such as 0.2")
     if holdout == 0:
         raise TaskError("holdout is 0; keep some examples to validate on, such as holdout=0.2")

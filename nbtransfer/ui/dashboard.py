@@ -7,6 +7,7 @@ from typing import Any, Unpack
 
 import traitlets
 
+from nbtransfer.core.calls import checked
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import AUGMENTATIONS
 from nbtransfer.core.strategy import STRATEGIES
@@ -193,16 +194,23 @@ class Dashboard(Panel):
         return f"Dashboard({self.current!r})" if self.current else f"Dashboard({self.draft!r})"
 
 
+@checked()
 def dashboard(
-    task: Task | None = None, run: Run | str | None = None, *, draft: Draft | None = None, report_after: float | None = 120.0
+    task: Task | Run | None = None,
+    run: Run | str | None = None,
+    *,
+    draft: Draft | None = None,
+    report_after: float | None = 120.0,
 ) -> Dashboard:
     """The live dashboard.
 
-    task          the target task to begin with
+    task          the target task to begin with, or the run to show
     run           a run to show, or its id; without a task its recipe is what the choices begin with
     draft         choices to share with other views
     report_after  seconds after which a run that has ended, untouched, is replaced by a report that lasts; None for never
     """
+    if isinstance(task, Run):
+        task, run = None, run or task
     draft = draft or Draft()
     run = attach(run) if isinstance(run, str) else run
     if task is not None:

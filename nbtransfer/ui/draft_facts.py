@@ -30,7 +30,7 @@ def task_facts(task: Task) -> TaskFacts:
         "splits": [split for split in SPLITS if task.sizes[split]],
         "counts": {name: cast("dict[str, int]", counts) for name, counts in task.class_counts.items()},
         "pictures": {name: _pictures(task, name) for name in task.classes[:MOST_CLASSES]},
-        "notes": list(task.notes),
+        "notes": [note for note in (task.layout, *task.notes) if note],
     }
 
 

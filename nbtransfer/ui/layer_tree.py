@@ -7,13 +7,16 @@ from typing import Any
 import traitlets
 
 from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.calls import checked_class
 from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.errors import InputError
 from nbtransfer.pretrained import listing
 from nbtransfer.ui.layers_controller import LayersController
 from nbtransfer.ui.traits import NodeRow
 from nbtransfer.ui.widget import Panel, Trait, bundle, synced
 
 
+@checked_class(InputError)
 class LayerTree(Panel):
     """The layers of a backbone, to tick which of them may learn.
 

@@ -26,13 +26,6 @@ def watch(run: Run, label: str = "", timeout: float | None = None, stream: TextI
     return state
 
 
-def ending(state: RunState) -> str:
-    """One sentence on how a run ended or where it is."""
-    best = f", best validation accuracy {state.best.val_accuracy:.3f} in epoch {state.best.epoch}" if state.best else ""
-    why = f": {state.message}" if state.message else ""
-    return f"{state.status}{why}{best}"
-
-
 def doing(state: RunState) -> str:
     """What a run is doing, in a few words: its phase, or its status when it is not at work."""
     if not state.phase or state.status != "running":

@@ -59,12 +59,15 @@ class Report:
         """The report as a part of another page: what stays in a notebook of a live view. `pictures` are PNG and their ink."""
         live = f"<p class=note>This is a report; <code>%transfer attach {escape(run.id)}</code> shows the run live again.</p>"
         shown = "".join(_picture(png, ink) for png, ink in pictures)
-        body = "".join(self._sections()) if run.state.evaluations else f"<p>{escape(repr(run))}</p>"
+        body = "".join(self._sections()) if run.state.evaluations else _verdict(run)
         return f"<div class=nbtransfer-report><style>{_css()}</style>{live}{shown}{body}</div>"
 
     def _sections(self) -> Iterator[str]:
         yield f"<h1>{escape(self.task.name)}</h1><p class=note>{escape(repr(self.task))}</p>"
-        yield f"<h2>Results</h2>{html_table(self.HEADER, self.rows())}{_fineprint(self.runs)}"
+        yield f"<h2>Results</h2>{html_table(self.HEADER, self.rows())}"
+        for name, run in self.runs.items():
+            yield _verdict(run, f"{name}: ")
+        yield _fineprint(self.runs)
         yield f"<h2>Examples</h2>{self._examples()}"
         yield f"<h2>Learning curves</h2>{svg(curves({name: run.history() for name, run in self.runs.items()}))}"
         yield f"<h2>Confusion matrices</h2><div class=side>{''.join(_confusion(n, r) for n, r in self.runs.items())}</div>"
@@ -129,6 +132,12 @@ def _comparison(comparison: Comparison) -> str:
     figures = (_picture(comparison.png(n), words=example.caption()) for n, example in enumerate(comparison.examples))
     intro = f"{comparison!r}. How to read this, and what it cannot say: docs/explanation/explaining.md."
     return f"<p class=note>{escape(intro)}</p>{''.join(figures)}"
+
+
+def _verdict(run: Run, name: str = "") -> str:
+    found = run.verdict
+    caveats = "".join(f"<li>{escape(caveat)}</li>" for caveat in found.caveats)
+    return f"<p>{escape(name + found.headline)}</p>{f'<ul class=caveats>{caveats}</ul>' if caveats else ''}"
 
 
 def _score(evaluation: Evaluation | None) -> str:

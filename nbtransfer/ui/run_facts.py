@@ -14,6 +14,7 @@ from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.state import HistoryRow, RunState
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
+from nbtransfer.core.verdict import verdict
 from nbtransfer.errors import InputError
 from nbtransfer.jobs.run import Run
 from nbtransfer.tasks.task import Task
@@ -30,12 +31,14 @@ MOST_CELLS = 20
 
 def run_facts(run: Run, state: RunState) -> RunFacts:
     """What seldom changes about a run."""
-    p = state.prepared
+    p, found = state.prepared, verdict(state, run.task)
     return {
         "id": run.id,
         "status": state.status,
         "ended": state.over,
         "message": state.message,
+        "verdict": found.headline,
+        "caveats": list(found.caveats),
         "backbone": run.recipe.backbone,
         "recipe": f"{run.task.name} · {run.recipe.backbone} · {run.recipe.strategy_name}",
         "phase": state.phase,
@@ -47,8 +50,6 @@ def run_facts(run: Run, state: RunState) -> RunFacts:
         "best": state.best is not None,
         "notes": [
             *_decisions(state),
-            *state.warnings,
-            *(f"skipped {s.source} ({s.split}): {s.reason}" for s in state.skipped),
             *_commands(state),
             *([f"resumed at step {state.resumed.step}, where an earlier worker left off"] if state.resumed else []),
         ],

@@ -6,6 +6,8 @@ from typing import Any
 
 import traitlets
 
+from nbtransfer.core.calls import checked_class
+from nbtransfer.errors import InputError
 from nbtransfer.jobs.run import Run
 from nbtransfer.ui.ending import Ending
 from nbtransfer.ui.report import report_of
@@ -14,6 +16,7 @@ from nbtransfer.ui.traits import Empty, ResultFacts, RunFacts
 from nbtransfer.ui.widget import Panel, Trait, bundle, synced
 
 
+@checked_class(InputError)
 class RunMonitor(Panel):
     """A run, live: progress with the time left, curves, log, buttons to pause, resume and stop it, and the result.
 

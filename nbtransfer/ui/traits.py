@@ -32,12 +32,14 @@ class PhaseFacts(TypedDict):
 
 
 class RunFacts(TypedDict):
-    """What seldom changes about a run. `best` says whether it has a model yet."""
+    """What seldom changes about a run. `best` says whether it has a model yet; `caveats` what to distrust."""
 
     id: str
     status: str
     ended: bool
     message: str
+    verdict: str
+    caveats: list[str]
     backbone: str
     recipe: str
     phase: str

@@ -21,6 +21,7 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 import anywidget
 import traitlets
 
+from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import InputError, NbTransferError
 from nbtransfer.ui import pump
 from nbtransfer.ui.messages import FromPage, Request, ToPage
@@ -59,6 +60,9 @@ class Panel(anywidget.AnyWidget):
     problem: Trait[str] = synced(traitlets.Unicode())
 
     def __init__(self, **traits: Any) -> None:
+        unknown = [name for name in traits if not self.has_trait(name)]
+        if unknown:
+            raise InputError(f"{type(self).__name__} has no argument {unknown[0]!r}; {suggest(unknown[0], self.trait_names())}")
         super().__init__(**traits)
         self._views: set[str] = set()
         self._last_beat = 0.0

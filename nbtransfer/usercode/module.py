@@ -11,6 +11,7 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
+from nbtransfer.core.calls import checked
 from nbtransfer.core.code import MARK, Code, check_defined, find, parts
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.errors import CodeError
@@ -20,6 +21,7 @@ _written: dict[str, Code] = {}
 """Code written in this process, by name; the latest wins."""
 
 
+@checked(CodeError)
 def code(name: str, source: str) -> ModuleType:
     """Make a module that recipes can refer to as "NAME.function" or "NAME.Class", and return it for a first try.
 

@@ -37,6 +37,8 @@ def context():
         ("%transfer freeze stem layer", ["layer1", "layer2", "layer3", "layer4"]),
         ("%transfer thaw layer4 --lr 0.1 --", ["--help", "--lr"]),
         ("%transfer data demo:t", ["demo:textile"]),
+        ("%transfer pr", ["predict"]),
+        ("%transfer predict x.png --", ["--help", "--run", "--csv"]),
         ("%transfer nonsense x", []),
         ("x = 3 # %transfer st", []),
         ("print('%transfer st", []),
@@ -64,6 +66,8 @@ def test_folders_and_files(context, images, monkeypatch):
     assert on_line("%transfer data images/b", context) == ["images/blue/"]
     assert "images/red/03.png" in on_line("%transfer explain images/red/0", context)
     assert on_line("%transfer data w", context) == []
+    assert on_line("%transfer predict images/b", context) == ["images/blue/"]
+    assert on_line("%transfer predict images/ images/red/03", context) == ["images/red/03.png"]
 
 
 def test_runs_by_id_and_by_variable(context, images):
@@ -72,6 +76,7 @@ def test_runs_by_id_and_by_variable(context, images):
     assert on_line("%transfer status ", named) == ["mine", run.id]
     assert on_line("%transfer export folder m", named) == ["mine"]
     assert on_line("%transfer export folder --format s", named) == ["state_dict"]
+    assert on_line("%transfer predict x.png --run m", named) == ["mine"]
     run.stop()
     run.wait(PATIENCE)
 

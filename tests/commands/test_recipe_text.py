@@ -104,7 +104,7 @@ class TestWhatIsMeant:
         ("task:\n  path: a\n  holdot: 3", "line 3: there is no setting 'holdot'; did you mean 'holdout'"),
         ("task: {holdout: 0.2}", "line 1: task needs either path"),
         ("task: {path: a, demo: b}", "line 1: task needs either path"),
-        ("task: {demo: digits, per_class: 3}", "line 1: per_class, unreadable, duplicates and groups are for folders"),
+        ("task: {demo: digits, per_class: 3}", "line 1: per_class: for folders of images only"),
         ('task: "a\\0b"', "line 1: "),
         ("task: {path: a, holdout: off}", "line 1: holdout should be a number, not 'off'"),
         ("backbone: [a]\nfreeze: {up_to: b}", "line 1: backbone should be text, not ['a']"),

@@ -31,6 +31,6 @@ class TestCaches:
         with pytest.raises(UsageError, match="no key begins with 'c'; there are no caches"):
             execute("caches", "--clear", "c")
         write_cache("aa")
-        with pytest.raises(UsageError, match="no key begins with 'ab'; did you mean 'aa'"):
+        with pytest.raises(UsageError, match="no key begins with 'ab'; choose one of aa"):
             execute("caches", "--clear", "aa", "ab")
         assert len(execute("caches").value) == 1

@@ -227,6 +227,10 @@ class TestStopping:
 
 
 class TestBadImages:
+    @pytest.fixture
+    def recipe(self, recipe):
+        return replace(recipe, max_missing=1)
+
     def break_one(self, images, split, recipe):
         sample = next(s for s in recipe.task.samples if s.split == split)
         (images / sample.source).unlink()
@@ -237,6 +241,12 @@ class TestBadImages:
         source = self.break_one(images, split, recipe)
         skipped = of(told(recipe), ev.ImageSkipped)
         assert skipped == [ev.ImageSkipped(source, split, "it is gone")]
+
+    def test_or_too_many_of_them_end_the_run(self, images, recipe):
+        for sample in [s for s in recipe.task.samples if recipe.task.classes[s.label] == "red"]:
+            (images / sample.source).unlink()
+        with pytest.raises(TaskError, match=r"images of class red cannot be used .* or allow it with max_missing=1"):
+            told(replace(recipe, max_missing=0.1))
 
     def test_or_the_run_fails(self, images, recipe):
         source = self.break_one(images, "train", recipe)

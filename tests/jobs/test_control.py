@@ -75,7 +75,7 @@ def test_a_long_pause_gives_the_memory_back(images, monkeypatch):
     released(run)
     assert run.state.status == "paused"
     assert "give its memory back" in run.state.message
-    with pytest.raises(RunError, match="is paused, so there is nothing to set_lr"):
+    with pytest.raises(RunError, match="is paused, so there is nothing to change"):
         run.set_lr(0.1)
     done = len(run.history())
     run.resume()

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 
 import psutil
 import pytest
@@ -40,7 +41,7 @@ def test_a_run_from_start_to_end(images, tmp_path):
         "import sys, nbtransfer as nt; run = nt.attach(sys.argv[1]); print(run, nt.runs()); assert 'torch' not in sys.modules",
         run.id,
     )
-    assert f"Run('{run.id}', finished, epoch 2 of 2" in seen
+    assert f"Run('{run.id}', finished: accuracy" in seen
     # the model comes out, in this process and in a folder for others
     answers = run.predict([run.recipe.task.image(s) for s in run.recipe.task.split("val")])
     stored = run.predictions("val")
@@ -181,7 +182,8 @@ def test_workers_import_what_this_process_would(monkeypatch, tmp_path):
     monkeypatch.setenv("MPLBACKEND", "module://nowhere")
     monkeypatch.setenv("JPY_PARENT_PID", "1")
     environment = worker_environment()
-    assert environment["PYTHONPATH"].split(os.pathsep)[0] == str(tmp_path / "mine")
+    places = environment["PYTHONPATH"].split(os.pathsep)
+    assert places.index(str(tmp_path / "mine")) > places.index(sysconfig.get_path("stdlib"))
     assert environment["MPLBACKEND"] == "Agg"
     assert "JPY_PARENT_PID" not in environment
 
@@ -316,3 +318,12 @@ class TestSharedCache:
         assert after.status == "finished"
         assert len(nt.caches()) == 1
         assert [p.name for p in (home / "caches").iterdir() if p.name.startswith(".tmp")] == []
+
+
+def test_images_that_are_gone_are_found_before_a_worker_starts(images):
+    """A class that was deleted after the task was made would leave an easy rest, and a good score."""
+    made = recipe(images)
+    shutil.rmtree(images / "red")
+    with pytest.raises(TaskError, match=r"12 of 12 images of class red cannot be used \(red/00.png, .* restore them"):
+        nt.start(made)
+    assert not nt.runs()

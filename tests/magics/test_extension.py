@@ -10,6 +10,7 @@ from IPython.core.error import UsageError
 import nbtransfer as nt
 from nbtransfer.commands import choosing
 from nbtransfer.commands import tree as commands
+from nbtransfer.jobs import checks
 from nbtransfer.jobs.draft import Draft
 from tests.support.runs import PATIENCE, recipe, until
 from tests.support.shell import new_shell
@@ -60,7 +61,10 @@ def one_line(done):
 
 class TestChoosing:
     def test_a_draft_comes_together(self, cell, images):
-        assert repr(cell(f"%transfer data '{images}' --holdout 0.25").value) == "Task('images', 3 classes, 27 train + 9 val)"
+        assert (
+            repr(cell(f"%transfer data '{images}' --holdout 0.25").value)
+            == "Task('images', 3 classes (blue, green, red), 27 train + 9 val)"
+        )
         draft = cell("%transfer backbone resnet18").value
         assert isinstance(draft, Draft)
         assert cell("%transfer freeze stem layer1").value is draft
@@ -103,9 +107,10 @@ class TestRuns:
         assert done.ok, done.err
         run = shell.user_ns["run"]
         assert run.state.status == "finished", run.log()
-        first, last = done.out.strip("\n").split("\n")
+        first, last, caveat, *_ = done.out.strip("\n").split("\n")
         assert first == f"ft on {BACKBONE}, 2 epochs; 341 k of 342 k shared parameters learn: stage2, stage3, stage4, conv5"
-        assert last.rpartition("\r")[2].startswith("finished, best validation accuracy ")
+        assert last.rpartition("\r")[2].startswith("finished: accuracy ")
+        assert caveat.startswith("  - there are no test images")
         assert run.id not in done.out
         assert cell("%transfer freeze stem").value.recipe().epochs == 10  # what was said at the start held for that run
         self.looked_at(cell, run, tmp_path)
@@ -143,7 +148,8 @@ class TestRuns:
         assert cell("%transfer stop run").out == f"{run.id} will stop after this step\n"
         assert run.wait(PATIENCE).status == "stopped"
 
-    def test_a_failed_run_is_a_value(self, cell, shell, images):
+    def test_a_failed_run_is_a_value(self, cell, shell, images, monkeypatch):
+        monkeypatch.setattr(checks, "_check_device", lambda recipe: None)  # the device is gone once the worker needs it
         cell(f"%transfer data '{images}'")
         done = cell(f"run = %transfer start --backbone {BACKBONE} {SMALL} --device cuda:99 --wait")
         assert done.ok
@@ -187,20 +193,20 @@ class TestMistakes:
             ("strat", "there is no command 'strat'; did you mean"),
             ("help strat", "did you mean 'start'"),
             ("start", "there is no target task yet"),
-            ("start --epoch two", "argument --epochs: invalid int value: 'two'; see %transfer start --help"),
+            ("start --epoch two", "--epochs should be a whole number, not 'two'; see %transfer start --help"),
             ("start --stratgy lp", "%transfer start has no option '--stratgy'; did you mean 'strategy'"),
             ("start --strategy lpft", "did you mean 'lp_ft'"),
             ("start --freeze a --thaw b", "give either --freeze or --thaw"),
-            ("data", "the following arguments are required: task"),
+            ("data", "%transfer data: give task"),
             ("data nowhere", "nowhere is missing; give a folder with one folder per class"),
             ("data demo:textil", "there is no demo task 'textil'; did you mean 'textile'?"),
-            ("data demo:digits --per-class 20", "are for folders of images"),
+            ("data demo:digits --per-class 20", "per_class: for folders of images only"),
             (r'data "a\0b" x', "does not expect 'x'"),
             ("data {folder}", "{folder} was not substituted; is 'folder' defined in this notebook?"),
             ("data $folder/x", "$folder was not substituted; is 'folder' defined in this notebook?"),
             ("data 'x", "close the quotes"),
             ("backbone resnet19", "did you mean 'resnet18'"),
-            ("freeze layer9", "no layer of resnet18 is called 'layer9'; did you mean 'layer4'"),
+            ("freeze layer9", "no layer of resnet18 is called 'layer9'; did you mean 'layer1'"),
             ("thaw layer1 --lr -1", "use a number from 0 up"),
             ("status", "there are no runs in"),
             ("attach abc", "there is no run 'abc'"),

@@ -19,7 +19,7 @@ from nbtransfer.core import events as ev
 from nbtransfer.core.formats.numbers import RUN
 from nbtransfer.core.state import fold
 from nbtransfer.errors import RunError
-from nbtransfer.store import atomic, inbox, journal, log, runs
+from nbtransfer.store import atomic, find_run, inbox, journal, log, runs
 from nbtransfer.store.home import private_folder
 from nbtransfer.store.journal import JournalReader, JournalWriter
 from nbtransfer.store.lock import RunLock, is_held
@@ -337,25 +337,25 @@ class TestRuns:
 
     def test_finding_runs_by_part_of_their_id(self):
         one, two = runs.create(recipe()), runs.create(recipe())
-        assert runs.open_run(one.id) == one
-        assert runs.open_run(one.id[-6:]) == one
+        assert find_run.open_run(one.id) == one
+        assert find_run.open_run(one.id[-6:]) == one
         with pytest.raises(RunError, match="matches 2 runs; write more of it"):
-            runs.open_run(two.id[:8])
+            find_run.open_run(two.id[:8])
         with pytest.raises(RunError, match="there is no run 'nope'"):
-            runs.open_run("nope")
+            find_run.open_run("nope")
 
     @pytest.mark.parametrize("name", ["", "../..", "/etc", "a\x00b", "..", "*"])
     def test_an_id_is_never_a_path(self, name):
         runs.create(recipe())
         with pytest.raises(RunError, match="there is no run"):
-            runs.open_run(name)
+            find_run.open_run(name)
 
     @given(st.text(max_size=30) | st.lists(st.sampled_from(["..", "/", "\0", "\n", "2026", "-", "*", "~"])).map("".join))
     def test_whatever_is_asked_for_is_a_run_of_this_home_or_none(self, name):
         known = runs.list_ids() or [runs.create(recipe(title="../../x\0\n")).id]
-        assert runs._ID.fullmatch(known[0])
+        assert runs.ID.fullmatch(known[0])
         try:
-            found = runs.open_run(name)
+            found = find_run.open_run(name)
         except RunError:
             return
         assert [found.id] == known
@@ -369,6 +369,6 @@ class TestRuns:
 
     def test_runs_of_another_format_are_refused(self):
         paths = runs.create(recipe())
-        paths.spec.write_text(paths.spec.read_text().replace('"format": 3', '"format": 99'))
-        with pytest.raises(RunError, match="has format 99, and this nbtransfer reads up to 3; update nbtransfer"):
+        paths.spec.write_text(paths.spec.read_text().replace(f'"format": {RUN}', '"format": 99'))
+        with pytest.raises(RunError, match="has format 99, and this nbtransfer reads up to 4; update nbtransfer"):
             runs.read_recipe(paths)

@@ -16,10 +16,10 @@ def picture(colour: tuple[int, int, int], seed: int, size: int = 40) -> Image.Im
     return Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8))
 
 
-def folder_of_pictures(root: Path) -> Path:
+def folder_of_pictures(root: Path, size: int = 40) -> Path:
     """`root/<colour>/<n>.png`: three classes of twelve pictures that a model learns within seconds."""
     for offset, (name, colour) in enumerate(COLOURS.items()):
         (root / name).mkdir(parents=True)
         for number in range(12):
-            picture(colour, 100 * offset + number).save(root / name / f"{number:02}.png")
+            picture(colour, 100 * offset + number, size).save(root / name / f"{number:02}.png")
     return root

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nbtransfer.tasks.decode import UndecodableError, check_header, load_rgb
+from nbtransfer.core.task import Reading
+from nbtransfer.errors import TaskError
+from nbtransfer.tasks.decode import UndecodableError, check_header, load_rgb, white_level_of
 
 
 def chunk(kind, data):
@@ -30,7 +32,7 @@ def test_absurd_sizes_are_refused_from_the_header(tmp_path, size):
     path = tmp_path / "bomb.png"
     path.write_bytes(png_header(*size))
     for look in (check_header, load_rgb):
-        with pytest.raises(UndecodableError, match="it claims"):
+        with pytest.raises(UndecodableError, match="claims"):
             look(path)
 
 
@@ -139,3 +141,46 @@ def test_of_several_pages_the_first_counts(tmp_path):
 def test_floating_point_images_are_refused(tmp_path):
     with pytest.raises(UndecodableError, match="floating-point values of unknown range"):
         saved(tmp_path, Image.fromarray(np.zeros((2, 2), dtype=np.float32)), "x.tiff")
+
+
+class TestReading:
+    def twelve_bits(self, path):
+        values = np.random.default_rng(0).integers(0, 4096, (30, 40)).astype(np.uint16)
+        Image.fromarray(values).save(path)
+        return values
+
+    @pytest.mark.parametrize("suffix", ["png", "tif"])
+    def test_the_white_level_scales_wide_greys(self, tmp_path, suffix):
+        values = self.twelve_bits(tmp_path / f"x.{suffix}")
+        found = np.asarray(load_rgb(tmp_path / f"x.{suffix}", reading=Reading(white_level=4095)))[..., 0]
+        assert np.array_equal(found, (values / 4095 * 255).round().astype(np.uint8))
+
+    def test_values_above_white_are_white(self, tmp_path):
+        self.twelve_bits(tmp_path / "x.png")
+        assert np.asarray(load_rgb(tmp_path / "x.png", reading=Reading(white_level=1))).min() in (0, 255)
+
+    @pytest.mark.parametrize(
+        ("value", "white"), [(1, 255), (255, 255), (256, 511), (4000, 4095), (4096, 8191), (65_535, 65_535)]
+    )
+    def test_white_is_the_largest_value_of_the_bits_in_use(self, value, white):
+        assert white_level_of(value) == white
+
+    def test_a_long_image_is_refused_with_the_setting_that_allows_it(self, tmp_path):
+        Image.new("RGB", (9000, 80)).save(tmp_path / "x.png")
+        with pytest.raises(UndecodableError, match=r"9000 × 80 pixels, more than 100 times .* use max_aspect=113"):
+            check_header(tmp_path / "x.png")
+        assert load_rgb(tmp_path / "x.png", reading=Reading(max_aspect=113)).size == (9000, 80)
+
+    @pytest.mark.parametrize("options", [{"white_level": 0}, {"white_level": 70_000}, {"max_aspect": 0.5}])
+    def test_settings_out_of_range(self, options):
+        with pytest.raises(TaskError, match=next(iter(options))):
+            Reading(**options)
+
+
+def test_photographs_of_phones(tmp_path):
+    import pillow_heif
+
+    found = Image.effect_noise((64, 48), 40).convert("RGB")
+    pillow_heif.from_pillow(found).save(tmp_path / "x.heic", quality=100)
+    assert load_rgb(tmp_path / "x.heic").size == (64, 48)
+    assert np.abs(np.asarray(load_rgb(tmp_path / "x.heic")).astype(int) - np.asarray(found)).mean() < 8

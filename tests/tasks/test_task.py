@@ -27,7 +27,7 @@ class TestFolders:
     def test_one_folder_per_class(self, images):
         task = nt.Task.from_folder(images)
         assert task.classes == ("blue", "green", "red")
-        assert repr(task) == "Task('images', 3 classes, 30 train + 6 val)"
+        assert repr(task) == "Task('images', 3 classes (blue, green, red), 30 train + 6 val)"
         assert task.class_counts["blue"] == {"train": 10, "val": 2, "test": 0}
         assert task.samples[0].source == "blue/00.png"
         assert task.image(task.samples[0]).size == (40, 40)
@@ -117,7 +117,9 @@ class TestProblems:
             in text
         )
         assert "1 image with more than one label: images/blue/05.png = images/green/copy.png" in text
-        assert "too few images: yellow (0); give each class at least 2 or remove its folder" in text
+        assert (
+            "too few images to train on: yellow (0); give each class at least 2, or leave its folder out with ignore=" in text
+        )
 
     def test_leaving_them_out_is_noted(self, images):
         (images / "red" / "00.png").write_bytes(b"")
@@ -136,7 +138,7 @@ class TestProblems:
     def test_val_without_train(self, images, tmp_path):
         for name in ("val", "test"):
             shutil.copytree(images, tmp_path / "split" / name)
-        assert "has test, val but no train folder; add one, or rename them" in self.problems(tmp_path / "split")
+        assert "has test, val but no train folder; add one, or say what trains" in self.problems(tmp_path / "split")
 
     def test_a_class_of_copies(self, images):
         for path in (images / "red").iterdir():
@@ -146,10 +148,10 @@ class TestProblems:
     def test_a_file_one_may_not_read(self, images, monkeypatch):
         real = scan.check_header
 
-        def refuse(path):
+        def refuse(path, reading):
             if path.name == "03.png":
                 raise decode.UndecodableError("it is not an image (Permission denied)")
-            return real(path)
+            return real(path, reading)
 
         monkeypatch.setattr(scan, "check_header", refuse)
         assert "3 unreadable images: images/blue/03.png: it is not an image (Permission denied)" in self.problems(images)
@@ -163,8 +165,9 @@ class TestProblems:
         root = tmp_path / "split"
         shutil.copytree(images, root / "train")
         shutil.copytree(images / "red", root / "val" / "red")
+        shutil.copytree(images / "blue", root / "val" / "azure")
         text = self.problems(root)
-        assert "the val folder has no class blue, green" in text
+        assert "no training images of class azure; add some, or leave it out with ignore=" in text
         assert "12 images in more than one split, so scores would be too good" in text
 
     def test_copies_on_both_sides_can_be_kept_for_training_only(self, images, tmp_path):
@@ -182,7 +185,7 @@ class TestProblems:
         [
             (lambda p: p / "nowhere", "is missing; give a folder with one folder per class"),
             (lambda p: p / "red" / "00.png", "is a file"),
-            (lambda p: p / "red", r"has no class folders \(its images are not in folders"),
+            (lambda p: p / "red", r"has no class folders with images \(its images are not in folders"),
         ],
     )
     def test_folders_that_hold_no_task(self, images, make, message):
@@ -236,7 +239,7 @@ class TestArrays:
 
     def test_pixels_and_labels(self):
         task = nt.Task.from_arrays(self.x, self.y, classes=("even", "odd"))
-        assert repr(task) == "Task('arrays', 2 classes, 10 train + 2 val)"
+        assert repr(task) == "Task('arrays', 2 classes (even, odd), 10 train + 2 val)"
         assert np.array_equal(np.asarray(task.image(task.samples[3])), self.x[3])
         assert task.samples[3].label == 1
 
@@ -260,9 +263,9 @@ class TestArrays:
     @pytest.mark.parametrize(
         ("x", "y", "classes", "message"),
         [
-            (x[..., :2], y, None, r"should have shape \(N, H, W, 1 or 3\)"),
+            (x[..., :2], y, None, r"has no axis for 1, 3 or 4 channels"),
             (x.astype(np.int64), y, None, "should be uint8"),
-            (x.astype(np.float32), y, None, r"should have shape \(N, 1 or 3, H, W\)"),
+            (x.astype(np.float32), y, None, "should lie in 0…1"),
             (np.moveaxis(x, -1, 1).astype(np.float32), y, None, "should lie in 0…1"),
             (x, y[:5], None, "there are 12 images but labels of shape"),
             (x, y.astype(float), None, "labels should be whole numbers or names"),

@@ -75,7 +75,7 @@ def test_a_wrong_choice_is_one_sentence_and_changes_nothing(made, told):
 def test_every_request_is_answered(made, told):
     assert "no operation 'nonsense'" in ask(made, told, "nonsense")["error"]
     assert "there is no run here yet" in ask(made, told, "stop")["error"]
-    assert "are for folders of images" in ask(made, told, "data", source="demo:digits", per_class=5)["error"]
+    assert "per_class: for folders of images only" in ask(made, told, "data", source="demo:digits", per_class=5)["error"]
     assert "please report" in ask(made, told, "touch", wrong=1)["error"]
 
 

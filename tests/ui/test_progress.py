@@ -20,6 +20,10 @@ class Shown:
     def __init__(self, *states):
         self.states = states
 
+    @property
+    def verdict(self):
+        return self.states[-1].headline
+
     def follow(self, timeout=None):
         for number, state in enumerate(self.states, 1):
             yield state, number == len(self.states)

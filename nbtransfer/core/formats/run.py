@@ -3,6 +3,7 @@
 1  the first edition
 2  a decision that is repeated has an `id`, which was its `moment`, and a reason with a code
 3  an example has a digest of its content instead of the bytes of its file and the time of its modification
+4  a task says how its folder was understood (`layout`) and how its files are read (`reading`)
 """
 
 from __future__ import annotations
@@ -47,5 +48,9 @@ def without_digest(size: int, mtime_ns: int) -> str:
     return f"{WITHOUT_DIGEST}{size}:{mtime_ns}"
 
 
-STEPS = (_to_2, _to_3)
+def _to_4(spec: Plain) -> Plain:
+    return spec  # before, all files were read as they are by default
+
+
+STEPS = (_to_2, _to_3, _to_4)
 assert len(STEPS) == RUN - 1

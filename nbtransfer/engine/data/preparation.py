@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from PIL import Image
 
 from nbtransfer.core.backbone import InputSpec
-from nbtransfer.engine.data.open_images import as_list, open_image
 from nbtransfer.engine.data.preprocess import Normalise, resize_and_crop
 from nbtransfer.errors import InputError
+from nbtransfer.tasks.inputs import GivenImage, InputReader, refusal
 
 
 class Preprocess:
@@ -21,12 +22,19 @@ class Preprocess:
     def __call__(self, images: Any) -> torch.Tensor:
         """One image or many as normalised float32 (N, 3, H, W) on the device of the model.
 
-        Images are paths, PIL images, or uint8 arrays (H, W, 3). Raises InputError for one that cannot be used.
+        Images are given as to `nbtransfer.predict`. Raises InputError for one that cannot be used.
         """
-        opened = [resize_and_crop(open_image(image), self.spec) for image in as_list(images)]
+        opened = [resize_and_crop(_opened(image), self.spec) for image in InputReader().images(images)]
         if not opened:
             raise InputError("there is no image to preprocess; give one or more")
         return Normalise(self.spec, self.device)(torch.stack(opened))
 
     def __repr__(self) -> str:
         return f"Preprocess: {self.spec.description}"
+
+
+def _opened(given: GivenImage) -> Image.Image:
+    try:
+        return given.rgb()
+    except InputError as error:
+        raise InputError(refusal(given.name, error)) from error

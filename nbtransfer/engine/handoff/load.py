@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from nbtransfer.core.backbone import InputSpec
+from nbtransfer.core.calls import checked
 from nbtransfer.core.code import Code
 from nbtransfer.core.codec import from_plain
 from nbtransfer.core.formats.numbers import EXPORT, refusal
@@ -27,6 +28,7 @@ from nbtransfer.pretrained.weights import file_digest
 from nbtransfer.usercode import trusted
 
 
+@checked()
 def load_model(folder: str | os.PathLike[str], *, trust: bool = False) -> TransferModel:
     """A model exported as "nbtransfer" in evaluation mode, after its logits for the example agree with those at export.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Self
 
 import torch
@@ -12,7 +13,7 @@ from nbtransfer.core.backbone import BackboneCard, InputSpec
 from nbtransfer.core.freeze import FreezePlan, LayerPlan
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.engine.data.preparation import Preprocess
-from nbtransfer.engine.model import freezing
+from nbtransfer.engine.model import freezing, initial_weights
 from nbtransfer.engine.model.custom_head import make_head
 from nbtransfer.errors import InputError
 from nbtransfer.pretrained import registry
@@ -117,4 +118,14 @@ def build(recipe: Recipe, card: BackboneCard) -> tuple[TransferModel, str | None
     classes, head = recipe.task.classes, None
     if recipe.head is not None:
         head = make_head(recipe.head, recipe.code, card.width, len(classes), recipe.seed)
-    return TransferModel(built.module, card, spec, classes, head), built.digest
+    model = TransferModel(built.module, card, spec, classes, head)
+    if recipe.weights_file is not None:
+        _continue_head(model, Path(recipe.weights_file))
+    return model, built.digest
+
+
+def _continue_head(model: TransferModel, path: Path) -> None:
+    """Take the head along from another run's weights, if it is one for the same classes and of the same form."""
+    given, own = initial_weights.read_head(path, model.classes), model.head.state_dict()
+    if given and {name: t.shape for name, t in given.items()} == {name: t.shape for name, t in own.items()}:
+        model.head.load_state_dict(given)

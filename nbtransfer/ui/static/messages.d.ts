@@ -22,12 +22,14 @@ export interface PhaseFacts {
   solver: string | null;
 }
 
-/** What seldom changes about a run. `best` says whether it has a model yet. */
+/** What seldom changes about a run. `best` says whether it has a model yet; `caveats` what to distrust. */
 export interface RunFacts {
   id: string;
   status: string;
   ended: boolean;
   message: string;
+  verdict: string;
+  caveats: Array<string>;
   backbone: string;
   recipe: string;
   phase: string;

@@ -15,6 +15,7 @@ export function monitor(view) {
   const bar = h("progress", { max: 1, "aria-label": "Progress of the run" });
   const position = h("p"); // changes all the time; each epoch is announced by the curves
   const facts = h("p.nbt-soft");
+  const caveats = h("ul.nbt-caveats", { "aria-label": "What to know before the score is believed" });
   const notes = h("ul.nbt-notes");
   const { status, buttons, failure, update } = controls(view);
   const whole = section(
@@ -22,6 +23,7 @@ export function monitor(view) {
     h("div.nbt-bar", {}, status, bar, ...buttons),
     position,
     failure,
+    caveats,
     curves(view),
     facts,
     notes,
@@ -38,6 +40,11 @@ export function monitor(view) {
     update();
     move();
     facts.textContent = factsText(run);
+    caveats.hidden = !run.caveats.length;
+    fill(
+      caveats,
+      run.caveats.map((caveat) => h("li", {}, caveat)),
+    );
     fill(
       notes,
       run.notes.map((note) => h("li", {}, note)),

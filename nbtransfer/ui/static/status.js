@@ -39,8 +39,8 @@ export function statusText(run, progress) {
 }
 
 /** @param {RunFacts} run */
-const endText = ({ message, seconds }) =>
-  [message, seconds === null ? "" : `It took ${duration(seconds)}.`].filter(Boolean).join(". ");
+const endText = ({ verdict, seconds }) =>
+  [verdict, seconds === null ? "" : `It took ${duration(seconds)}.`].filter(Boolean).join(". ");
 
 /**
  * @param {RunFacts} run

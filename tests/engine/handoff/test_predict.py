@@ -9,11 +9,13 @@ from PIL import Image
 
 import nbtransfer as nt
 from nbtransfer.core import catalog
-from nbtransfer.engine.data.open_images import open_image
 from nbtransfer.engine.model.transfer_model import TransferModel
 from nbtransfer.errors import InputError
 from nbtransfer.pretrained import registry
-from tests.support.pictures import picture
+from tests.support.inputs import BATCHES, COLLECTIONS, NO_COLLECTION, REFUSED, TAKEN
+from tests.support.pictures import folder_of_pictures, picture
+
+IMAGE = picture((200, 100, 0), 1)
 
 
 @pytest.fixture(scope="module")
@@ -24,16 +26,85 @@ def model():
     return made.eval()
 
 
+@pytest.fixture(autouse=True)
+def user(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("user")))
+
+
 def test_paths_images_and_arrays_are_one(model, tmp_path):
-    image = picture((200, 100, 0), 1)
-    image.save(tmp_path / "x.png")
-    forms = [tmp_path / "x.png", str(tmp_path / "x.png"), image, np.asarray(image)]
+    IMAGE.save(tmp_path / "x.png")
+    forms = [tmp_path / "x.png", str(tmp_path / "x.png"), IMAGE, np.asarray(IMAGE)]
     answers = [nt.predict(model, form)[0] for form in forms]
     assert len({str(a.probabilities) for a in answers}) == 1
     assert nt.predict(model, forms, batch_size=3) == answers
     assert sum(answers[0].probabilities.values()) == pytest.approx(1)
     assert answers[0].probability == max(answers[0].probabilities.values())
     assert repr(answers[0]).startswith("Answer('")
+
+
+@pytest.mark.parametrize("kind", TAKEN)
+def test_each_form_is_answered_like_the_image(model, kind, tmp_path):
+    wanted, make = TAKEN[kind]
+    assert nt.predict(model, make(IMAGE, tmp_path)) == nt.predict(model, wanted(IMAGE))
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_no_image_is_refused_alone_and_noted_among_others(model, kind, tmp_path):
+    make, message = REFUSED[kind]
+    with pytest.raises(InputError, match=message) as caught:
+        nt.predict(model, make(tmp_path))
+    assert len(str(caught.value).splitlines()) == 1
+    answers = nt.predict(model, [IMAGE, make(tmp_path), IMAGE], batch_size=np.int64(2))
+    assert answers[0] == answers[2] == nt.predict(model, IMAGE)[0]
+    assert (answers[1].label, answers[1].probability, answers[1].probabilities) == (None, None, {})
+    assert answers[1].problem in str(caught.value)
+    assert answers.problems == [answers[1]]
+
+
+@pytest.mark.parametrize("kind", COLLECTIONS)
+def test_collections_are_answered_one_by_one(model, kind):
+    images = [picture((200, 100, 0), seed) for seed in range(3)]
+    assert nt.predict(model, COLLECTIONS[kind](images)) == [nt.predict(model, image)[0] for image in images]
+
+
+@pytest.mark.parametrize("kind", BATCHES)
+def test_arrays_of_several_are_answered_one_by_one(model, kind):
+    images = [picture((200, 100, 0), seed) for seed in range(3)]
+    given = BATCHES[kind](np.stack([np.asarray(image) for image in images]))
+    assert nt.predict(model, given) == [nt.predict(model, image)[0] for image in images]
+
+
+@pytest.mark.parametrize("kind", NO_COLLECTION)
+def test_collections_without_an_order_are_refused(model, kind):
+    make, message = NO_COLLECTION[kind]
+    with pytest.raises(InputError, match=message):
+        nt.predict(model, make())
+
+
+@pytest.mark.parametrize("nothing", [[], (), np.zeros((0, 40, 40, 3), np.uint8)])
+def test_nothing_at_all(model, nothing):
+    with pytest.raises(InputError, match="there is no image to predict; give at least one"):
+        nt.predict(model, nothing)
+
+
+def test_when_none_of_several_can_be_used(model):
+    with pytest.raises(InputError, match=r"none of 3 images can be used: a.png: there is no such .* and 1 more"):
+        nt.predict(model, ["a.png", "b.png", "c.png"])
+
+
+@pytest.mark.parametrize("size", [0, 2.5, True, "many"])
+def test_a_batch_size_is_a_whole_number(model, size):
+    with pytest.raises(InputError, match="a whole number"):
+        nt.predict(model, IMAGE, batch_size=size)
+
+
+def test_folders_and_samples_are_named(model, tmp_path):
+    root = folder_of_pictures(tmp_path / "images")
+    task = nt.Task.from_folder(root)
+    answers = nt.predict(model, task.samples, task=task)
+    assert [(answer.file, answer.truth) for answer in answers] == [(s.source, task.classes[s.label]) for s in task.samples]
+    assert nt.predict(model, root) == answers
+    assert nt.predict(model, root)[0].file == str(root / "blue" / "00.png")
 
 
 @pytest.mark.parametrize(
@@ -44,20 +115,6 @@ def test_paths_images_and_arrays_are_one(model, tmp_path):
         Image.new("L", (4, 4), 9),
     ],
 )
-def test_odd_images_mean_the_same_from_a_file_and_from_memory(tmp_path, image):
+def test_odd_images_mean_the_same_from_a_file_and_from_memory(model, tmp_path, image):
     image.save(tmp_path / "x.png")
-    assert np.array_equal(np.asarray(open_image(image)), np.asarray(open_image(tmp_path / "x.png")))
-
-
-@pytest.mark.parametrize(
-    ("image", "message"),
-    [
-        ("nowhere.png", "nowhere.png cannot be used: it is gone"),
-        (np.zeros((4, 4, 3)), r"a uint8 array \(H, W, 3\), not float64"),
-        (np.zeros((4, 4, 2), np.uint8), "not uint8"),
-        (Image.fromarray(np.zeros((4, 4), np.float32)), "the image cannot be used: it has floating-point values"),
-    ],
-)
-def test_what_cannot_be_used_is_named(model, image, message):
-    with pytest.raises(InputError, match=message):
-        nt.predict(model, [image])
+    assert nt.predict(model, image) == nt.predict(model, tmp_path / "x.png")

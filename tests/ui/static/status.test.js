@@ -12,6 +12,8 @@ const RUN = {
   status: "running",
   ended: false,
   message: "",
+  verdict: "",
+  caveats: [],
   backbone: "resnet18",
   recipe: "",
   phase: "ft",
@@ -43,8 +45,11 @@ test("a run at work says where it is and how long it still takes", () => {
 test("a run that is not at work says why", () => {
   assert.equal(statusText({ ...RUN, status: "created" }, null), "Starting the worker.");
   assert.equal(statusText({ ...RUN, status: "paused", message: "as you asked" }, PROGRESS), "as you asked");
-  assert.equal(statusText({ ...RUN, status: "finished", ended: true, seconds: 65 }, PROGRESS), "It took 1 min 05 s.");
-  assert.equal(statusText({ ...RUN, status: "lost", ended: true, message: "gone" }, null), "gone");
+  assert.equal(
+    statusText({ ...RUN, status: "finished", ended: true, verdict: "accurate", seconds: 65 }, PROGRESS),
+    "accurate. It took 1 min 05 s.",
+  );
+  assert.equal(statusText({ ...RUN, status: "lost", ended: true, verdict: "lost (gone)" }, null), "lost (gone)");
 });
 
 test("only a live run is paused, only a halted one resumed", () => {

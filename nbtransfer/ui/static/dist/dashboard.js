@@ -288,7 +288,7 @@ function statusText(run, progress) {
   if (run.status !== "running" || !phase || !progress) return SENTENCES[run.status] ?? run.message;
   return positionText(run, phase, progress);
 }
-var endText = ({ message, seconds }) => [message, seconds === null ? "" : `It took ${duration(seconds)}.`].filter(Boolean).join(". ");
+var endText = ({ verdict, seconds }) => [verdict, seconds === null ? "" : `It took ${duration(seconds)}.`].filter(Boolean).join(". ");
 function positionText(run, phase, { epoch, left, computing }) {
   const rest = left === null ? "" : `, about ${duration(left)} left`;
   if (computing)
@@ -754,6 +754,7 @@ function monitor(view) {
   const bar = h("progress", { max: 1, "aria-label": "Progress of the run" });
   const position = h("p");
   const facts = h("p.nbt-soft");
+  const caveats = h("ul.nbt-caveats", { "aria-label": "What to know before the score is believed" });
   const notes = h("ul.nbt-notes");
   const { status, buttons, failure, update } = controls(view);
   const whole = section(
@@ -761,6 +762,7 @@ function monitor(view) {
     h("div.nbt-bar", {}, status, bar, ...buttons),
     position,
     failure,
+    caveats,
     curves(view),
     facts,
     notes,
@@ -776,6 +778,11 @@ function monitor(view) {
     update();
     move();
     facts.textContent = factsText(run);
+    caveats.hidden = !run.caveats.length;
+    fill(
+      caveats,
+      run.caveats.map((caveat) => h("li", {}, caveat))
+    );
     fill(
       notes,
       run.notes.map((note) => h("li", {}, note))

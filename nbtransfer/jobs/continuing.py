@@ -1,0 +1,48 @@
+"""A new run that goes on from the weights of one that has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from nbtransfer.core.recipe import Recipe
+from nbtransfer.core.strategy import Strategy
+from nbtransfer.errors import InputError, RunError
+from nbtransfer.jobs.launcher import start
+from nbtransfer.jobs.run import Run
+from nbtransfer.pretrained.listing import backbone
+from nbtransfer.store import run_names
+from nbtransfer.tasks.task import Task
+
+NAME = "continued"
+_FIXED = ("backbone", "weights", "strategy", "freeze")
+
+
+def continued(run: Run, epochs: int | None, task: Task | None, name: str | None, settings: Mapping[str, Any]) -> Run:
+    """Start it; raises RunError while the run is in progress or has no model, InputError for settings that cannot change."""
+    state = run.state
+    if not state.over:
+        raise RunError(f"run {run.id} is {state.status}; wait for its end, or make it longer with run.set_epochs(…)")
+    fixed = [setting for setting in settings if setting in _FIXED]
+    if fixed:
+        raise InputError(f"{fixed[0]} stays as it was when a run goes on; use nt.start with weights= for anything else")
+    recipe = replace(_recipe(run, epochs), **settings)
+    if name is not None:
+        run_names.require_free(name)
+    model = run.model()
+    from nbtransfer.engine.model import initial_weights  # loads torch, as the model did
+
+    recipe = replace(recipe, task=task or recipe.task, weights=str(initial_weights.keep(model)))
+    return start(recipe, name=name)
+
+
+def _recipe(run: Run, epochs: int | None) -> Recipe:
+    """The run's last phase as a strategy of its own, on images prepared as they were."""
+    recipe, card = run.recipe, backbone(run.recipe.backbone)
+    last, spec = recipe.resolved(card).phases[-1], recipe.input_for(card)
+    phase = replace(last, plan=run.plan, epochs=epochs or last.epochs)
+    return replace(
+        recipe, strategy=Strategy(NAME, (phase,)), freeze=None, lr=None, schedule=None, image_size=spec.size,
+        crop=spec.size / spec.resize,
+    )  # fmt: skip

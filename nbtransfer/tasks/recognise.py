@@ -1,0 +1,139 @@
+"""Recognise the layout of a folder from the whole picture.
+
+No name decides alone: `train` may be a class of vehicles and `valid` one of tickets. Folders are splits if they have such
+names and their sub-folders are the same classes. What can be read in two ways is refused, with both.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from nbtransfer.core.task import SPLITS, Split
+from nbtransfer.core.text.names import short_list
+from nbtransfer.errors import TaskError
+from nbtransfer.tasks.folders import Folder, Tree
+from nbtransfer.tasks.layout import ANY, CLASS, SPLIT, FolderLayout, fitting, of_splits, role_of, unwrapped
+
+UNSORTED = frozenset({"images", "imgs", "unlabelled", "unlabeled", "unsup", "unsorted"})
+"""Names of folders that are hardly classes."""
+SHARED = 0.6
+"""Sub-folder names are the same everywhere if each is in this share of the folders, on average."""
+
+
+def find_layout(tree: Tree, pattern: str | None, given: Mapping[Split, Sequence[str | os.PathLike[str]]]) -> FolderLayout:
+    """The layout that is given, or the one recognised; raises TaskError with the candidates if there are several, or none."""
+    try:
+        return _found(tree, pattern, given)
+    except TaskError as error:
+        noted = "".join(f"\n  - noted: {note}" for note in tree.notes)
+        raise TaskError(f"{error}{noted}") from error
+
+
+def _found(tree: Tree, pattern: str | None, given: Mapping[Split, Sequence[str | os.PathLike[str]]]) -> FolderLayout:
+    if given:
+        return of_splits(tree, pattern, given)
+    if pattern is not None:
+        return fitting(tree.root, pattern)
+    if not tree.root.filled:
+        hint = " (its images are not in folders; sort them into one folder per class)" if tree.root.images else ""
+        raise TaskError(f"{tree.root.path} has no class folders with images{hint}; expected {tree.root.name}/<class>/<image>")
+    return _recognise(tree.root)
+
+
+def _recognise(root: Folder) -> FolderLayout:
+    folders = root.filled
+    named = [folder for folder in folders if role_of(folder.name)]
+    splits = [folder for folder in named if unwrapped(folder).filled]
+    has_train = any(role_of(folder.name) == "train" for folder in splits)
+    if has_train:
+        _check_splits(root, splits, [folder for folder in folders if folder not in named])
+        return _of_splits(root)
+    if len(folders) > 1 and named == list(folders) and len({role_of(folder.name) for folder in named}) > 1:
+        _refuse_splits(root, splits)
+    if len(folders) == 1 and folders[0].filled:
+        _name_level(root)
+    if _split_within_class(folders):
+        return fitting(root, f"{CLASS}/{SPLIT}")
+    holding = [folder for folder in folders if unwrapped(folder).filled]
+    if len(holding) > 1 and len(holding) > len(folders) / 2 and _same_names(holding):
+        raise _ambiguous(root, CLASS, f"{ANY}/{CLASS}")
+    unsorted = [folder.name for folder in folders if folder.name.casefold() in UNSORTED]
+    if unsorted and len(folders) > 1:
+        raise TaskError(
+            f"{root.path} has class folders beside {short_list(unsorted)}, hardly a class; leave it out with "
+            f"ignore={unsorted[0]!r}, or say with layout='class' that it is one{_labelling(unsorted[0])}"
+        )
+    return fitting(root, CLASS)
+
+
+def _check_splits(root: Folder, splits: Sequence[Folder], others: Sequence[Folder]) -> None:
+    """Raise TaskError unless folders named after splits can only be that."""
+    names = {inner.name for folder in splits if role_of(folder.name) == "train" for inner in unwrapped(folder).filled}
+    alike = [folder for folder in others if names & {inner.name for inner in unwrapped(folder).filled}]
+    if alike:
+        raise TaskError(
+            f"{root.path} has {short_list([folder.name for folder in alike])} beside {short_list([f.name for f in splits])}, "
+            f"with the same class folders; say what is what, such as train=[{splits[0].name!r}, {alike[0].name!r}], or leave "
+            f"it out with ignore={alike[0].name!r}"
+        )
+    agree = all(2 * sum(inner.name in names for inner in unwrapped(f).filled) >= len(unwrapped(f).filled) for f in splits)
+    alone = len({role_of(folder.name) for folder in root.filled} - {None}) == 1
+    if any(folder.name.casefold() not in UNSORTED for folder in others) and (alone or not agree):
+        raise _ambiguous(root, CLASS, f"{SPLIT}/{CLASS}")
+
+
+def _refuse_splits(root: Folder, splits: Sequence[Folder]) -> None:
+    names = short_list([folder.name for folder in root.filled])
+    if splits:
+        raise TaskError(f"{root.path} has {names} but no train folder; add one, or say what trains with train='…'")
+    raise TaskError(
+        f"{root.path} has {names} with images in them, but no class folders; sort each into one folder per class, or say "
+        "with layout='class' that they are the classes"
+    )
+
+
+def _name_level(root: Folder) -> None:
+    """Raise TaskError that names the folder further down that holds a task."""
+    level = root
+    while len(level.filled) == 1 and level.filled[0].filled:
+        level = level.filled[0]
+    names = short_list([folder.name for folder in level.filled])
+    raise TaskError(f"{root.path} has no class folders, but {level.path} has the folders {names}; give that one")
+
+
+def _split_within_class(folders: Sequence[Folder]) -> bool:
+    """Whether every folder holds a train folder and others named after splits, and nothing else."""
+    inside = [inner for folder in folders for inner in folder.filled]
+    each = [{role_of(inner.name) for inner in folder.filled} for folder in folders]
+    if len(folders) < 2 or not all("train" in roles and None not in roles for roles in each):
+        return False
+    if any(inner.filled for inner in inside):
+        names = short_list([folder.name for folder in folders])
+        raise TaskError(f"{folders[0].path.parent} holds several tasks, {names}; give one of these folders")
+    return True
+
+
+def _same_names(folders: Sequence[Folder]) -> bool:
+    names = Counter(name for folder in folders for name in {inner.name for inner in unwrapped(folder).filled})
+    return sum(names.values()) >= SHARED * len(folders) * len(names)
+
+
+def _ambiguous(root: Folder, *patterns: str) -> TaskError:
+    readings = "; ".join(f"layout={pattern!r} reads {fitting(root, pattern)}" for pattern in patterns)
+    return TaskError(f"{root.path} can be read in two ways, say which: {readings}")
+
+
+def _of_splits(root: Folder) -> FolderLayout:
+    named = {folder: role for folder in root.folders if (role := role_of(folder.name))}
+    places = {split: [folder.path for folder, role in named.items() if role == split] for split in SPLITS}
+    layout = of_splits(Tree(root), None, {split: paths for split, paths in places.items() if paths})
+    strangers = [folder for folder in root.filled if folder not in named]
+    if strangers:
+        layout.notes.append(f"left out, because there is a train folder: {short_list([f.name for f in strangers])}")
+    return layout
+
+
+def _labelling(name: str) -> str:
+    return "; a trained run can predict its images" if name.casefold().startswith("un") else ""
