@@ -9,17 +9,18 @@ import traitlets
 
 from nbtransfer.core.calls import checked
 from nbtransfer.core.freeze import FreezePlan
-from nbtransfer.core.recipe import AUGMENTATIONS
+from nbtransfer.core.recipe import AUGMENTATIONS, Recipe
 from nbtransfer.core.strategy import STRATEGIES
 from nbtransfer.core.tree import frozen_in
-from nbtransfer.errors import NbTransferError
+from nbtransfer.errors import NbTransferError, RecipeError
 from nbtransfer.jobs import warm
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.jobs.run import Run, attach
+from nbtransfer.jobs.unusual import unusual
 from nbtransfer.pretrained import listing
 from nbtransfer.tasks.task import Task
 from nbtransfer.ui.comparison_controller import ComparisonController
-from nbtransfer.ui.draft_facts import DEFAULTS, backbone_row, card_facts, phases_of, settings_of, task_facts
+from nbtransfer.ui.draft_facts import DEFAULTS, backbone_row, card_facts, phases_of, read_numbers, settings_of, task_facts
 from nbtransfer.ui.ending import Ending
 from nbtransfer.ui.layers_controller import LayersController
 from nbtransfer.ui.messages import Changes
@@ -63,6 +64,7 @@ class Dashboard(Panel):
     def __init__(self, draft: Draft, run: Run | None = None, *, report_after: float | None = 120.0) -> None:
         super().__init__()
         self.draft = draft
+        self._asked_about: Recipe | None = None
         self._refreshing = threading.RLock()  # the pump, a request and a cell may all bring news
         self._shown_revision = -1
         self._shown_task: Task | None = None
@@ -109,20 +111,28 @@ class Dashboard(Panel):
 
     def choose_data(self, source: str, **options: Any) -> None:
         """Take a folder of labelled images, or `demo:NAME`, as the target task. Thread: any."""
-        self.draft.choose(task=Task.named(source, **options))
+        self.draft.choose(task=Task.named(source, **read_numbers(options)))
         self._refresh()
 
     def choose(self, **changes: Unpack[Changes]) -> None:
         """Change the backbone or settings; checked at once. None takes the recipe's default. Thread: any."""
-        chosen: dict[str, Any] = {n: DEFAULTS.get(n) if value is None else value for n, value in changes.items()}
+        read = read_numbers(changes)
+        chosen: dict[str, Any] = {n: DEFAULTS.get(n) if value is None else value for n, value in read.items()}
         if "augment" in chosen:
             chosen["augment"] = tuple(chosen["augment"])
         self.draft.choose(**chosen)
         self._refresh()
 
     def start(self) -> str:
-        """Start what has been chosen; returns the id of the run. Thread: any."""
-        run = self._runs.start(self.draft.recipe())
+        """Start what has been chosen; returns the id of the run. Thread: any.
+
+        Raises RecipeError once for settings that are hardly meant; asked again for the same, it starts.
+        """
+        recipe = self.draft.recipe()
+        if (found := "; ".join(unusual(recipe))) and recipe != self._asked_about:
+            self._asked_about = recipe
+            raise RecipeError(f"{found}; change it, or press Start again if it is")
+        run = self._runs.start(recipe)
         self._ending.postpone()
         self._comparison.clear()
         return run.id

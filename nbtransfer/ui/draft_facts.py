@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from nbtransfer.core import strategy as strategies
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.task import SPLITS
+from nbtransfer.core.text import typed
 from nbtransfer.core.text.counts import short_number
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.tasks.task import Task
@@ -78,3 +80,18 @@ def phases_of(draft: Draft) -> list[PhaseChoice]:
         }
         for phase in draft.strategy.phases
     ]
+
+
+NUMBERS = {
+    "epochs": "the number of epochs", "lr": "the learning rate", "batch_size": "the batch size", "image_size": "the image size",
+    "crop": "the crop", "seed": "the seed", "holdout": "the validation share", "test": "the test share",
+    "per_class": "the number of images per class",
+}  # fmt: skip
+
+
+def read_numbers(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a form with what was typed as numbers; raises InputError that names the field."""
+    return {
+        name: typed.number(value, NUMBERS[name]) if isinstance(value, str) and name in NUMBERS else value
+        for name, value in fields.items()
+    }

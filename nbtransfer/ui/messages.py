@@ -119,28 +119,28 @@ ToPage = Ack | Done | Refused | Beat | News
 
 
 class DataSource(TypedDict):
-    """A folder of labelled images, or `demo:NAME`, and how it is split."""
+    """A folder of labelled images, or `demo:NAME`, and how it is split. A number may come as it was typed."""
 
     source: str
-    holdout: NotRequired[float]
-    test: NotRequired[float]
-    per_class: NotRequired[int]
+    holdout: NotRequired[float | str]
+    test: NotRequired[float | str]
+    per_class: NotRequired[int | str]
     unreadable: NotRequired[Literal["skip"]]
     duplicates: NotRequired[Literal["skip"]]
 
 
 class Changes(TypedDict):
-    """Another backbone or other settings; null empties a field."""
+    """Another backbone or other settings; null empties a field. A number may come as it was typed."""
 
     backbone: NotRequired[str]
     strategy: NotRequired[str]
-    epochs: NotRequired[int | None]
-    lr: NotRequired[float | None]
-    batch_size: NotRequired[int | None]
-    image_size: NotRequired[int | None]
-    crop: NotRequired[float | None]
+    epochs: NotRequired[int | str | None]
+    lr: NotRequired[float | str | None]
+    batch_size: NotRequired[int | str | None]
+    image_size: NotRequired[int | str | None]
+    crop: NotRequired[float | str | None]
     augment: NotRequired[list[str]]
-    seed: NotRequired[int | None]
+    seed: NotRequired[int | str | None]
     device: NotRequired[str | None]
 
 

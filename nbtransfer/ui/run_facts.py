@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, cast
@@ -95,9 +96,12 @@ def _command_text(op: str, arguments: Mapping[str, Any]) -> str:
 
 
 def epoch_row(row: HistoryRow) -> EpochRow:
-    """One epoch for a chart; numbers as they are read, not as they are stored."""
-    short = {name: figures(v) if isinstance(v, float) else v for name, v in asdict(row).items()}
-    return cast("EpochRow", {**short, "val_interval": [round(v, 4) for v in row.val_interval]})
+    """One epoch for a chart; numbers as they are read, not as they are stored. Scores rounded twice might be other ones."""
+    whole = ("accuracy", "val_accuracy")
+    short = {
+        n: figures(v) if isinstance(v, float) and not (n in whole and math.isfinite(v)) else v for n, v in asdict(row).items()
+    }
+    return cast("EpochRow", {**short, "val_interval": list(row.val_interval)})
 
 
 def result_facts(run: Run, state: RunState) -> ResultFacts:
@@ -125,8 +129,8 @@ def _mistake(task: Task, judged: Judged) -> Mistake:
 def _score(evaluation: Evaluation) -> ScoreFacts:
     return {
         "split": evaluation.split,
-        "accuracy": round(evaluation.accuracy, 4),
-        "interval": [round(v, 4) for v in evaluation.interval],
+        "accuracy": evaluation.accuracy,
+        "interval": list(evaluation.interval),
         "correct": evaluation.correct,
         "examples": evaluation.examples,
     }

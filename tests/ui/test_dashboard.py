@@ -72,6 +72,23 @@ def test_a_wrong_choice_is_one_sentence_and_changes_nothing(made, told):
     assert made.draft.choices is before
 
 
+def test_numbers_are_read_as_they_are_meant(made, told):
+    assert ask(made, told, "choose", lr="0,001", epochs=" 12 ")["ok"]
+    assert (made.draft.recipe().lr, made.draft.recipe().epochs) == (0.001, 12)
+    assert "can mean 1000 or 1.000" in ask(made, told, "choose", lr="1,000")["error"]
+    assert "the number of epochs is 'ten', not a number" in ask(made, told, "choose", epochs="ten")["error"]
+
+
+def test_what_is_hardly_meant_is_asked_about_once(made, told):
+    made.draft.choose(backbone="shufflenet_v2_x0_5", weights=None, device="cpu", image_size=40)
+    ask(made, told, "choose", lr="1e6")
+    assert "the learning rate is 1,000,000.0, and more than 1 is hardly ever meant" in ask(made, told, "start")["error"]
+    assert not nt.runs()
+    run = nt.attach(ask(made, told, "start")["value"])
+    run.kill()
+    assert run.recipe.lr == 1e6
+
+
 def test_every_request_is_answered(made, told):
     assert "no operation 'nonsense'" in ask(made, told, "nonsense")["error"]
     assert "there is no run here yet" in ask(made, told, "stop")["error"]

@@ -3,6 +3,7 @@
 
 import { chart } from "./chart.js";
 import { fill, h, table } from "./dom.js";
+import { score } from "./text.js";
 
 // Loss and accuracy of a run. The same values stand in words below the charts, and in a table.
 
@@ -16,10 +17,10 @@ export function inWords(rows) {
   const last = rows.at(-1);
   if (!last) return "No epoch has finished yet.";
   const best = rows.findLast((row) => row.best);
-  const now = `Epoch ${last.epoch}: loss ${last.loss ?? "not finite"}, validation accuracy ${last.val_accuracy.toFixed(3)}.`;
+  const now = `Epoch ${last.epoch}: loss ${last.loss ?? "not finite"}, validation accuracy ${score(last.val_accuracy)}.`;
   if (!best) return now;
-  const [low, high] = best.val_interval.map((value) => value.toFixed(3));
-  return `${now} Best: ${best.val_accuracy.toFixed(3)} (95 % ${low}–${high}) in epoch ${best.epoch}.`;
+  const [low, high] = best.val_interval.map(score);
+  return `${now} Best: ${score(best.val_accuracy)} (95 % ${low}–${high}) in epoch ${best.epoch}.`;
 }
 
 /** @param {View<RunTraits>} view */
@@ -96,4 +97,4 @@ function cells(row) {
 }
 
 /** @param {number | null} value */
-const rounded = (value) => (value === null ? "–" : value.toFixed(3));
+const rounded = (value) => (value === null ? "–" : score(value));

@@ -1,7 +1,7 @@
 /** @import { DashboardTraits, DataSource, TaskFacts } from "./messages" */
 /** @import { Link, View } from "./types" */
 
-import { field, fill, h, messageOf, section, table } from "./dom.js";
+import { field, fill, h, messageOf, NUMBER, section, table } from "./dom.js";
 import { quantity } from "./text.js";
 
 const MOST_CLASSES = 50;
@@ -62,17 +62,17 @@ function sourceForm(link, problem) {
 
 /** How the images are split, and what is left out. */
 function splitFields() {
-  const holdout = h("input", { type: "number", min: 0.05, max: 0.9, step: 0.05, ".value": "0.2" });
-  const test = h("input", { type: "number", min: 0, max: 0.9, step: 0.05, ".value": "0" });
-  const perClass = h("input", { type: "number", min: 2, step: 1, placeholder: "all" });
+  const holdout = h("input", { ...NUMBER, ".value": "0.2" });
+  const test = h("input", { ...NUMBER, ".value": "0" });
+  const perClass = h("input", { ...NUMBER, placeholder: "all" });
   const skip = h("input", { type: "checkbox" });
 
   /** @returns {Omit<DataSource, "source">} */
   function options() {
     return {
-      holdout: Number(holdout.value),
-      test: Number(test.value),
-      ...(perClass.value ? { per_class: Number(perClass.value) } : {}),
+      holdout: holdout.value,
+      test: test.value,
+      ...(perClass.value.trim() ? { per_class: perClass.value } : {}),
       ...(skip.checked ? { unreadable: "skip", duplicates: "skip" } : {}),
     };
   }

@@ -74,6 +74,9 @@ export const field = (label, input) => h("label.nbt-field", {}, h("span", {}, la
  */
 export const section = (title, ...children) => h("section.nbt-section", {}, h("h3", {}, title), ...children);
 
+/** A field for a number. The kernel reads what was typed: a browser's own field makes 1 of `0,001`. */
+export const NUMBER = { type: "text", inputmode: "decimal", autocomplete: "off", spellcheck: false };
+
 /** A place for one sentence on what went wrong. */
 export const problemLine = () => h("p.nbt-problem", { role: "alert" });
 

@@ -255,27 +255,27 @@ export type FromPage = Hello | Bye | Request;
 
 export type ToPage = Ack | Done | Refused | Beat | News;
 
-/** A folder of labelled images, or `demo:NAME`, and how it is split. */
+/** A folder of labelled images, or `demo:NAME`, and how it is split. A number may come as it was typed. */
 export interface DataSource {
   source: string;
-  holdout?: number;
-  test?: number;
-  per_class?: number;
+  holdout?: number | string;
+  test?: number | string;
+  per_class?: number | string;
   unreadable?: "skip";
   duplicates?: "skip";
 }
 
-/** Another backbone or other settings; null empties a field. */
+/** Another backbone or other settings; null empties a field. A number may come as it was typed. */
 export interface Changes {
   backbone?: string;
   strategy?: string;
-  epochs?: number | null;
-  lr?: number | null;
-  batch_size?: number | null;
-  image_size?: number | null;
-  crop?: number | null;
+  epochs?: number | string | null;
+  lr?: number | string | null;
+  batch_size?: number | string | null;
+  image_size?: number | string | null;
+  crop?: number | string | null;
   augment?: Array<string>;
-  seed?: number | null;
+  seed?: number | string | null;
   device?: string | null;
 }
 

@@ -2,7 +2,7 @@
 /** @import { View } from "./types" */
 
 import { fill, h, section, table } from "./dom.js";
-import { quantity } from "./text.js";
+import { quantity, score } from "./text.js";
 
 /**
  * Scores, confusion matrix and worst mistakes of a run that has ended.
@@ -29,8 +29,8 @@ export function result(view) {
 
 /** @param {ScoreFacts} score */
 export function scoreText({ split, accuracy, interval, correct, examples }) {
-  const [low, high] = interval.map((value) => value.toFixed(3));
-  return `${split}: accuracy ${accuracy.toFixed(3)} (95 % ${low}–${high}), ${correct} of ${examples} correct`;
+  const [low, high] = interval.map(score);
+  return `${split}: accuracy ${score(accuracy)} (95 % ${low}–${high}), ${correct} of ${examples} correct`;
 }
 
 /** @param {ResultFacts} found */

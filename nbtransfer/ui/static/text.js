@@ -19,6 +19,16 @@ export function shortNumber(number) {
 const three = (number) => Number(number.toPrecision(3));
 
 /**
+ * A score in three decimals. Ties go to the even digit, as in the kernel: 0.8125 is 0.812 everywhere.
+ * @param {number} value
+ */
+export function score(value) {
+  const below = Math.floor(value * 1000);
+  const isTie = Math.abs((value * 16) % 2) === 1; // only odd sixteenths lie exactly between two thousandths
+  return isTie ? ((below + (below % 2)) / 1000).toFixed(3) : value.toFixed(3);
+}
+
+/**
  * 8 s, 3 min 20 s, 2 h 05 min
  * @param {number} seconds
  */

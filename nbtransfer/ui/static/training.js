@@ -2,7 +2,7 @@
 /** @import { View } from "./types" */
 
 import { chooser } from "./choose.js";
-import { field, h, messageOf, problemLine, section } from "./dom.js";
+import { field, h, messageOf, NUMBER, problemLine, section } from "./dom.js";
 import { isLive } from "./status.js";
 import { quantity } from "./text.js";
 
@@ -23,12 +23,12 @@ const LABELS = {
 
 /** @type {[Field, Record<string, unknown>][]} */
 const INPUTS = [
-  ["epochs", { type: "number", min: 1, step: 1 }],
-  ["lr", { type: "number", min: 0, step: "any", placeholder: "default" }],
-  ["batch_size", { type: "number", min: 2, step: 1 }],
-  ["image_size", { type: "number", min: 8, step: 1, placeholder: "as pretrained" }],
-  ["crop", { type: "number", min: 0.05, max: 1, step: 0.05, placeholder: "as pretrained" }],
-  ["seed", { type: "number", min: 0, step: 1 }],
+  ["epochs", NUMBER],
+  ["lr", { ...NUMBER, placeholder: "default" }],
+  ["batch_size", NUMBER],
+  ["image_size", { ...NUMBER, placeholder: "as pretrained" }],
+  ["crop", { ...NUMBER, placeholder: "as pretrained" }],
+  ["seed", NUMBER],
   ["device", { type: "text" }],
 ];
 
@@ -46,7 +46,7 @@ export function training(view) {
   const problem = problemLine();
   const choose = chooser(link, problem, draw);
   const strategy = strategyMenu(model.get("options").strategy, (name) => choose({ strategy: name }));
-  const inputs = INPUTS.map(([name, props]) => settingInput(name, props, choose, problem));
+  const inputs = INPUTS.map(([name, props]) => settingInput(name, props, choose));
   const augment = model
     .get("options")
     .augment.map((name) => h("input", { type: "checkbox", value: name, onchange: chooseAugment }));
@@ -108,21 +108,9 @@ function showStrategy(menu, name) {
  * @param {Field} name
  * @param {Record<string, unknown>} props
  * @param {(changes: Changes) => void} choose
- * @param {HTMLElement} problem
  */
-function settingInput(name, props, choose, problem) {
-  const input = h("input", { "data-name": name, ...props, onchange: change });
-
-  function change() {
-    if (input.validity.badInput) {
-      problem.textContent = `${LABELS[name]} is not a number; enter one such as 10 or 0.001.`;
-      return;
-    }
-    const text = input.value.trim();
-    const value = input.type === "number" ? Number(text) : text;
-    choose({ [name]: text === "" ? null : value });
-  }
-
+function settingInput(name, props, choose) {
+  const input = h("input", { "data-name": name, ...props, onchange: () => choose({ [name]: input.value.trim() || null }) });
   return input;
 }
 

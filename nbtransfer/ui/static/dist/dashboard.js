@@ -38,6 +38,7 @@ function table(header, rows) {
 }
 var field = (label, input) => h("label.nbt-field", {}, h("span", {}, label), input);
 var section = (title, ...children) => h("section.nbt-section", {}, h("h3", {}, title), ...children);
+var NUMBER = { type: "text", inputmode: "decimal", autocomplete: "off", spellcheck: false };
 var problemLine = () => h("p.nbt-problem", { role: "alert" });
 var messageOf = (error) => error instanceof Error ? error.message : String(error);
 
@@ -184,6 +185,11 @@ function shortNumber(number) {
   return String(three(number));
 }
 var three = (number) => Number(number.toPrecision(3));
+function score(value) {
+  const below = Math.floor(value * 1e3);
+  const isTie = Math.abs(value * 16 % 2) === 1;
+  return isTie ? ((below + below % 2) / 1e3).toFixed(3) : value.toFixed(3);
+}
 function duration(seconds) {
   const whole = Math.round(seconds);
   const two = (n) => String(n).padStart(2, "0");
@@ -237,15 +243,15 @@ function sourceForm(link, problem) {
   );
 }
 function splitFields() {
-  const holdout = h("input", { type: "number", min: 0.05, max: 0.9, step: 0.05, ".value": "0.2" });
-  const test = h("input", { type: "number", min: 0, max: 0.9, step: 0.05, ".value": "0" });
-  const perClass = h("input", { type: "number", min: 2, step: 1, placeholder: "all" });
+  const holdout = h("input", { ...NUMBER, ".value": "0.2" });
+  const test = h("input", { ...NUMBER, ".value": "0" });
+  const perClass = h("input", { ...NUMBER, placeholder: "all" });
   const skip = h("input", { type: "checkbox" });
   function options2() {
     return {
-      holdout: Number(holdout.value),
-      test: Number(test.value),
-      ...perClass.value ? { per_class: Number(perClass.value) } : {},
+      holdout: holdout.value,
+      test: test.value,
+      ...perClass.value.trim() ? { per_class: perClass.value } : {},
       ...skip.checked ? { unreadable: "skip", duplicates: "skip" } : {}
     };
   }
@@ -701,10 +707,10 @@ function inWords(rows) {
   const last = rows.at(-1);
   if (!last) return "No epoch has finished yet.";
   const best = rows.findLast((row) => row.best);
-  const now = `Epoch ${last.epoch}: loss ${last.loss ?? "not finite"}, validation accuracy ${last.val_accuracy.toFixed(3)}.`;
+  const now = `Epoch ${last.epoch}: loss ${last.loss ?? "not finite"}, validation accuracy ${score(last.val_accuracy)}.`;
   if (!best) return now;
-  const [low, high] = best.val_interval.map((value) => value.toFixed(3));
-  return `${now} Best: ${best.val_accuracy.toFixed(3)} (95 % ${low}–${high}) in epoch ${best.epoch}.`;
+  const [low, high] = best.val_interval.map(score);
+  return `${now} Best: ${score(best.val_accuracy)} (95 % ${low}–${high}) in epoch ${best.epoch}.`;
 }
 function curves(view) {
   const { link, model } = view;
@@ -746,7 +752,7 @@ function cells(row) {
   const interval = row.val_interval.map(rounded).join("–");
   return [row.phase, row.epoch, loss, accuracy, valLoss, `${val} (${interval})`, row.lr || "–", row.best ? "best" : ""];
 }
-var rounded = (value) => value === null ? "–" : value.toFixed(3);
+var rounded = (value) => value === null ? "–" : score(value);
 
 // nbtransfer/ui/static/monitor.js
 function monitor(view) {
@@ -860,7 +866,7 @@ function result(view) {
     if (!("scores" in found)) return;
     fill(
       body,
-      found.scores.map((score) => h("p", {}, scoreText(score))),
+      found.scores.map((score2) => h("p", {}, scoreText(score2))),
       h("div.nbt-side", {}, confusion(found), table(found.header, found.rows)),
       mistakes(found),
       h("p.nbt-soft", {}, found.receipt)
@@ -869,8 +875,8 @@ function result(view) {
   return whole;
 }
 function scoreText({ split, accuracy, interval, correct, examples }) {
-  const [low, high] = interval.map((value) => value.toFixed(3));
-  return `${split}: accuracy ${accuracy.toFixed(3)} (95 % ${low}–${high}), ${correct} of ${examples} correct`;
+  const [low, high] = interval.map(score);
+  return `${split}: accuracy ${score(accuracy)} (95 % ${low}–${high}), ${correct} of ${examples} correct`;
 }
 function confusion({ classes, confusion: counts, split }) {
   if (!counts)
@@ -962,12 +968,12 @@ var LABELS = {
   device: "Device"
 };
 var INPUTS = [
-  ["epochs", { type: "number", min: 1, step: 1 }],
-  ["lr", { type: "number", min: 0, step: "any", placeholder: "default" }],
-  ["batch_size", { type: "number", min: 2, step: 1 }],
-  ["image_size", { type: "number", min: 8, step: 1, placeholder: "as pretrained" }],
-  ["crop", { type: "number", min: 0.05, max: 1, step: 0.05, placeholder: "as pretrained" }],
-  ["seed", { type: "number", min: 0, step: 1 }],
+  ["epochs", NUMBER],
+  ["lr", { ...NUMBER, placeholder: "default" }],
+  ["batch_size", NUMBER],
+  ["image_size", { ...NUMBER, placeholder: "as pretrained" }],
+  ["crop", { ...NUMBER, placeholder: "as pretrained" }],
+  ["seed", NUMBER],
   ["device", { type: "text" }]
 ];
 var STRATEGIES = {
@@ -981,7 +987,7 @@ function training(view) {
   const problem = problemLine();
   const choose = chooser(link, problem, draw);
   const strategy = strategyMenu(model.get("options").strategy, (name) => choose({ strategy: name }));
-  const inputs = INPUTS.map(([name, props]) => settingInput(name, props, choose, problem));
+  const inputs = INPUTS.map(([name, props]) => settingInput(name, props, choose));
   const augment = model.get("options").augment.map((name) => h("input", { type: "checkbox", value: name, onchange: chooseAugment }));
   function chooseAugment() {
     choose({ augment: augment.filter((box) => box.checked).map((box) => box.value) });
@@ -1023,17 +1029,8 @@ function showStrategy(menu, name) {
   if (!known) menu.append(h("option", { value: name }, `${name}: custom`));
   menu.value = name;
 }
-function settingInput(name, props, choose, problem) {
-  const input = h("input", { "data-name": name, ...props, onchange: change });
-  function change() {
-    if (input.validity.badInput) {
-      problem.textContent = `${LABELS[name]} is not a number; enter one such as 10 or 0.001.`;
-      return;
-    }
-    const text = input.value.trim();
-    const value = input.type === "number" ? Number(text) : text;
-    choose({ [name]: text === "" ? null : value });
-  }
+function settingInput(name, props, choose) {
+  const input = h("input", { "data-name": name, ...props, onchange: () => choose({ [name]: input.value.trim() || null }) });
   return input;
 }
 function phaseLine({ watch, model }) {

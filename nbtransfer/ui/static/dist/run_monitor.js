@@ -150,16 +150,44 @@ function strokes({ kind, points, marks: marks2 = [] }, { x, y }) {
   return [h(`svg:path.nbt-line.nbt-${kind}`, { d: path(points, x, y) }), ...dots];
 }
 
+// nbtransfer/ui/static/text.js
+var UNITS = (
+  /** @type {const} */
+  [
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "k"]
+  ]
+);
+function shortNumber(number) {
+  for (const [limit, unit] of UNITS) if (Math.abs(number) >= limit) return `${three(number / limit)} ${unit}`;
+  return String(three(number));
+}
+var three = (number) => Number(number.toPrecision(3));
+function score(value) {
+  const below = Math.floor(value * 1e3);
+  const isTie = Math.abs(value * 16 % 2) === 1;
+  return isTie ? ((below + below % 2) / 1e3).toFixed(3) : value.toFixed(3);
+}
+function duration(seconds) {
+  const whole = Math.round(seconds);
+  const two = (n) => String(n).padStart(2, "0");
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
+  return `${Math.floor(whole / 3600)} h ${two(Math.floor(whole % 3600 / 60))} min`;
+}
+var quantity = (number, noun, plural = `${noun}s`) => `${number.toLocaleString("en")} ${number === 1 ? noun : plural}`;
+
 // nbtransfer/ui/static/curves.js
 var HEADER = ["phase", "epoch", "loss", "accuracy", "val. loss", "val. accuracy (95 %)", "lr", ""];
 function inWords(rows) {
   const last = rows.at(-1);
   if (!last) return "No epoch has finished yet.";
   const best = rows.findLast((row) => row.best);
-  const now = `Epoch ${last.epoch}: loss ${last.loss ?? "not finite"}, validation accuracy ${last.val_accuracy.toFixed(3)}.`;
+  const now = `Epoch ${last.epoch}: loss ${last.loss ?? "not finite"}, validation accuracy ${score(last.val_accuracy)}.`;
   if (!best) return now;
-  const [low, high] = best.val_interval.map((value) => value.toFixed(3));
-  return `${now} Best: ${best.val_accuracy.toFixed(3)} (95 % ${low}–${high}) in epoch ${best.epoch}.`;
+  const [low, high] = best.val_interval.map(score);
+  return `${now} Best: ${score(best.val_accuracy)} (95 % ${low}–${high}) in epoch ${best.epoch}.`;
 }
 function curves(view) {
   const { link, model } = view;
@@ -201,30 +229,7 @@ function cells(row) {
   const interval = row.val_interval.map(rounded).join("–");
   return [row.phase, row.epoch, loss, accuracy, valLoss, `${val} (${interval})`, row.lr || "–", row.best ? "best" : ""];
 }
-var rounded = (value) => value === null ? "–" : value.toFixed(3);
-
-// nbtransfer/ui/static/text.js
-var UNITS = (
-  /** @type {const} */
-  [
-    [1e9, "G"],
-    [1e6, "M"],
-    [1e3, "k"]
-  ]
-);
-function shortNumber(number) {
-  for (const [limit, unit] of UNITS) if (Math.abs(number) >= limit) return `${three(number / limit)} ${unit}`;
-  return String(three(number));
-}
-var three = (number) => Number(number.toPrecision(3));
-function duration(seconds) {
-  const whole = Math.round(seconds);
-  const two = (n) => String(n).padStart(2, "0");
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
-  return `${Math.floor(whole / 3600)} h ${two(Math.floor(whole % 3600 / 60))} min`;
-}
-var quantity = (number, noun, plural = `${noun}s`) => `${number.toLocaleString("en")} ${number === 1 ? noun : plural}`;
+var rounded = (value) => value === null ? "–" : score(value);
 
 // nbtransfer/ui/static/status.js
 var LIVE = /* @__PURE__ */ new Set(["created", "queued", "starting", "running", "paused", "stopping", "stalled"]);
@@ -363,7 +368,7 @@ function result(view) {
     if (!("scores" in found)) return;
     fill(
       body,
-      found.scores.map((score) => h("p", {}, scoreText(score))),
+      found.scores.map((score2) => h("p", {}, scoreText(score2))),
       h("div.nbt-side", {}, confusion(found), table(found.header, found.rows)),
       mistakes(found),
       h("p.nbt-soft", {}, found.receipt)
@@ -372,8 +377,8 @@ function result(view) {
   return whole;
 }
 function scoreText({ split, accuracy, interval, correct, examples }) {
-  const [low, high] = interval.map((value) => value.toFixed(3));
-  return `${split}: accuracy ${accuracy.toFixed(3)} (95 % ${low}–${high}), ${correct} of ${examples} correct`;
+  const [low, high] = interval.map(score);
+  return `${split}: accuracy ${score(accuracy)} (95 % ${low}–${high}), ${correct} of ${examples} correct`;
 }
 function confusion({ classes, confusion: counts, split }) {
   if (!counts)
