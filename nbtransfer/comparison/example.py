@@ -15,7 +15,7 @@ from nbtransfer.attribution.findings import Agreement, Array, Evidence, Evidence
 HEADER = ("what", "before", "after", "change", "due to shared features", "due to head", "left over")
 ENTANGLED = (
     "The two parts cannot be separated here: this head and these features learned together, from another head than the one "
-    "before; strategy='lp_ft' continues from its own probe."
+    "before; compare a model with one that it continues from, such as the probe of an lp_ft run (before='0-lp')."
 )
 
 

@@ -27,6 +27,7 @@ class Meter:
     images: int = 0
     seen_loss: float = 0.0
     seen_images: int = 0
+    before: tuple[float, int] = (0.0, 0)
 
     @classmethod
     def on(cls, device: torch.device) -> Self:
@@ -38,12 +39,12 @@ class Meter:
         self.correct += (logits.detach().argmax(1) == labels).sum()
         self.images += len(labels)
 
-    def recent_loss(self) -> float:
-        """Mean loss since the last call."""
-        total, images = self.loss.item(), self.images - self.seen_images
-        recent = (total - self.seen_loss) / max(images, 1)
-        self.seen_loss, self.seen_images = total, self.images
-        return recent
+    def recent_loss(self, least: int) -> float:
+        """Mean loss since the last call, and since the one before where fewer than `least` images are new: two say little."""
+        total, seen = self.loss.item(), (self.seen_loss, self.seen_images)
+        loss, images = self.before if self.images - self.seen_images < least else seen
+        self.before, self.seen_loss, self.seen_images = seen, total, self.images
+        return (total - loss) / max(self.images - images, 1)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The sums, for a checkpoint."""

@@ -96,7 +96,7 @@ class Loop:
             now = time.monotonic()
             p.elapsed, clock = p.elapsed + now - clock, now
             if now - reported_at >= SECONDS_BETWEEN_STEPS or p.batch == of:
-                loss = meter.recent_loss()
+                loss = meter.recent_loss(self.recipe.batch_size)
                 speed = (meter.images - reported_images) / max(now - reported_at, 1e-9)
                 yield ev.Step(self._phase, p.epoch + 1, p.batch, of, loss, p.lr, speed)
                 reported_at, reported_images = now, meter.images
