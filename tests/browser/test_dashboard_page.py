@@ -16,7 +16,7 @@ RUN = {
     "recipe": f"{HOSTILE} · resnet18 · ft",
     "phase": "ft",
     "phases": [{"name": "ft", "epochs": 4, "lr": 0.001, "trainable": 1000, "summary": "", "solver": None}], "total": 2000,
-    "device": "cpu", "epochs": 4, "seconds": None, "best": True, "notes": [HOSTILE],
+    "device": "cpu", "epochs": 4, "seconds": None, "best": True, "verdict": HOSTILE, "caveats": [HOSTILE], "notes": [HOSTILE],
 }  # fmt: skip
 PROGRESS = {"epoch": 2, "fraction": 0.3, "left": 75, "computing": None}
 RESULT = {
@@ -122,7 +122,7 @@ def test_choosing_sends_one_request_each(render, board):
     page.get_by_label("Learning rate").fill("1e-2")
     page.get_by_label("Learning rate").press("Tab")
     changes = [request["args"] for request in asked(page, "choose")]
-    assert changes == [{"backbone": "efficientnet_lite0"}, {"strategy": "ft"}, {"epochs": 7}, {"lr": 0.01}]
+    assert changes == [{"backbone": "efficientnet_lite0"}, {"strategy": "ft"}, {"epochs": "7"}, {"lr": "1e-2"}]
     answer(page, asked(page, "choose")[2], ok=False, error="epochs is 7; use fewer")
     page.wait_for_function("document.querySelector('[data-name=epochs]').value === '10'")  # back to what holds
 

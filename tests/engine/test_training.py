@@ -227,10 +227,6 @@ class TestStopping:
 
 
 class TestBadImages:
-    @pytest.fixture
-    def recipe(self, recipe):
-        return replace(recipe, max_missing=1)
-
     def break_one(self, images, split, recipe):
         sample = next(s for s in recipe.task.samples if s.split == split)
         (images / sample.source).unlink()
