@@ -69,6 +69,8 @@ class Mismatch(Exception):  # noqa: N818 - becomes an InputError with the name o
 
 def fitted(hint: Any, value: Any) -> Any:
     """The value as the annotation says, numbers of other libraries as Python's; raises Mismatch."""
+    if hint is Any:
+        return value
     value = plain(value)
     for kind in _options(hint):
         if typing.get_origin(kind) is tuple and isinstance(value, (list, tuple)):

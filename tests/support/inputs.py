@@ -168,7 +168,7 @@ REFUSED = {
     "the images last": (lambda _: np.zeros((40, 40, 3, 1), np.uint8), "may be one row of pixels"),
     "a vector": (lambda _: np.zeros(40, np.uint8), r"its shape \(40,\) is not that of an image"),
     "five axes": (lambda _: np.zeros((2, 2, 40, 40, 3), np.uint8), "is not that of an image"),
-    "no axes": (lambda _: np.array(3), "an image; give"),
+    "no axes": (lambda _: np.array(3), r"its shape \(\) is not that of an image"),
     "an empty array": (lambda _: np.zeros((0, 40, 3), np.uint8), "it is empty"),
     "int64": (lambda _: np.zeros((40, 40, 3), np.int64), "int64 values are whole numbers of unknown range"),
     "float in 0…255": (lambda _: np.full((40, 40, 3), 200.0), "should lie in 0…1 without NaN; scale them"),
