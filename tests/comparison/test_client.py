@@ -35,7 +35,7 @@ def test_a_real_process_answers_and_comes_back_after_its_death(explainer, lp_ft,
     elsewhere.mkdir()
     monkeypatch.setenv("NBTRANSFER_HOME", "relative")
     monkeypatch.chdir(elsewhere)
-    assert "there are no runs in relative" in explainer.ask(request)["error"]
+    assert f"there are no runs in {elsewhere / 'relative'}" in explainer.ask(request)["error"]
 
     explainer._child.kill()
     assert explainer.ask(request)["error"] == (

@@ -84,7 +84,7 @@ def test_targets_can_be_named_numbered_or_left_to_the_model(lp_ft, samples):
     assert [example.target for example in found.examples][:2] == ["green", "red"]
     assert found[2].target == found[2].answers[1].split()[0]
     for target, text in [
-        ("gren", r"no class 'gren'; did you mean 'green' or 'red'\? \(classes: blue, green, red\)"),
+        ("gren", r"no class 'gren'; did you mean 'green'\? \(classes: blue, green, red\)"),
         (3, "no class 3; give a name or a number from 0 to 2"),
         (True, "no class True"),
         (["red"], "1 targets for 3 images; give one, or one for each image"),

@@ -18,7 +18,7 @@ from nbtransfer.errors import InputError, MissingExtraError, RecipeError, RunErr
 from nbtransfer.jobs import checks
 from nbtransfer.jobs.environment import worker_environment
 from nbtransfer.jobs.run import Run
-from nbtransfer.store import inbox, runs
+from nbtransfer.store import inbox, runs, search_path
 from tests.support.runs import PATIENCE, elsewhere, eventually, recipe, released, until
 
 
@@ -143,6 +143,7 @@ def test_a_failing_worker_says_why(images):
 def test_a_worker_that_cannot_even_load_says_so(images, monkeypatch, tmp_path):
     (tmp_path / "torch.py").write_text("raise ImportError('this torch is broken')")
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(search_path, "_installed", lambda: {str(tmp_path)})  # it is installed, not just beside a notebook
     run = nt.start(recipe(images))
     state = run.wait(30)
     assert state.status == "failed"
@@ -230,8 +231,8 @@ class TestBeforeAWorkerStarts:
             ({"augment": "flip"}, "use a list of names"),
             ({"device": "tpu"}, "device is 'tpu'"),
             ({"strategy": "lpft"}, "there is no strategy 'lpft'"),
-            ({"freeze": "layer1"}, "freeze should be FreezePlan or None, not 'layer1'"),
-            ({"device": None}, "device should be str, not None"),
+            ({"freeze": "layer1"}, "freeze should be a FreezePlan (such as FreezePlan.all()) or None, not 'layer1'"),
+            ({"device": None}, "device should be text, not None"),
             ({"device": "cuda:x"}, "device is 'cuda:x'"),
         ],
     )
@@ -252,13 +253,13 @@ class TestBeforeAWorkerStarts:
         assert recipe(images, weights=tmp_path / "w.pth").weights_file == str(tmp_path / "w.pth")
 
     def test_a_task_is_a_task(self):
-        with pytest.raises(RecipeError, match="task should be an nbtransfer Task, not str"):
+        with pytest.raises(RecipeError, match="task should be an nbtransfer Task, not 'images/'"):
             nt.Recipe(task="images/", backbone="resnet18")
 
     def test_images_that_moved_away(self, images):
         made = recipe(images)
         images.rename(images.with_name("elsewhere"))
-        with pytest.raises(TaskError, match="is gone; make the task again"):
+        with pytest.raises(TaskError, match=r"are no longer in .*; say where they are with task\.at"):
             nt.start(made)
 
     def test_missing_extras_are_named(self, images, monkeypatch):

@@ -58,6 +58,41 @@ class TestOwnFiles:
         torch.save({"epoch": 3, "state_dict": state}, tmp_path / "w.pth")
         assert torch.equal(own(tmp_path / "w.pth").module.stem.conv1[0].weight, net.conv1[0].weight)
 
+    @pytest.mark.parametrize("name", [SMALL, "resnet18", "mobilenet_v2"])
+    @pytest.mark.parametrize("prefix", ["", "backbone."])
+    def test_a_model_of_ours_is_of_the_same_architecture(self, tmp_path, name, prefix):
+        """Its layers have the names of their stages."""
+        trained = registry.build(catalog.card(name), None, seed=3).module.state_dict()
+        save_file(
+            {**{prefix + key: tensor for key, tensor in trained.items()}, "head.bias": torch.zeros(2)},
+            tmp_path / "w.safetensors",
+        )
+        found = registry.build(catalog.card(name), str(tmp_path / "w.safetensors"), own_file=True).module.state_dict()
+        assert all(torch.equal(found[key], tensor) for key, tensor in trained.items())
+
+    def test_one_inside_another_model(self, tmp_path, net):
+        state = {f"module.net.{key}": tensor for key, tensor in net.state_dict().items()} | {
+            "module.other.weight": torch.ones(1)
+        }
+        torch.save(state, tmp_path / "w.pth")
+        assert torch.equal(own(tmp_path / "w.pth").module.stem.conv1[0].weight, net.conv1[0].weight)
+
+    def test_the_cause_is_told(self, tmp_path, net):
+        state = net.state_dict()
+        renamed = {f"layer{number}": tensor for number, tensor in enumerate(state.values())}
+        part = {key: tensor for key, tensor in state.items() if not key.startswith("conv5")}
+        for given, cause in (
+            (
+                {key: tensor for key, tensor in renamed.items() if tensor.shape[:1] != (1000,)},
+                "the right shapes but other names",
+            ),
+            (part, "it is incomplete; save the whole state_dict"),
+            (models.resnet18().state_dict(), "it was saved from another architecture"),
+        ):
+            save_file(given, tmp_path / "w.safetensors")
+            with pytest.raises(WeightsError, match=cause):
+                own(tmp_path / "w.safetensors")
+
     def test_another_architecture_is_told_by_name_and_shape(self, tmp_path):
         save_file(models.resnet18().state_dict(), tmp_path / "w.safetensors")
         with pytest.raises(WeightsError, match=r"does not fit .* missing: conv1.0.weight, .*unexpected: bn1"):
