@@ -101,7 +101,7 @@ class Magics:
 def split(line: str) -> list[str]:
     """The words of a line, split as by a shell: quotes protect blanks. Raises UsageError.
 
-    A semicolon at the end is IPython's: it hides the value of the line.
+    A semicolon at the end ends the line, as in Python: it is no part of the last word.
     """
     try:
         words = shlex.split(line.rstrip().removesuffix(";"))
