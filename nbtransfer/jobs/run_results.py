@@ -11,6 +11,7 @@ from nbtransfer.core.codec import from_plain
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.text.names import suggest
+from nbtransfer.core.verdict import verdict
 from nbtransfer.engine.handoff import formats
 from nbtransfer.errors import InputError, NbTransferError, RunError
 from nbtransfer.jobs.kept_model import KeptModel
@@ -102,4 +103,6 @@ def export(run: RunReader, recipe: Recipe, folder: str | os.PathLike[str], name:
     formats.check_name(name)
     from nbtransfer.engine.handoff import export  # loads torch
 
-    return export.export(_load(run, recipe), recipe, run.state.evaluations, folder, name)
+    state = run.state
+    caveats = verdict(state, recipe.task).caveats
+    return export.export(_load(run, recipe), recipe, state.evaluations, folder, name, caveats)

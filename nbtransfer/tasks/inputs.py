@@ -61,16 +61,16 @@ def refusal(name: str, reason: object) -> str:
 class InputReader:
     """Reads images in any form. Samples need their task, whose classes are then the truth."""
 
-    def __init__(self, task: TaskCard | None = None) -> None:
+    def __init__(self, task: TaskCard | None = None, reading: Reading | None = None) -> None:
         self._task = task
+        self._reading = reading or (task.reading if task else AS_IS)
 
     def images(self, given: Any) -> Iterator[GivenImage]:
         """Each image of what was given, in order. Nothing is decoded yet.
 
         Raises InputError if it is neither an image nor a collection. What is no image in a collection has an `rgb` that raises.
         """
-        reading = self._task.reading if self._task else AS_IS
-        return (replace(image, reading=reading) for image in self._images(given))
+        return (replace(image, reading=self._reading) for image in self._images(given))
 
     def _images(self, given: Any) -> Iterator[GivenImage]:
         several = _collection(given)

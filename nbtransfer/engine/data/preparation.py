@@ -8,23 +8,25 @@ import torch
 from PIL import Image
 
 from nbtransfer.core.backbone import InputSpec
+from nbtransfer.core.task import Reading
 from nbtransfer.engine.data.preprocess import Normalise, resize_and_crop
 from nbtransfer.errors import InputError
+from nbtransfer.tasks.decode import AS_IS
 from nbtransfer.tasks.inputs import GivenImage, InputReader, refusal
 
 
 class Preprocess:
     """The preprocessing of a model. It prints as a sentence."""
 
-    def __init__(self, spec: InputSpec, device: torch.device) -> None:
-        self.spec, self.device = spec, device
+    def __init__(self, spec: InputSpec, device: torch.device, reading: Reading = AS_IS) -> None:
+        self.spec, self.device, self.reading = spec, device, reading
 
     def __call__(self, images: Any) -> torch.Tensor:
         """One image or many as normalised float32 (N, 3, H, W) on the device of the model.
 
         Images are given as to `nbtransfer.predict`. Raises InputError for one that cannot be used.
         """
-        opened = [resize_and_crop(_opened(image), self.spec) for image in InputReader().images(images)]
+        opened = [resize_and_crop(_opened(image), self.spec) for image in InputReader(reading=self.reading).images(images)]
         if not opened:
             raise InputError("there is no image to preprocess; give one or more")
         return Normalise(self.spec, self.device)(torch.stack(opened))

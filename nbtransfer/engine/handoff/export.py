@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,9 @@ def export(
     scores: tuple[Evaluation, ...],
     folder: str | os.PathLike[str],
     name: str = formats.DEFAULT,
+    caveats: Sequence[str] = (),
 ) -> Path:
-    """Write the model to a new folder in the format called `name`.
+    """Write the model to a new folder in the format called `name`, with what to know before its scores are believed.
 
     Raises InputError if the folder exists and is not empty, or if this model cannot have that format; MissingExtraError if a
     package for it is missing.
@@ -50,7 +51,7 @@ def export(
         raise InputError(f"{target} exists already; give a new folder")
     with torch.random.fork_rng(devices=[]):  # an original model is built with random numbers, which belong to the caller
         formats.find_format(name).check(model, recipe)
-        _publish(target, lambda draft: _write(draft, model, recipe, scores, name))
+        _publish(target, lambda draft: _write(draft, model, recipe, scores, name, caveats))
     return target
 
 
@@ -69,13 +70,21 @@ def _publish(target: Path, write: Callable[[Path], None]) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _write(folder: Path, model: TransferModel, recipe: Recipe, scores: tuple[Evaluation, ...], name: str) -> None:
+def _write(
+    folder: Path, model: TransferModel, recipe: Recipe, scores: tuple[Evaluation, ...], name: str, caveats: Sequence[str]
+) -> None:
     example = store_example(model)
     example.image.save(folder / FILE)
     written = formats.find_format(name).write(folder, model, recipe, example)
-    facts = {**_facts(model, recipe, scores), "exported_as": name, "example": example.facts(), **written.facts}
+    facts = {
+        **_facts(model, recipe, scores),
+        "caveats": list(caveats),
+        "exported_as": name,
+        "example": example.facts(),
+        **written.facts,
+    }
     atomic.write_text(folder / FACTS, dumps(facts, indent=1))
-    atomic.write_text(folder / "README.md", readme(model, recipe, scores, written))
+    atomic.write_text(folder / "README.md", readme(model, recipe, scores, written, caveats))
 
 
 def _facts(model: TransferModel, recipe: Recipe, scores: tuple[Evaluation, ...]) -> dict[str, Any]:
@@ -84,6 +93,7 @@ def _facts(model: TransferModel, recipe: Recipe, scores: tuple[Evaluation, ...])
         "backbone": model.card.name,
         "classes": model.classes,
         "input": to_plain(model.spec),
+        "reading": to_plain(model.reading),
         "task": recipe.task.name,
         "strategy": recipe.strategy_name,
         "seed": recipe.seed,

@@ -15,6 +15,7 @@ from nbtransfer.core.calls import checked
 from nbtransfer.core.code import Code
 from nbtransfer.core.codec import from_plain
 from nbtransfer.core.formats.numbers import EXPORT, refusal
+from nbtransfer.core.task import Reading
 from nbtransfer.engine.handoff.example import TOLERANCE, logits_of
 from nbtransfer.engine.handoff.export import FACTS
 from nbtransfer.engine.handoff.formats import DEFAULT
@@ -76,6 +77,7 @@ def _rebuild_model(path: Path, facts: dict[str, Any], trust: bool) -> TransferMo
             trusted.trust(codes)
         head = make_head(facts["head"], codes, card.width, len(classes), seed=0)
     model = TransferModel(registry.build(card, None, size=spec.size).module, card, spec, classes, head)
+    model.reading = from_plain(Reading, facts.get("reading", {}))
     model.load_state_dict(load_file(path / WEIGHTS))
     return model.eval().requires_grad_(False)
 

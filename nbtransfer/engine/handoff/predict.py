@@ -38,7 +38,7 @@ def predict(model: TransferModel, images: Any, batch_size: int = 32, *, task: Ta
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise InputError(f"batch_size is {batch_size!r}; use a whole number from 1 up")
     normalise, answers = Normalise(model.spec, next(model.parameters()).device), Answers()
-    given = InputReader(task).images(images)
+    given = InputReader(task, model.reading).images(images)
     while batch := list(islice(given, count)):
         answers += _batch_answers(model, normalise, batch)
     require_any(answers)

@@ -13,7 +13,7 @@ assert np.allclose(list(answer.values()), example["probabilities"], atol=1e-3), 
 """The stored question, asked again."""
 
 
-def preprocessing_code(spec: InputSpec) -> str:
+def preprocessing_code(spec: InputSpec, white_level: int = 65_535) -> str:
     """Code of `preprocess(image)`; it needs `json`, `Path`, `np`, `Image` and `ImageOps`, and makes `facts`."""
     height, width = spec.shape
     resize = "\n".join(f"    {line}" for line in _resizing(spec))
@@ -25,7 +25,7 @@ def preprocess(image):
     """A PIL image as the input of the model: float32 (1, 3, {height}, {width})."""
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16 bits of grey
-        image = Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
+        image = Image.fromarray((np.asarray(image) * (255 / {white_level})).clip(0, 255).round().astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -11,7 +11,9 @@ from nbtransfer.engine.handoff.formats import WrittenModel
 from nbtransfer.engine.model.transfer_model import TransferModel
 
 
-def readme(model: TransferModel, recipe: Recipe, scores: Sequence[Evaluation], written: WrittenModel) -> str:
+def readme(
+    model: TransferModel, recipe: Recipe, scores: Sequence[Evaluation], written: WrittenModel, caveats: Sequence[str]
+) -> str:
     """The text, in Markdown."""
     classes = [f"{number}. {name}" for number, name in enumerate(model.classes)]
     lines = [
@@ -19,6 +21,8 @@ def readme(model: TransferModel, recipe: Recipe, scores: Sequence[Evaluation], w
         "",
         f"Image classifier: `{model.card.name}` with the strategy `{recipe.strategy_name}`.",
         *_scores(scores),
+        *(f"- {caveat}" for caveat in caveats),
+        "",
         f"Shared layers: {model.card.origin}, licence of their weights: {model.card.licence}.",
         "",
         "## Classes",
@@ -53,11 +57,11 @@ def _scores(scores: Sequence[Evaluation]) -> list[str]:
 
 
 def _preprocessing(model: TransferModel) -> list[str]:
-    spec = model.spec
+    spec, white = model.spec, model.reading.white_level
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (spec.mean, spec.std))
     height, width = spec.shape
     return [
-        "1. The image upright (EXIF), transparent parts on white, as 8-bit RGB (16-bit greys divided by 257).",
+        f"1. The image upright (EXIF), transparent parts on white, as 8-bit RGB (in 16-bit greys, {white:,} is white).",
         f"2. Resized and cropped: {spec.preparation}, {spec.interpolation} with antialiasing (as Pillow does).",
         f"3. Values divided by 255, minus the mean ({mean}), divided by the standard deviation ({std}) of each channel.",
         f"4. float32, channels first: (N, 3, {height}, {width}) for N images.",

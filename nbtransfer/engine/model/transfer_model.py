@@ -12,6 +12,7 @@ from torch import nn
 from nbtransfer.core.backbone import BackboneCard, InputSpec
 from nbtransfer.core.freeze import FreezePlan, LayerPlan
 from nbtransfer.core.recipe import Recipe
+from nbtransfer.core.task import Reading
 from nbtransfer.engine.data.preparation import Preprocess
 from nbtransfer.engine.model import freezing, initial_weights
 from nbtransfer.engine.model.custom_head import make_head
@@ -41,6 +42,7 @@ class TransferModel(nn.Module):
         self.backbone = backbone
         self.head: nn.Module = zero_head(card.width, len(classes)) if head is None else head
         self.card, self.spec, self.classes = card, spec, classes
+        self.reading = Reading()  # how the files of its task are read, so that others are read alike
         self._stored = frozenset(self.state_dict())
         self._active = freezing.training_modules(backbone, card, FreezePlan.none().resolve(card))
 
@@ -57,7 +59,7 @@ class TransferModel(nn.Module):
     @property
     def preprocess(self) -> Preprocess:
         """What makes the input of this model of images: `model(model.preprocess("an image.jpg"))`."""
-        return Preprocess(self.spec, next(self.parameters()).device)
+        return Preprocess(self.spec, next(self.parameters()).device, self.reading)
 
     def forward(self, x: torch.Tensor, start: int = 0) -> torch.Tensor:
         """Logits (N, classes) of normalised images (N, 3, H, W), or of the inputs of stage number `start`.
@@ -119,6 +121,7 @@ def build(recipe: Recipe, card: BackboneCard) -> tuple[TransferModel, str | None
     if recipe.head is not None:
         head = make_head(recipe.head, recipe.code, card.width, len(classes), recipe.seed)
     model = TransferModel(built.module, card, spec, classes, head)
+    model.reading = recipe.task.reading
     if recipe.weights_file is not None:
         _continue_head(model, Path(recipe.weights_file))
     return model, built.digest

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
+from nbtransfer.core.task import Reading
 from nbtransfer.engine.handoff.export import export
 from nbtransfer.engine.handoff.load import load_model
 from nbtransfer.errors import CheckpointError, InputError
@@ -33,6 +36,21 @@ def test_a_model_comes_back_and_says_what_it_expects(model, folder):
     assert again.classes == model.classes
     with pytest.raises(InputError, match=r"the model expects float32 \(N, 3, 40, 40\)"):
         again(x[0])
+
+
+def test_wide_greys_are_read_as_those_of_its_task(model, tmp_path):
+    model.reading = Reading(white_level=4095)
+    folder = export(model, recipe(backbone=model.card.name), (), tmp_path / "twelve", caveats=("few images",))
+    narrow = np.random.default_rng(0).integers(0, 256, (50, 60))
+    wide = Image.fromarray((narrow * 4095 / 255).round().astype(np.uint16))
+    wide.save(tmp_path / "x.png")
+    again = load_model(folder)
+    expected = model.preprocess(narrow.astype(np.uint8))
+    for given in (wide, tmp_path / "x.png", np.asarray(wide)):
+        assert torch.equal(again.preprocess(given), expected)
+    text = (folder / "README.md").read_text()
+    assert "in 16-bit greys, 4,095 is white" in text
+    assert "- few images" in text
 
 
 def test_the_example_is_the_question_in_all_its_forms(model, folder):

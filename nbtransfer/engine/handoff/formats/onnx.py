@@ -97,7 +97,7 @@ import numpy as np
 import onnxruntime
 from PIL import Image, ImageOps
 
-{preprocessing_code(model.spec)}
+{preprocessing_code(model.spec, model.reading.white_level)}
 session = onnxruntime.InferenceSession("{MODEL}", providers=["CPUExecutionProvider"])
 
 

@@ -80,7 +80,7 @@ import {of.library}
 from PIL import Image, ImageOps
 from safetensors.torch import load_file
 
-{preprocessing_code(model.spec)}
+{preprocessing_code(model.spec, model.reading.white_level)}
 {build}
 model.eval()
 
