@@ -266,7 +266,9 @@ class TestGoingOn:
         assert [found.split for found in run.state.evaluations] == ["val"]
 
 
-@pytest.mark.parametrize("name", ["queue", "random", "json", "types", "torch"])
+@pytest.mark.parametrize(
+    "name", ["queue", *(pytest.param(n, marks=pytest.mark.slow) for n in ("random", "json", "types", "torch"))]
+)
 def test_a_file_beside_a_notebook_hides_no_module_of_python(name, images, tmp_path, monkeypatch):
     (tmp_path / f"{name}.py").write_text("raise RuntimeError('mine')")
     monkeypatch.syspath_prepend(str(tmp_path))
