@@ -6,7 +6,7 @@ import html
 import itertools
 import os
 import typing
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,14 @@ from nbtransfer.core.text.paths import is_address
 from nbtransfer.core.text.tables import html_table
 from nbtransfer.errors import TaskError
 from nbtransfer.tasks import arrays, datasets, demo, moved, split
-from nbtransfer.tasks.check import Findings, OnProblem, notes_on_near_copies, notes_on_splits, usable_images
+from nbtransfer.tasks.check import Findings, OnProblem, Usable, notes_on_near_copies, notes_on_splits, usable_images
 from nbtransfer.tasks.decode import AS_IS
 from nbtransfer.tasks.folders import read_tree
 from nbtransfer.tasks.groups import Groups
 from nbtransfer.tasks.near_copies import near_copies, renumbered, signature
 from nbtransfer.tasks.recognise import find_layout
 from nbtransfer.tasks.samples import divide, limit_per_class, samples_of
-from nbtransfer.tasks.scan import measured, scan
+from nbtransfer.tasks.scan import Scan, measured, scan
 from nbtransfer.tasks.source import ImageSource
 from nbtransfer.tasks.stack import stack_of
 from nbtransfer.usercode.module import find_code
@@ -108,17 +108,11 @@ class Task(TaskCard):
         images = usable_images(found, result, unreadable, duplicates, findings)
         findings.raise_problems(folder)
         images = limit_per_class(images, per_class, seed)
-        if white_level is None:
-            reading, noted = measured(reading, result)
-            findings.notes += noted
+        reading, noted = measured(reading, result) if white_level is None else (reading, [])
         classes = tuple(sorted({image.label for image in images}))
         samples = samples_of(folder, images, classes, result, (holdout, share, seed), groups)
-        numbers = {str(image.path): number for number, image in enumerate(images)}
-        places = [numbers.get(fact.path) for fact in result.files]
-        findings.notes += notes_on_splits(samples, classes, share)
-        findings.notes += notes_on_near_copies(renumbered(result.near_copies, places), samples, classes)
-        notes, known = tuple(findings.notes), str(found)
-        return cls(name or folder.name, "folder", str(folder), classes, samples, notes, layout=known, reading=reading)
+        notes = (*findings.notes, *noted, *_notes_on_samples(images, samples, classes, result, share))
+        return cls(name or folder.name, "folder", str(folder), classes, samples, notes, layout=str(found), reading=reading)
 
     @classmethod
     def from_arrays(
@@ -246,6 +240,16 @@ class Task(TaskCard):
 
 
 Folders = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
+
+
+def _notes_on_samples(
+    images: Sequence[Usable], samples: Sequence[Sample], classes: Sequence[str], result: Scan, test: float
+) -> Iterator[str]:
+    """Notes on hold-outs that lack a class, and on near copies; `samples` are those of the images, in their order."""
+    numbers = {str(image.path): number for number, image in enumerate(images)}
+    places = [numbers.get(fact.path) for fact in result.files]
+    yield from notes_on_splits(samples, classes, test)
+    yield from notes_on_near_copies(renumbered(result.near_copies, places), samples, classes)
 
 
 def _several(given: Any) -> tuple[Any, ...]:
