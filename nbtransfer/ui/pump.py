@@ -30,10 +30,15 @@ def add(owner: object, tick: Tick) -> None:
 
 
 def remove(owner: object) -> None:
-    """Call it no more."""
-    with _changing:
-        _ticks.pop(owner, None)
-    _wake.set()
+    """Call it no more.
+
+    The garbage collector closes widgets wherever it happens to run, also where a thread holds one of the locks here. Those
+    have been removed before, or they would not be garbage; they must not wait for a lock.
+    """
+    if owner in _ticks:
+        with _changing:
+            _ticks.pop(owner, None)
+        _wake.set()
 
 
 def _go_round() -> None:

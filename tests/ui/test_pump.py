@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 
 from nbtransfer.ui import pump
@@ -33,6 +34,27 @@ def test_all_are_called_by_one_thread_until_removed():
     pump.remove("a")
     pump.remove("b")
     wait_for_end()
+
+
+def test_garbage_is_collected_while_a_widget_is_added():
+    """A widget is garbage in a cycle, and is closed by whichever thread makes the collector run."""
+
+    class Widget:
+        def __init__(self):
+            self.itself = self
+
+        def __del__(self):
+            pump.remove(self)
+
+    def collect():
+        with pump._changing:
+            Widget()
+            gc.collect()
+
+    thread = threading.Thread(target=collect, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_it_can_be_used_again_after_its_end():
