@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
@@ -52,17 +51,27 @@ class Comparison:
             )
         return self.examples[number]
 
-    def figure(self, number: int = 0, ink: str = "black") -> Figure:
-        """One image as a matplotlib figure with a transparent background; `ink` colours text and lines, for dark pages."""
-        from nbtransfer.comparison.evidence_figure import draw  # matplotlib takes a while to load
+    def figure(self, number: int = 0, ink: str = "black", *, narrow: bool = False) -> Figure:
+        """One image as a matplotlib figure with a transparent background.
 
-        return draw(self[number], self.before, self.after, ink)
+        `ink` is the colour of text and lines, for dark pages; `narrow` is a form that can be read on a telephone.
+        """
+        from nbtransfer.comparison.evidence_figure import draw  # matplotlib takes a while to load
+        from nbtransfer.comparison.figures import in_ink
+
+        return in_ink(draw(self[number], self.before, self.after, narrow=narrow), ink)
 
     def png(self, number: int = 0, ink: str = "black", dpi: int = DPI) -> bytes:
         """The figure as a PNG file, 1100 pixels wide at 100 dpi."""
         from nbtransfer.comparison.figures import png
 
         return png(self.figure(number, ink), dpi)
+
+    def svg(self, number: int = 0, *, narrow: bool = False) -> str:
+        """The figure as an `<svg>` element that has the colour of the text around it."""
+        from nbtransfer.comparison.figures import INK, svg
+
+        return svg(self.figure(number, INK, narrow=narrow))
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """All numbers of all images as cells of a table."""
@@ -86,13 +95,9 @@ class Comparison:
         return f"Comparison({images}, evidence for {targets}, before: {self.before}, after: {self.after})"
 
     def _repr_html_(self) -> str:
-        # On white: a saved notebook may be read on a dark page.
-        style = "background:#fff;border-radius:6px;max-width:100%"
-        pictures = (
-            f'<img style="{style}" alt="{escape(example.caption(), quote=True)}" '
-            f'src="data:image/png;base64,{base64.b64encode(self.png(number)).decode()}">'
-            for number, example in enumerate(self.examples)
-        )
+        from nbtransfer.comparison.figures import INK, html
+
+        pictures = (html(self.figure(number, INK), example.caption()) for number, example in enumerate(self.examples))
         table = html_table(self.HEADER, self.rows())
         return f"<p>{escape(repr(self))}</p>{''.join(pictures)}<details><summary>Numbers</summary>{table}</details>"
 

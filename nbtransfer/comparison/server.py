@@ -1,17 +1,15 @@
 """`python -m nbtransfer.comparison.server`: explain runs on request, in a process of its own.
 
-One JSON object per line in each direction. The figure travels as base64 text inside it, in "png": a JSON line cannot hold
-bytes, and the browser takes base64 as it is.
+One JSON object per line in each direction. The figure travels inside it as the text of an SVG element.
 
     {"run": id, "samples": [["val", 3], …], "target": class or null, "before": snapshot, run id or null,
-     "after": snapshot or null, "ink": "black", "home": folder of the runs, "folder": working folder}
-    {"ok": true, "png": base64, "caption": …, "header": […], "table": [[…], …], "target": …, "before": …, "after": …}
+     "after": snapshot or null, "narrow": false, "home": folder of the runs, "folder": working folder}
+    {"ok": true, "svg": …, "caption": …, "header": […], "table": [[…], …], "target": …, "before": …, "after": …}
     {"ok": false, "error": one sentence}
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import sys
@@ -64,7 +62,7 @@ class ExplainServer:
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The reply to one question, whatever happens."""
         try:
-            return _reply(self._explain(request), request.get("ink", "black"))
+            return _reply(self._explain(request), narrow=bool(request.get("narrow")))
         except NbTransferError as error:
             return {"ok": False, "error": str(error)}
         except Exception as error:  # noqa: BLE001 - the client waits for an answer
@@ -88,11 +86,11 @@ def _sample(run: Run, split: Any, number: int) -> Sample:
     return samples[number]
 
 
-def _reply(comparison: Comparison, ink: str) -> dict[str, Any]:
+def _reply(comparison: Comparison, *, narrow: bool) -> dict[str, Any]:
     """The figure shows the first image; the table holds all of them."""
     return {
         "ok": True,
-        "png": base64.b64encode(comparison.png(0, ink)).decode(),
+        "svg": comparison.svg(0, narrow=narrow),
         "caption": comparison[0].caption(),
         "header": list(comparison.HEADER),
         "table": [list(row) for row in comparison.rows()],

@@ -88,6 +88,16 @@ class Evaluation:
             f1=2 * hits / (examples + predicted) if examples + predicted else None,
         )
 
+    def most_confused(self, most: int) -> list[tuple[str, str, int, int]]:
+        """The pairs of classes mistaken most often: the true one, the predicted one, how often, and of how many examples."""
+        pairs = [
+            (self.classes[i], self.classes[j], n, sum(row))
+            for i, row in enumerate(self.confusion)
+            for j, n in enumerate(row)
+            if n and i != j
+        ]
+        return sorted(pairs, key=lambda pair: -pair[2])[:most]
+
     HEADER: ClassVar = ("class", "examples", "recall (95 %)", "precision (95 %)", "F1")
 
     def rows(self) -> Iterator[tuple[object, ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 import threading
 from collections.abc import Callable, Mapping
@@ -18,7 +17,7 @@ MOST_IMAGES, KEPT_PICTURES = 200, 3
 
 
 class ComparisonController:
-    """Answers what can be compared in the run that `shown` returns, and compares. `pictures` are the newest, with their ink."""
+    """Answers what can be compared in the run that `shown` returns, and compares. `pictures` are the newest, as SVG."""
 
     def __init__(self, shown: Callable[[], Run | None]) -> None:
         self._shown = shown
@@ -26,7 +25,7 @@ class ComparisonController:
         self._newest = 0
         self._answering = threading.Lock()
         self._keeping = threading.Lock()
-        self.pictures: list[tuple[bytes, str]] = []
+        self.pictures: list[str] = []
 
     def clear(self) -> None:
         """Forget all pictures: another run is shown by now. Thread: any."""
@@ -55,13 +54,13 @@ class ComparisonController:
             reply = client.shared_explainer().ask({"run": run.id, **question})
         if not reply["ok"]:
             raise InputError(reply["error"])
-        self._keep(run, base64.b64decode(reply["png"]), question.get("ink", "black"))
+        self._keep(run, reply["svg"])
         return _explanation(reply)
 
-    def _keep(self, run: Run, png: bytes, ink: str) -> None:
+    def _keep(self, run: Run, svg: str) -> None:
         with self._keeping:
             if run is self._shown():
-                self.pictures = [*self.pictures, (png, ink)][-KEPT_PICTURES:]
+                self.pictures = [*self.pictures, svg][-KEPT_PICTURES:]
 
     def _run(self) -> Run:
         run = self._shown()
@@ -75,7 +74,7 @@ def _example(split: str, judged: Judged) -> ExampleChoice:
 
 
 def _explanation(reply: Mapping[str, Any]) -> Explanation:
-    return {"png": reply["png"], "caption": reply["caption"], "header": reply["header"], "table": reply["table"]}
+    return {"svg": reply["svg"], "caption": reply["caption"], "header": reply["header"], "table": reply["table"]}
 
 
 def _named(run: Run, name: str) -> NamedChoice:

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from nbtransfer.comparison.figures import COLOURS
+from nbtransfer.comparison.figures import COLOURS, in_ink
 from nbtransfer.core.state import HistoryRow
 
 
 def curves(histories: Mapping[str, Sequence[HistoryRow]]) -> Figure:
-    """Validation accuracy with its 95 % band, and the training and validation loss, over the epochs of several runs."""
+    """Validation accuracy with its 95 % band, and the training and validation loss, over the epochs of several runs.
+
+    In the colour of the page, see `figures.svg`.
+    """
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     accuracy, loss = figure.subplots(1, 2)
     for colour, (name, rows) in zip(COLOURS * len(histories), histories.items(), strict=False):
@@ -27,4 +30,4 @@ def curves(histories: Mapping[str, Sequence[HistoryRow]]) -> Figure:
         axes.legend(fontsize=8, frameon=False)
         axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.get_major_locator().set_params(integer=True)
-    return figure
+    return in_ink(figure)

@@ -21,10 +21,9 @@ from nbtransfer.pretrained import listing
 from nbtransfer.tasks.task import Task
 from nbtransfer.ui.comparison_controller import ComparisonController
 from nbtransfer.ui.draft_facts import DEFAULTS, backbone_row, card_facts, phases_of, read_numbers, settings_of, task_facts
-from nbtransfer.ui.ending import Ending
+from nbtransfer.ui.kept_report import KeptReport, kept_html
 from nbtransfer.ui.layers_controller import LayersController
 from nbtransfer.ui.messages import Changes
-from nbtransfer.ui.report import report_of
 from nbtransfer.ui.run_controller import RunController
 from nbtransfer.ui.traits import (
     BackboneRow,
@@ -61,17 +60,17 @@ class Dashboard(Panel):
     log: Trait[str] = synced(traitlets.Unicode())
     result: Trait[ResultFacts | Empty] = synced(traitlets.Dict())
 
-    def __init__(self, draft: Draft, run: Run | None = None, *, report_after: float | None = 120.0) -> None:
+    def __init__(self, draft: Draft, run: Run | None = None) -> None:
         super().__init__()
         self.draft = draft
         self._asked_about: Recipe | None = None
         self._refreshing = threading.RLock()  # the pump, a request and a cell may all bring news
         self._shown_revision = -1
         self._shown_task: Task | None = None
-        self._ending = Ending(report_after)
         self._layers = LayersController(self, draft.card, draft.plan)
         self._runs = RunController(self, run)
         self._comparison = ComparisonController(lambda: self.current)
+        self._kept = KeptReport(lambda: self._runs.shown, lambda: self.pictures)
         self._operations = {
             "data": self.choose_data,
             "choose": self.choose,
@@ -82,7 +81,6 @@ class Dashboard(Panel):
             "replan": self.replan,
             "snapshots": self._comparison.choices,
             "explain": self._comparison.explain,
-            "touch": self.touch,
         }
         self.options = {"strategy": list(STRATEGIES), "augment": list(AUGMENTATIONS)}
         self.backbones = [backbone_row(card) for card in listing.backbones()]
@@ -95,8 +93,8 @@ class Dashboard(Panel):
         return self._runs.run
 
     @property
-    def pictures(self) -> list[tuple[bytes, str]]:
-        """The newest comparisons of the run shown: PNG, and "black" or "white" ink. Thread: any."""
+    def pictures(self) -> list[str]:
+        """The newest comparisons of the run shown, as SVG. Thread: any."""
         return self._comparison.pictures
 
     @property
@@ -133,17 +131,12 @@ class Dashboard(Panel):
             self._asked_about = recipe
             raise RecipeError(f"{found}; change it, or press Start again if it is")
         run = self._runs.start(recipe)
-        self._ending.postpone()
         self._comparison.clear()
         return run.id
 
     def replan(self) -> str:
         """Apply the ticks to the run shown, from its next step on; returns its status then. Thread: any."""
         return self._runs.replan(self.plan, self._layers.card.name)
-
-    def touch(self) -> None:
-        """Somebody is looking. Thread: any."""
-        self._ending.postpone()
 
     def greet(self) -> None:
         """Thread: kernel."""
@@ -153,7 +146,7 @@ class Dashboard(Panel):
         """Thread: pump."""
         self._refresh()
         self._runs.look()
-        self._ending.settle(self)
+        self._kept.update()
 
     def _refresh(self) -> None:
         """Show what the draft says now, if it says something new. Thread: any."""
@@ -195,29 +188,22 @@ class Dashboard(Panel):
 
     def as_html(self) -> str:
         """Thread: any."""
-        return report_of(self.current, self.pictures)
+        return kept_html(self._runs.shown, self.pictures)
 
     def _ipython_display_(self) -> None:
-        self._ending.show(self._repr_mimebundle_()[0])
+        self._kept.show(self._repr_mimebundle_()[0])
 
     def __repr__(self) -> str:
         return f"Dashboard({self.current!r})" if self.current else f"Dashboard({self.draft!r})"
 
 
 @checked()
-def dashboard(
-    task: Task | Run | None = None,
-    run: Run | str | None = None,
-    *,
-    draft: Draft | None = None,
-    report_after: float | None = 120.0,
-) -> Dashboard:
-    """The live dashboard.
+def dashboard(task: Task | Run | None = None, run: Run | str | None = None, *, draft: Draft | None = None) -> Dashboard:
+    """The live dashboard. A report of the runs it shows lies beneath it, which a saved notebook keeps.
 
-    task          the target task to begin with, or the run to show
-    run           a run to show, or its id; without a task its recipe is what the choices begin with
-    draft         choices to share with other views
-    report_after  seconds after which a run that has ended, untouched, is replaced by a report that lasts; None for never
+    task    the target task to begin with, or the run to show
+    run     a run to show, or its id; without a task its recipe is what the choices begin with
+    draft   choices to share with other views
     """
     if isinstance(task, Run):
         task, run = None, run or task
@@ -227,4 +213,4 @@ def dashboard(
         draft.choose(task=task)
     elif run is not None and draft.choices.task is None:
         draft.like(run.recipe)
-    return Dashboard(draft, run, report_after=report_after)
+    return Dashboard(draft, run)

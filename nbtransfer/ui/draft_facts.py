@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from nbtransfer.core import strategy as strategies
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.recipe import Recipe
-from nbtransfer.core.task import SPLITS
+from nbtransfer.core.task import SPLITS, Sample
 from nbtransfer.core.text import typed
 from nbtransfer.core.text.counts import short_number
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.tasks.task import Task
-from nbtransfer.ui.pictures import data_url
+from nbtransfer.ui.pictures import data_url, examples
 from nbtransfer.ui.traits import BackboneRow, CardFacts, PhaseChoice, Settings, TaskFacts
-
-MOST_CLASSES, PICTURES = 12, 6
 
 DEFAULTS: dict[str, Any] = {
     name: field.default for name, field in Recipe.__dataclass_fields__.items() if name not in ("task", "backbone")
@@ -31,13 +29,13 @@ def task_facts(task: Task) -> TaskFacts:
         "summary": repr(task),
         "splits": [split for split in SPLITS if task.sizes[split]],
         "counts": {name: cast("dict[str, int]", counts) for name, counts in task.class_counts.items()},
-        "pictures": {name: _pictures(task, name) for name in task.classes[:MOST_CLASSES]},
+        "pictures": {name: _pictures(task, samples) for name, samples in examples(task).items()},
         "notes": [note for note in (task.layout, *task.notes) if note],
     }
 
 
-def _pictures(task: Task, name: str) -> list[str]:
-    found = (data_url(task, sample, 72) for sample in task.some(name, PICTURES))
+def _pictures(task: Task, samples: Iterable[Sample]) -> list[str]:
+    found = (data_url(task, sample, 72) for sample in samples)
     return [url for url in found if url is not None]
 
 

@@ -170,19 +170,19 @@ class ComparisonChoices(TypedDict):
 
 
 class Question(TypedDict):
-    """One comparison. `target` is a class, or null for the predicted one; `ink` is what can be read on the page."""
+    """One comparison. `target` is a class, or null for the predicted one; `narrow` asks for a tall figure."""
 
     samples: list[SampleId]
     target: str | None
     before: str
     after: str
-    ink: Literal["black", "white"]
+    narrow: bool
 
 
 class Explanation(TypedDict):
-    """A comparison as a picture (PNG in base64), in words and in numbers."""
+    """A comparison as a picture (an SVG element), in words and in numbers."""
 
-    png: str
+    svg: str
     caption: str
     header: list[str]
     table: list[list[str]]
@@ -191,7 +191,6 @@ class Explanation(TypedDict):
 class Operations(TypedDict):
     """What the page can request: the arguments, and the value of the reply."""
 
-    touch: tuple[Empty, None]
     stop: tuple[Empty, str]
     pause: tuple[Empty, str]
     resume: tuple[Empty, str]

@@ -31,6 +31,17 @@ def data_url(task: Task, sample: Sample, size: int) -> str | None:
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
+MOST_CLASSES, MOST_EXAMPLES, MOST_OF_A_CLASS = 50, 72, 6
+"""The first classes are shown, with fewer examples each the more there are."""
+
+
+def examples(task: Task) -> dict[str, tuple[Sample, ...]]:
+    """Some training examples of each class, or of the first ones."""
+    names = task.classes[:MOST_CLASSES]
+    each = max(1, min(MOST_OF_A_CLASS, MOST_EXAMPLES // len(names)))
+    return {name: tuple(task.some(name, each)) for name in names}
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """An example and what the best model says about it; `number` counts within the split."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -19,11 +18,11 @@ from nbtransfer.core.text.tables import html_table, text_table
 from nbtransfer.jobs.run import Run
 from nbtransfer.store import atomic
 from nbtransfer.tasks.task import Task
+from nbtransfer.ui.confusion import confusion_html
 from nbtransfer.ui.curves import curves
-from nbtransfer.ui.pictures import Judged, data_url, worst_first
-from nbtransfer.ui.run_facts import MOST_CELLS
+from nbtransfer.ui.pictures import Judged, data_url, examples, worst_first
 
-THUMBNAILS, MISTAKES, MOST_CLASSES = 6, 8, 12
+MISTAKES = 8
 
 
 @dataclass(frozen=True)
@@ -50,30 +49,26 @@ class Report:
     def write(self, path: Path) -> Path:
         """Write the report to a file."""
         head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(self.task.name)}</title>'
-        body = "".join(self._sections())
-        meta = f'<meta name="viewport" content="width=device-width"><style>{_css()}</style>'
+        body = "".join(self.sections())
+        meta = f'<meta name="viewport" content="width=device-width"><style>{report_css()}</style>'
         atomic.write_text(path, f"{head}{meta}<body class=nbtransfer-report>{body}</body></html>")
         return path
 
-    def fragment(self, run: Run, pictures: Sequence[tuple[bytes, str]] = ()) -> str:
-        """The report as a part of another page: what stays in a notebook of a live view. `pictures` are PNG and their ink."""
-        live = f"<p class=note>This is a report; <code>%transfer attach {escape(run.id)}</code> shows the run live again.</p>"
-        shown = "".join(_picture(png, ink) for png, ink in pictures)
-        body = "".join(self._sections()) if run.state.evaluations else _verdict(run)
-        return f"<div class=nbtransfer-report><style>{_css()}</style>{live}{shown}{body}</div>"
-
-    def _sections(self) -> Iterator[str]:
+    def sections(self) -> Iterator[str]:
+        """The report, piece by piece; a run without scores has no matrix and no mistakes in it."""
         yield f"<h1>{escape(self.task.name)}</h1><p class=note>{escape(repr(self.task))}</p>"
         yield f"<h2>Results</h2>{html_table(self.HEADER, self.rows())}"
         for name, run in self.runs.items():
-            yield _verdict(run, f"{name}: ")
+            yield verdict_html(run, f"{name}: ")
         yield _fineprint(self.runs)
         yield f"<h2>Examples</h2>{self._examples()}"
-        yield f"<h2>Learning curves</h2>{svg(curves({name: run.history() for name, run in self.runs.items()}))}"
-        yield f"<h2>Confusion matrices</h2><div class=side>{''.join(_confusion(n, r) for n, r in self.runs.items())}</div>"
+        yield f"<h2>Learning curves</h2>{curves_html(self.runs)}"
+        scored = {name: run for name, run in self.runs.items() if run.state.evaluations}
+        if scored:
+            yield f"<h2>Confusion matrices</h2><div class=side>{''.join(_confusion(n, r) for n, r in scored.items())}</div>"
         if self.comparisons:
             yield f"<h2>What changed: shared vs task-specific layers</h2>{''.join(map(_comparison, self.comparisons))}"
-        for name, run in self.runs.items():
+        for name, run in scored.items():
             yield f"<h2>Worst mistakes: {escape(name)}</h2>{self._mistakes(run)}"
         for name, run in self.runs.items():
             yield f"<h2>Receipt: {escape(name)}</h2>{_receipt(run)}"
@@ -82,8 +77,8 @@ class Report:
         used = [split for split in SPLITS if self.task.sizes[split]]
         rows = [(name, *(counts[s] for s in used)) for name, counts in self.task.class_counts.items()]
         strips = []
-        for name in self.task.classes[:MOST_CLASSES]:
-            chosen = map(self._thumbnail, self.task.some(name, THUMBNAILS))
+        for name, samples in examples(self.task).items():
+            chosen = map(self._thumbnail, samples)
             strips.append(f"<p class=note>{escape(name)}</p><div class=images>{''.join(chosen)}</div>")
         notes = "".join(f"<p class=note>{escape(note)}</p>" for note in self.task.notes)
         return html_table(("class", *used), rows) + notes + "".join(strips)
@@ -111,7 +106,8 @@ class Report:
         return f"<figure>{_image(data_url(self.task, sample, 110), sample.source)}</figure>"
 
 
-def _css() -> str:
+def report_css() -> str:
+    """The style sheet of a report."""
     return resources.files(__package__).joinpath("static/report.css").read_text(encoding="utf-8")
 
 
@@ -120,21 +116,23 @@ def _image(url: str | None, alt: str) -> str:
     return f'<img src="{url}" alt="{escape(alt, quote=True)}">' if url else "<p class=note>image not available</p>"
 
 
-def _picture(png: bytes, ink: str = "black", words: str = "") -> str:
-    """A figure as wide as the page, on the ground its ink was chosen for, with a caption."""
-    url, ground = f"data:image/png;base64,{base64.b64encode(png).decode()}", "#fff" if ink == "black" else "#111"
-    picture = f'<img style="background:{ground}" src="{url}" alt="">'
-    return f"<figure class=wide>{picture}<figcaption>{escape(words)}</figcaption></figure>"
+def curves_html(runs: Mapping[str, Run]) -> str:
+    """The learning curves of runs as SVG."""
+    return svg(curves({name: run.history() for name, run in runs.items()}))
 
 
 def _comparison(comparison: Comparison) -> str:
     """Each image as a picture, and in words."""
-    figures = (_picture(comparison.png(n), words=example.caption()) for n, example in enumerate(comparison.examples))
+    figures = (
+        f"<figure class=wide>{comparison.svg(n)}<figcaption>{escape(example.caption())}</figcaption></figure>"
+        for n, example in enumerate(comparison.examples)
+    )
     intro = f"{comparison!r}. How to read this, and what it cannot say: docs/explanation/explaining.md."
     return f"<p class=note>{escape(intro)}</p>{''.join(figures)}"
 
 
-def _verdict(run: Run, name: str = "") -> str:
+def verdict_html(run: Run, name: str = "") -> str:
+    """How a run ended, or where it is, with what to know before its score is believed."""
     found = run.verdict
     caveats = "".join(f"<li>{escape(caveat)}</li>" for caveat in found.caveats)
     return f"<p>{escape(name + found.headline)}</p>{f'<ul class=caveats>{caveats}</ul>' if caveats else ''}"
@@ -162,17 +160,7 @@ def _fineprint(runs: Mapping[str, Run]) -> str:
 
 def _confusion(name: str, run: Run) -> str:
     found = run.evaluate()
-    scores = html_table(found.HEADER, found.rows())
-    if len(found.classes) > MOST_CELLS:
-        note = f"{escape(name)}: {len(found.classes)} classes are too many for a confusion matrix"
-        return f"<div><p class=note>{note}</p>{scores}</div>"
-    head = "".join(f"<th>{escape(c)}</th>" for c in found.classes)
-    rows = []
-    for label, row in zip(found.classes, found.confusion, strict=True):
-        cells = "".join(f'<td class=cell style="--share:{n / max(sum(row), 1):.3f}">{n}</td>' for n in row)
-        rows.append(f"<tr><th>{escape(label)}</th>{cells}</tr>")
-    caption = f"<p class=note>{escape(name)}: rows are true classes, columns are predictions, {found.split} images</p>"
-    return f"<div>{caption}<table class=confusion><tr><th></th>{head}</tr>{''.join(rows)}</table>{scores}</div>"
+    return f"<div><p class=note>{escape(name)}</p>{confusion_html(found)}{html_table(found.HEADER, found.rows())}</div>"
 
 
 def _receipt(run: Run) -> str:
@@ -184,10 +172,3 @@ def _receipt(run: Run) -> str:
     table = html_table(("layer", "receipt"), lines.items())
     details = f"<details><summary>Layer by layer</summary>{table}</details>"
     return f"<p>{escape(verdict)}</p><p class=note>Run {escape(run.id)}, {duration(run.state.seconds)}.</p>{details}"
-
-
-def report_of(run: Run | None, pictures: Sequence[tuple[bytes, str]] = ()) -> str:
-    """A run as static HTML, with pictures (PNG, and whether it was drawn in "black" or "white" ink)."""
-    if run is None:
-        return "<p>No run was started here.</p>"
-    return Report(run.task, {run.recipe.strategy_name: run}).fragment(run, pictures)

@@ -30,10 +30,14 @@ class RunPage(Protocol):
 
 
 class RunController:
-    """Shows a run in the traits `run`, `log` and `result`, and tells of its curves in one message a tick at most."""
+    """Shows a run in the traits `run`, `log` and `result`, and tells of its curves in one message a tick at most.
+
+    `shown` are all runs it has shown, the newest last.
+    """
 
     def __init__(self, page: RunPage, run: Run | None = None) -> None:
         self._page = page
+        self.shown: list[Run] = []
         self._lock = threading.RLock()  # the pump looks, a request may bring another run, a new view wants all curves
         self.watch(run)
 
@@ -46,6 +50,8 @@ class RunController:
         """Show this run from now on. Thread: any."""
         with self._lock:
             self._run = run
+            if run and run not in self.shown:
+                self.shown = [*self.shown, run]
             self._feed = NewsFeed(run.paths) if run else None
             self._log = _LogTail(run) if run else None
             self._seen: tuple[int, str] | None = None

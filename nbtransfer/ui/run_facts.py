@@ -19,6 +19,7 @@ from nbtransfer.core.verdict import verdict
 from nbtransfer.errors import InputError
 from nbtransfer.jobs.run import Run
 from nbtransfer.tasks.task import Task
+from nbtransfer.ui.confusion import confusion_html
 from nbtransfer.ui.messages import EpochRow, ProgressFacts
 from nbtransfer.ui.pictures import Judged, data_url, worst_first
 from nbtransfer.ui.series import figures
@@ -26,8 +27,6 @@ from nbtransfer.ui.traits import Mistake, PhaseFacts, ResultFacts, RunFacts, Sco
 
 MISTAKES = 8
 MOST_COMMANDS = 10
-MOST_CELLS = 20
-"""Classes beyond which a confusion matrix cannot be read; per-class scores are shown alone then."""
 
 
 def run_facts(run: Run, state: RunState) -> RunFacts:
@@ -111,8 +110,7 @@ def result_facts(run: Run, state: RunState) -> ResultFacts:
     return {
         "scores": [_score(evaluation) for evaluation in state.evaluations],
         "split": found.split,
-        "classes": list(found.classes),
-        "confusion": [list(row) for row in found.confusion] if len(found.classes) <= MOST_CELLS else None,
+        "confusion": confusion_html(found),
         "header": list(found.HEADER),
         "rows": [[str(cell) for cell in row] for row in found.rows()],
         "mistakes": [_mistake(run.task, judged) for judged in itertools.islice(wrong, MISTAKES)],

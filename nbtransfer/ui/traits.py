@@ -71,12 +71,11 @@ class Mistake(TypedDict):
 
 
 class ResultFacts(TypedDict):
-    """What a run that has ended came to. `confusion` is null where there are too many classes to read it."""
+    """What a run that has ended came to. `confusion` is HTML."""
 
     scores: list[ScoreFacts]
     split: str
-    classes: list[str]
-    confusion: list[list[int]] | None
+    confusion: str
     header: list[str]
     rows: list[list[str]]
     mistakes: list[Mistake]

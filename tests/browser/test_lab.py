@@ -21,7 +21,6 @@ MORE = {
     "plan": "draft.choose(epochs=500, threads=1)  # ends when it is stopped\nprint(draft.plan.summary(draft.card))",
     "compute": "import time\nfor _ in range(60):\n    time.sleep(0.25)\nprint('computed')",
     "attach": "%load_ext nbtransfer\n%transfer attach",
-    "report": "import nbtransfer as nt\nnt.dashboard(run=nt.runs()[0], report_after=0.5)",
 }
 DRAWN = "(document.querySelector('.nbt-dashboard path.nbt-train')?.getAttribute('d').length ?? 0)"
 """How much of the curve of the training loss there is."""
@@ -154,16 +153,16 @@ def test_a_session_at_the_notebook(notebook):
     expect(attached.locator(".nbt-status")).to_have_text("stopped")
     expect(attached.get_by_role("heading", name="Result")).to_be_visible()
 
-    # A run that has ended leaves a report, which is there when the notebook is opened again without a kernel.
-    notebook.run_to_end("report")
-    report = notebook.cell("report").locator(".nbtransfer-report")
-    report.wait_for()
+    # Beside the live view its report is hidden; it is there when the notebook is opened again without a kernel.
+    report = notebook.cell("attach").locator(".nbtransfer-kept")
+    expect(report.get_by_role("heading", name="Confusion matrices", include_hidden=True)).to_have_count(1)
+    expect(report).to_be_hidden()
     notebook.save()
     notebook.server.end_sessions()
     notebook.open()
-    notebook.look_at("report")
+    notebook.look_at("attach")
     expect(report.get_by_role("heading", name="Confusion matrices")).to_be_visible()
-    expect(notebook.cell("report").get_by_text("model not found")).to_have_count(0)
+    expect(notebook.cell("attach").get_by_text("model not found")).to_be_hidden()
     keep_screenshot(page, f"{notebook.kind}-reopened")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 import pytest
 
 from nbtransfer.comparison.client import Explainer
@@ -17,10 +15,10 @@ def explainer():
 
 def test_a_real_process_answers_and_comes_back_after_its_death(explainer, lp_ft, monkeypatch, tmp_path):
     sample = next(lp_ft.recipe.task.split("test"))
-    request = {"run": lp_ft.id, "samples": [["test", 0]], "target": "red", "before": None, "after": "best", "ink": "white"}
+    request = {"run": lp_ft.id, "samples": [["test", 0]], "target": "red", "before": None, "after": "best", "narrow": True}
     reply = explainer.ask(request)
     assert reply["ok"], reply
-    assert base64.b64decode(reply["png"]).startswith(b"\x89PNG")
+    assert reply["svg"].startswith("<svg")
     assert sample.source in reply["caption"]
     assert reply["target"] == "red"
     assert reply["before"] == f"0-lp of run {lp_ft.id} (lp_ft)"

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.text import Text
 from PIL import Image
 
 import nbtransfer as nt
 from nbtransfer.comparison.evidence_figure import _block_size, _block_sums, _scale_limit
 from nbtransfer.comparison.example import ENTANGLED, signed
+from nbtransfer.comparison.figures import COLOURS
 from nbtransfer.core.codec import dumps
 from nbtransfer.errors import InputError
 from nbtransfer.ui.report import Report
@@ -146,7 +148,8 @@ def test_figures_say_what_they_show_and_are_no_business_of_pyplot(lp_ft, samples
     assert any("exact, conv5 2 × 2" in text for text in texts)
     assert sum(text == "✓" for text in texts) == 1
     assert plt.get_fignums() == open_before
-    assert figure.patch.get_facecolor()[3] == 0
+    assert {text.get_color() for text in figure.findobj(Text)} <= {"#dddddd", COLOURS[1]}
+    assert figure.patch.get_alpha() == 0
     image = Image.open(io.BytesIO(found.png(ink="#dddddd")))
     assert image.size == (1100, 580)
     assert np.asarray(image)[0, 0, 3] == 0
@@ -177,14 +180,28 @@ def test_html_holds_pictures_with_words_and_no_markup_from_names(lp_ft, images, 
     picture((200, 50, 50), 3).save(hostile)
     html = nt.explain(lp_ft, hostile)._repr_html_()
     assert "<img src=x" not in html
-    assert html.count("data:image/png;base64,") == 1
+    assert html.count("<img ") == 1  # on white, for pages that take out SVG
     assert re.search(r'alt="[^"]*due to shared features', html)
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_figure_takes_the_colour_of_the_page(lp_ft, samples, narrow):
+    found = nt.explain(lp_ft, samples[0])
+    svg = found.svg(narrow=narrow)
+    assert svg == found.svg(narrow=narrow)
+    assert "currentColor" in svg
+    assert not re.search(r"(fill|stroke): *(#000000|#ffffff|black|white)", svg)
+    width, height = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups())
+    assert (width < height) == narrow
+    ids, others = (set(re.findall(r'\bid="(f[0-9a-f]{10}-\d+)"', text)) for text in (svg, found.svg(narrow=not narrow)))
+    assert ids
+    assert not ids & others  # on one page
 
 
 def test_the_report_shows_comparisons(lp_ft, samples, tmp_path):
     found = nt.explain(lp_ft, samples[:2])
     html = Report(lp_ft.recipe.task, {"lp_ft": lp_ft}, [found]).write(tmp_path / "report.html").read_text()
     section = html.split("<h2>What changed: shared vs task-specific layers</h2>")[1].split("<h2>")[0]
-    assert section.count("data:image/png;base64,") == 2
+    assert section.count("<svg") == 2
     assert samples[1].source in section
     assert "due to the head" in section

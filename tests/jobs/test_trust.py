@@ -21,7 +21,8 @@ from nbtransfer.store import runs
 from nbtransfer.store.journal import JournalWriter
 from nbtransfer.tasks.decode import UndecodableError
 from nbtransfer.tasks.source import ImageSource
-from nbtransfer.ui.run_monitor import RunMonitor, report_of
+from nbtransfer.ui.kept_report import kept_html
+from nbtransfer.ui.run_monitor import RunMonitor
 from tests.support.runs import PATIENCE, recipe, until
 
 
@@ -70,7 +71,7 @@ def test_what_is_shown_or_handed_on_names_no_person_machine_or_place(images, tmp
     shown = [run, run.state, run.recipe, run.task, run.history(), run.evaluate(), run.receipt(), nt.runs(), monitor]
     texts = [repr(thing) for thing in shown]
     texts += [thing._repr_html_() for thing in shown if hasattr(thing, "_repr_html_")]
-    texts += [report_of(run), dumps(monitor.run), dumps(monitor.result)]
+    texts += [kept_html([run]), dumps(monitor.run), dumps(monitor.result)]
     texts += [path.read_bytes().decode("latin-1") for path in folder.iterdir()]
     monitor.close()
     for text in texts:
@@ -187,7 +188,7 @@ class TestSomebodyElsesRun:
             stream.write("[" * 10_000 + "\n" + json.dumps({**hostile, "event": "Event"}) + "\n" + json.dumps(hostile) + "\n")
         other = nt.attach(run.id)
         assert other.state.warnings[-1] == "<img src=x onerror=a()>"
-        assert "<img src=x" not in report_of(other)
+        assert "<img src=x" not in kept_html([other])
 
 
 def test_folders_are_private_whatever_the_mask_says(images):

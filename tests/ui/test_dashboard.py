@@ -15,7 +15,6 @@ from nbtransfer.jobs.draft import Draft
 from nbtransfer.store import runs
 from nbtransfer.store.journal import JournalWriter
 from nbtransfer.ui.dashboard import dashboard
-from nbtransfer.ui.ending import Ending
 from tests.support.runs import PATIENCE, carried_out, recipe, until
 
 
@@ -93,7 +92,7 @@ def test_every_request_is_answered(made, told):
     assert "no operation 'nonsense'" in ask(made, told, "nonsense")["error"]
     assert "there is no run here yet" in ask(made, told, "stop")["error"]
     assert "per_class: for folders of images only" in ask(made, told, "data", source="demo:digits", per_class=5)["error"]
-    assert "please report" in ask(made, told, "touch", wrong=1)["error"]
+    assert "please report" in ask(made, told, "stop", wrong=1)["error"]
 
 
 def test_other_images_can_be_chosen(made, told, images):
@@ -161,9 +160,8 @@ def test_a_result_has_scores_mistakes_and_the_receipt(images, told):
     run.wait(PATIENCE)
     monitor = nt.RunMonitor(run)
     assert monitor.result["rows"][0][0] == "blue"
-    assert monitor.result["wrong"] == sum(map(sum, monitor.result["confusion"])) - sum(
-        row[i] for i, row in enumerate(monitor.result["confusion"])
-    )
+    found = run.evaluate()
+    assert monitor.result["wrong"] == found.examples - found.correct
     assert len(monitor.result["mistakes"]) == min(8, monitor.result["wrong"])
     assert "did not change while frozen" in monitor.result["receipt"]
     assert repr(monitor) == f"RunMonitor({run!r})"
@@ -182,31 +180,31 @@ class Place:
         self.bundles.append(bundle)
 
 
-def test_a_view_turns_into_a_report_once_nobody_looks(images, told):
-    run = nt.start(recipe(images, epochs=1))
-    run.wait(PATIENCE)
-    monitor, place = nt.RunMonitor(run, report_after=0), Place()
-    monitor._ending._places.append(place)
-    monitor.tick()
-    monitor.touch()
-    monitor.tick()  # somebody was there: wait anew
-    assert place.bundles == []
-    monitor.tick()
-    assert place.bundles[0]["text/plain"] == repr(monitor)
-    assert "nbtransfer-report" in place.bundles[0]["text/html"]
-    monitor.tick()
-    assert len(place.bundles) == 1
-
-
-def test_a_live_run_keeps_its_view():
-    class Panel:
-        run = {"ended": False}  # noqa: RUF012
-
-    ending, place = Ending(0), Place()
-    ending._places.append(place)
-    for _ in range(3):
-        ending.settle(Panel())
-    assert place.bundles == []
+def test_a_report_beneath_the_view_tells_of_all_its_runs_from_the_first_epoch_on(made, told, monkeypatch):
+    monkeypatch.setattr("nbtransfer.ui.kept_report.EVERY", 0.0)
+    place = Place()
+    made._kept._places.append(place)
+    small(made)
+    made.choose(epochs=300)
+    first = nt.attach(ask(made, told, "start")["value"])
+    until(first, lambda s: len(s.history) >= 1)
+    made.tick()
+    assert f"<td>{first.id}</td><td>running</td>" in place.bundles[-1]["text/html"]
+    assert "<svg" in place.bundles[-1]["text/html"]
+    first.stop()
+    first.wait(PATIENCE)
+    small(made)
+    second = nt.attach(ask(made, told, "start")["value"])
+    second.wait(PATIENCE)
+    made.tick()
+    written = place.bundles[-1]
+    assert f"<td>{first.id}</td><td>stopped</td>" in written["text/html"]
+    assert f"<td>{second.id}</td><td>finished</td>" in written["text/html"]
+    assert f"%transfer attach {second.id}" in written["text/html"]
+    assert "Confusion matrices" in written["text/html"]
+    assert written["text/plain"] == f"{first!r}\n{second!r}"
+    made.tick()
+    assert place.bundles[-1] is written  # nothing is new
 
 
 def test_the_kernel_never_loads_torch_for_it(images):
@@ -254,7 +252,7 @@ def test_a_second_run_takes_the_place_of_the_first(made, told):
     assert "still in progress" in ask(made, told, "start")["error"]  # another view may press Start too
     first.wait(PATIENCE)
     made.tick()
-    made.pictures.append((b"png", "black"))
+    made.pictures.append("<svg></svg>")
     assert made.result["scores"]
     second = nt.attach(ask(made, told, "start")["value"])
     assert (made.run["id"], made.result, made.pictures) == (second.id, {}, [])
@@ -283,7 +281,7 @@ def test_of_questions_that_wait_only_the_newest_is_answered(made, told, images, 
         def ask(self, request):
             self.asked.append(request["target"])
             self.go.wait(10)
-            return {"ok": True, "png": "", "caption": request["target"], "header": [], "table": []}
+            return {"ok": True, "svg": "", "caption": request["target"], "header": [], "table": []}
 
     slow = Slow()
     monkeypatch.setattr("nbtransfer.comparison.client.shared_explainer", lambda: slow)
@@ -319,9 +317,9 @@ def test_many_classes_stay_small(told):
         )
     )  # fmt: skip
     board = nt.dashboard(run=run)
-    assert board.result["confusion"] is None
-    assert len(board.task["pictures"]) == 12
-    assert "50 classes are too many for a confusion matrix" in board.as_html()
+    assert "<svg class=nbt-shades" in board.result["confusion"]
+    assert len(board.task["pictures"]) == 50
+    assert board.result["confusion"] in board.as_html()
     assert len(board.as_html()) < 1_000_000
     assert len(board._repr_mimebundle_()[0]["text/html"]) < 1000
     board.close()

@@ -68,7 +68,7 @@ def test_widgets_hold_and_tell_what_the_types_say(run, monkeypatch):
     assert wrong_traits(tree, traits.LayerTreeTraits) == []
     choices = board._carry_out("snapshots", {})
     assert conforms(choices, messages.ComparisonChoices)
-    board._answer({"kind": "request", "id": "1", "op": "touch", "args": {}})
+    board._answer({"kind": "request", "id": "1", "op": "choose", "args": {}})
     board._answer({"kind": "request", "id": "2", "op": "nonsense", "args": {}})
     board._tick()
     assert {message["kind"] for message in sent} == {"news", "reply", "beat"}

@@ -28,7 +28,8 @@ from nbtransfer.jobs.draft import Draft
 from nbtransfer.pretrained import registry
 from nbtransfer.tasks.decode import UndecodableError
 from nbtransfer.tasks.source import ImageSource
-from nbtransfer.ui.run_monitor import RunMonitor, report_of
+from nbtransfer.ui.kept_report import kept_html
+from nbtransfer.ui.run_monitor import RunMonitor
 from nbtransfer.usercode import trusted
 from tests.support.runs import PATIENCE, bits, recipe, until
 from tests.support.stories import killed_again_and_again, uninterrupted
@@ -348,7 +349,7 @@ class TestTrust:
         assert monitor.result["scores"]
         assert [mistake["picture"] for mistake in monitor.result["mistakes"]] == [None] * len(monitor.result["mistakes"])
         monitor.close()
-        assert "accuracy" in report_of(run)
+        assert "accuracy" in kept_html([run])
 
     def test_after_explicit_trust_it_does(self, foreign):
         run, mark = foreign

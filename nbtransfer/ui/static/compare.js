@@ -1,7 +1,9 @@
 /** @import { ComparisonChoices, Explanation, RunTraits } from "./messages" */
 /** @import { View } from "./types" */
 
-import { field, fill, h, messageOf, problemLine, section, table } from "./dom.js";
+import { drawn, field, fill, h, messageOf, problemLine, section, table } from "./dom.js";
+
+const NARROW = 640; // pixels, below which the wide figure cannot be read
 
 /**
  * What the shared layers and the head contributed, before and after: an image, a class, two snapshots.
@@ -40,7 +42,7 @@ export function compare(view) {
     problem.textContent = "";
     busy.textContent = "Computing in a separate process; the first picture takes a few seconds …";
     try {
-      const found = await link.request("explain", { ...menus.chosen(), ink: isDark(whole) ? "white" : "black" });
+      const found = await link.request("explain", { ...menus.chosen(), narrow: whole.clientWidth < NARROW });
       if (mine === newest) fill(picture, ...explanation(found));
     } catch (error) {
       if (mine !== newest) return;
@@ -109,16 +111,7 @@ const options = (values) => values.map(([value, text]) => h("option", { value },
 
 /** @param {Explanation} found */
 const explanation = (found) => [
-  h("img", { src: `data:image/png;base64,${found.png}`, alt: found.caption }),
+  drawn(found.svg, { role: "img", "aria-label": found.caption }),
   h("p.nbt-soft", {}, found.caption),
   h("details", {}, h("summary", {}, "Values as a table"), table(found.header, found.table)),
 ];
-
-/**
- * Whether text here is light on dark: that is what a picture has to fit, whatever names the theme goes by.
- * @param {Element} element
- */
-function isDark(element) {
-  const [r, g, b] = (getComputedStyle(element).color.match(/[\d.]+/g) ?? ["0", "0", "0"]).map(Number);
-  return 0.299 * r + 0.587 * g + 0.114 * b > 128;
-}

@@ -4,8 +4,6 @@
 import { field, fill, h, messageOf, NUMBER, section, table } from "./dom.js";
 import { quantity } from "./text.js";
 
-const MOST_CLASSES = 50;
-
 /**
  * The target task: where its images are, how many of each class, and some of them.
  * @param {View<DashboardTraits>} view
@@ -88,10 +86,9 @@ function splitFields() {
 
 /** @param {TaskFacts} task */
 function summary(task) {
-  const names = Object.keys(task.counts);
-  const more = names.length - MOST_CLASSES;
-  const rows = names.slice(0, MOST_CLASSES).map((name) => {
-    const thumbs = (task.pictures[name] ?? []).map((url) => h("img", { src: url, alt: "" }));
+  const more = Object.keys(task.counts).length - Object.keys(task.pictures).length;
+  const rows = Object.entries(task.pictures).map(([name, urls]) => {
+    const thumbs = urls.map((url) => h("img", { src: url, alt: "" }));
     return [name, ...task.splits.map((split) => task.counts[name][split]), h("div.nbt-thumbs", {}, thumbs)];
   });
   return [

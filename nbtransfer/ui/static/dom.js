@@ -1,6 +1,9 @@
 /** @import { Child, Made, Props } from "./types" */
 
-// Small pieces every part needs. Text is always set as text: names of classes and files are never read as HTML.
+// Small pieces every part needs. Text is always set as text: names of classes and files are never read as HTML. `drawn` is
+// the one door for what the kernel has drawn.
+
+const SOON = 500; // milliseconds after which people wonder
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -85,3 +88,30 @@ export const problemLine = () => h("p.nbt-problem", { role: "alert" });
  * @param {unknown} error
  */
 export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/**
+ * HTML or SVG that the kernel drew, with every name in it escaped there.
+ * @param {string} markup
+ * @param {Props} props
+ */
+export const drawn = (markup, props = {}) => h("div", { ...props, ".innerHTML": markup });
+
+/**
+ * Says what is being done where that takes a while; the line is empty again at its end.
+ * @template T
+ * @param {HTMLElement} line
+ * @param {string} words
+ * @param {Promise<T>} work
+ * @returns {Promise<T>}
+ */
+export async function saying(line, words, work) {
+  const timer = setTimeout(() => {
+    line.textContent = words;
+  }, SOON);
+  try {
+    return await work;
+  } finally {
+    clearTimeout(timer);
+    line.textContent = "";
+  }
+}

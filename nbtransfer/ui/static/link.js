@@ -28,7 +28,6 @@ class ModelLink {
   series = NOTHING;
   silent = false;
   late = false;
-  ended = false;
 
   #model;
   #heard = Date.now();

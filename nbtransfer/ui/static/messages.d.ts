@@ -58,12 +58,11 @@ export interface Mistake {
   source: string;
 }
 
-/** What a run that has ended came to. `confusion` is null where there are too many classes to read it. */
+/** What a run that has ended came to. `confusion` is HTML. */
 export interface ResultFacts {
   scores: Array<ScoreFacts>;
   split: string;
-  classes: Array<string>;
-  confusion: Array<Array<number>> | null;
+  confusion: string;
   header: Array<string>;
   rows: Array<Array<string>>;
   mistakes: Array<Mistake>;
@@ -298,18 +297,18 @@ export interface ComparisonChoices {
   images: Array<ExampleChoice>;
 }
 
-/** One comparison. `target` is a class, or null for the predicted one; `ink` is what can be read on the page. */
+/** One comparison. `target` is a class, or null for the predicted one; `narrow` asks for a tall figure. */
 export interface Question {
   samples: Array<SampleId>;
   target: string | null;
   before: string;
   after: string;
-  ink: "black" | "white";
+  narrow: boolean;
 }
 
-/** A comparison as a picture (PNG in base64), in words and in numbers. */
+/** A comparison as a picture (an SVG element), in words and in numbers. */
 export interface Explanation {
-  png: string;
+  svg: string;
   caption: string;
   header: Array<string>;
   table: Array<Array<string>>;
@@ -317,7 +316,6 @@ export interface Explanation {
 
 /** What the page can request: the arguments, and the value of the reply. */
 export interface Operations {
-  touch: [Empty, null];
   stop: [Empty, string];
   pause: [Empty, string];
   resume: [Empty, string];

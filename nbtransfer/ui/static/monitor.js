@@ -33,7 +33,6 @@ export function monitor(view) {
   function draw() {
     const run = model.get("run");
     const shown = "id" in run;
-    link.ended = shown && run.ended;
     whole.hidden = !shown;
     if (!shown) return;
     bar.hidden = run.ended;
@@ -54,7 +53,8 @@ export function monitor(view) {
   function move() {
     const run = model.get("run");
     const { progress } = link.series;
-    bar.value = progress?.fraction ?? 0;
+    if (progress && "id" in run && run.phases.length) bar.value = progress.fraction;
+    else bar.removeAttribute("value"); // busy, and nobody knows for how long
     position.textContent = "id" in run ? statusText(run, progress) : "";
   }
 

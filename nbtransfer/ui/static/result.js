@@ -1,7 +1,7 @@
 /** @import { Mistake, ResultFacts, RunTraits, ScoreFacts } from "./messages" */
 /** @import { View } from "./types" */
 
-import { fill, h, section, table } from "./dom.js";
+import { drawn, fill, h, section, table } from "./dom.js";
 import { quantity, score } from "./text.js";
 
 /**
@@ -19,7 +19,7 @@ export function result(view) {
     fill(
       body,
       found.scores.map((score) => h("p", {}, scoreText(score))),
-      h("div.nbt-side", {}, confusion(found), table(found.header, found.rows)),
+      h("div.nbt-side", {}, drawn(found.confusion), table(found.header, found.rows)),
       mistakes(found),
       h("p.nbt-soft", {}, found.receipt),
     );
@@ -31,32 +31,6 @@ export function result(view) {
 export function scoreText({ split, accuracy, interval, correct, examples }) {
   const [low, high] = interval.map(score);
   return `${split}: accuracy ${score(accuracy)} (95 % ${low}–${high}), ${correct} of ${examples} correct`;
-}
-
-/** @param {ResultFacts} found */
-function confusion({ classes, confusion: counts, split }) {
-  if (!counts)
-    return h("p.nbt-soft", {}, `${classes.length} classes are too many for a confusion matrix; see the per-class scores.`);
-  return h(
-    "table.nbt-confusion",
-    {},
-    h("caption", {}, `Confusion matrix (${split}): rows true, columns predicted`),
-    h("thead", {}, h("tr", {}, h("td"), ...classes.map((name) => h("th", { scope: "col" }, name)))),
-    h("tbody", {}, ...classes.map((name, i) => confusionRow(name, counts[i]))),
-  );
-}
-
-/**
- * @param {string} name
- * @param {number[]} counts
- */
-function confusionRow(name, counts) {
-  const sum = Math.max(
-    1,
-    counts.reduce((a, b) => a + b, 0),
-  );
-  const cells = counts.map((n) => h("td.nbt-cell", { style: `--share:${(n / sum).toFixed(3)}` }, String(n)));
-  return h("tr", {}, h("th", { scope: "row" }, name), ...cells);
 }
 
 /** @param {ResultFacts} found */

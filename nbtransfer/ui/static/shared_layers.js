@@ -2,7 +2,7 @@
 /** @import { View } from "./types" */
 
 import { chooser } from "./choose.js";
-import { fill, h, problemLine, section } from "./dom.js";
+import { fill, h, problemLine, saying, section } from "./dom.js";
 import { shortNumber } from "./text.js";
 
 /**
@@ -13,7 +13,8 @@ export function sharedLayers(view) {
   const { model, link } = view;
   const problem = problemLine();
   const choose = chooser(link, problem, draw);
-  const list = h("select", { size: 6, "aria-label": "Backbones", onchange: () => choose({ backbone: list.value }) });
+  const busy = h("p.nbt-soft", { role: "status" });
+  const list = h("select", { size: 6, "aria-label": "Backbones", onchange: () => take(list.value) });
   const facts = h("p.nbt-soft");
   const count = h("span.nbt-soft", { role: "status" });
   const search = h("input", {
@@ -36,7 +37,13 @@ export function sharedLayers(view) {
   function enter(event) {
     if (event.key !== "Enter") return;
     event.preventDefault();
-    choose({ backbone: list.options.length === 1 ? list.options[0].value : search.value.trim() });
+    take(list.options.length === 1 ? list.options[0].value : search.value.trim());
+  }
+
+  /** @param {string} backbone */
+  function take(backbone) {
+    const first = backbone.startsWith("timm/") ? "; the first look at a model of timm takes some seconds" : "";
+    saying(busy, `Looking up ${backbone}${first} …`, choose({ backbone }));
   }
 
   view.watch("backbones", draw);
@@ -45,7 +52,7 @@ export function sharedLayers(view) {
     list.value = name;
     facts.textContent = `${name}: ${shortNumber(params)} shared parameters, ${width} features, ${size} px; ${weights}`;
   });
-  return section("Shared layers", h("div.nbt-bar", {}, search, count), list, facts, problem);
+  return section("Shared layers", h("div.nbt-bar", {}, search, count), list, facts, busy, problem);
 }
 
 /** @param {BackboneRow} row */

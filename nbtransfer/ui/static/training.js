@@ -2,8 +2,8 @@
 /** @import { View } from "./types" */
 
 import { chooser } from "./choose.js";
-import { field, h, messageOf, NUMBER, problemLine, section } from "./dom.js";
-import { isLive } from "./status.js";
+import { field, h, messageOf, NUMBER, problemLine, saying, section } from "./dom.js";
+import { isLive, statusText } from "./status.js";
 import { quantity } from "./text.js";
 
 // How the next run trains, and the button that starts it.
@@ -131,15 +131,16 @@ export const phaseText = ({ name, epochs, lr, solver }) =>
  * @param {View<DashboardTraits>} view
  * @param {HTMLElement} problem
  */
-function startBar({ model, link, watch }, problem) {
+function startBar({ model, link, watch, listen }, problem) {
   const start = h("button.nbt-start", { type: "button", onclick: press }, "Start");
   const hint = h("span.nbt-soft");
+  const nearby = h("span.nbt-soft.nbt-nearby"); // in a narrow page the run itself is far below
 
   async function press() {
     start.disabled = true;
     problem.textContent = "";
     try {
-      await link.request("start", {});
+      await saying(hint, "Checking the recipe and starting the run …", link.request("start", {}));
     } catch (error) {
       problem.textContent = messageOf(error);
       update();
@@ -147,12 +148,14 @@ function startBar({ model, link, watch }, problem) {
   }
 
   function update() {
-    const live = isLive(model.get("run"));
+    const run = model.get("run");
     const ready = "name" in model.get("task");
-    start.disabled = live || !ready;
-    hint.textContent = live ? "A run is in progress." : ready ? "" : "Choose a target task first.";
+    start.disabled = isLive(run) || !ready;
+    hint.textContent = ready ? "" : "Choose a target task first.";
+    nearby.textContent = "id" in run ? statusText(run, link.series.progress) : "";
   }
 
   watch(["run", "task"], update);
-  return h("div.nbt-bar", {}, start, hint);
+  listen("news", update);
+  return h("div.nbt-bar", {}, start, hint, nearby);
 }

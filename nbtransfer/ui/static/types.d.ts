@@ -18,8 +18,6 @@ export interface Link {
   series: Series;
   silent: boolean;
   late: boolean;
-  /** Whether the run shown has ended: only then does it matter to the kernel that somebody is looking. */
-  ended: boolean;
   /** Carry out an operation in the kernel; rejects with one sentence when it cannot be done. */
   request<Op extends keyof Operations>(op: Op, args: Operations[Op][0]): Promise<Operations[Op][1]>;
   /** Call `listener` until the function returned is called. */

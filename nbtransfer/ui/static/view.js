@@ -1,10 +1,9 @@
 /** @import { AnyModel } from "@anywidget/types" */
-/** @import { Link, View } from "./types" */
+/** @import { View } from "./types" */
 
 import { keepKeys } from "./keys.js";
 import { linkOf, send } from "./link.js";
 
-const TOUCH = 10_000; // often enough for a kernel that waits for two minutes without one
 let lastView = 0;
 
 /**
@@ -21,7 +20,6 @@ export function openView(model, el) {
   const undo = [];
   el.classList.add("nbt");
   keepKeys(el);
-  touchOn(el, link);
   link.restart();
   send(model, { kind: "hello", view: id });
   return {
@@ -43,19 +41,4 @@ export function openView(model, el) {
       send(model, { kind: "bye", view: id });
     },
   };
-}
-
-/**
- * Tells the kernel now and then that somebody is at work here; only where it matters, after a run has ended.
- * @param {HTMLElement} el
- * @param {Link} link
- */
-function touchOn(el, link) {
-  let last = 0;
-  const touch = () => {
-    if (!link.ended || Date.now() - last < TOUCH) return;
-    last = Date.now();
-    link.request("touch", {}).catch(() => {}); // without it the report comes earlier, which is no harm
-  };
-  for (const kind of ["pointerdown", "pointermove", "keydown"]) el.addEventListener(kind, touch);
 }

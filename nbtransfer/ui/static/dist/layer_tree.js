@@ -369,7 +369,6 @@ var ModelLink = class {
   series = NOTHING;
   silent = false;
   late = false;
-  ended = false;
   #model;
   #heard = Date.now();
   #looked = Date.now();
@@ -465,7 +464,6 @@ function send(model, message) {
 }
 
 // nbtransfer/ui/static/view.js
-var TOUCH = 1e4;
 var lastView = 0;
 function openView(model, el) {
   const link = linkOf(model);
@@ -473,7 +471,6 @@ function openView(model, el) {
   const undo = [];
   el.classList.add("nbt");
   keepKeys(el);
-  touchOn(el, link);
   link.restart();
   send(model, { kind: "hello", view: id });
   return {
@@ -495,16 +492,6 @@ function openView(model, el) {
       send(model, { kind: "bye", view: id });
     }
   };
-}
-function touchOn(el, link) {
-  let last = 0;
-  const touch = () => {
-    if (!link.ended || Date.now() - last < TOUCH) return;
-    last = Date.now();
-    link.request("touch", {}).catch(() => {
-    });
-  };
-  for (const kind of ["pointerdown", "pointermove", "keydown"]) el.addEventListener(kind, touch);
 }
 
 // nbtransfer/ui/static/layer_tree.js

@@ -39,6 +39,7 @@ function table(header, rows) {
 var section = (title, ...children) => h("section.nbt-section", {}, h("h3", {}, title), ...children);
 var problemLine = () => h("p.nbt-problem", { role: "alert" });
 var messageOf = (error) => error instanceof Error ? error.message : String(error);
+var drawn = (markup, props = {}) => h("div", { ...props, ".innerHTML": markup });
 
 // nbtransfer/ui/static/alerts.js
 function kernelAlert(view) {
@@ -279,7 +280,6 @@ function monitor(view) {
   function draw() {
     const run = model.get("run");
     const shown = "id" in run;
-    link.ended = shown && run.ended;
     whole.hidden = !shown;
     if (!shown) return;
     bar.hidden = run.ended;
@@ -299,7 +299,8 @@ function monitor(view) {
   function move() {
     const run = model.get("run");
     const { progress } = link.series;
-    bar.value = progress?.fraction ?? 0;
+    if (progress && "id" in run && run.phases.length) bar.value = progress.fraction;
+    else bar.removeAttribute("value");
     position.textContent = "id" in run ? statusText(run, progress) : "";
   }
   view.watch("run", draw);
@@ -369,7 +370,7 @@ function result(view) {
     fill(
       body,
       found.scores.map((score2) => h("p", {}, scoreText(score2))),
-      h("div.nbt-side", {}, confusion(found), table(found.header, found.rows)),
+      h("div.nbt-side", {}, drawn(found.confusion), table(found.header, found.rows)),
       mistakes(found),
       h("p.nbt-soft", {}, found.receipt)
     );
@@ -379,25 +380,6 @@ function result(view) {
 function scoreText({ split, accuracy, interval, correct, examples }) {
   const [low, high] = interval.map(score);
   return `${split}: accuracy ${score(accuracy)} (95 % ${low}–${high}), ${correct} of ${examples} correct`;
-}
-function confusion({ classes, confusion: counts, split }) {
-  if (!counts)
-    return h("p.nbt-soft", {}, `${classes.length} classes are too many for a confusion matrix; see the per-class scores.`);
-  return h(
-    "table.nbt-confusion",
-    {},
-    h("caption", {}, `Confusion matrix (${split}): rows true, columns predicted`),
-    h("thead", {}, h("tr", {}, h("td"), ...classes.map((name) => h("th", { scope: "col" }, name)))),
-    h("tbody", {}, ...classes.map((name, i) => confusionRow(name, counts[i])))
-  );
-}
-function confusionRow(name, counts) {
-  const sum = Math.max(
-    1,
-    counts.reduce((a, b) => a + b, 0)
-  );
-  const cells2 = counts.map((n) => h("td.nbt-cell", { style: `--share:${(n / sum).toFixed(3)}` }, String(n)));
-  return h("tr", {}, h("th", { scope: "row" }, name), ...cells2);
 }
 function mistakes({ mistakes: shown, wrong, split }) {
   if (!wrong) return h("p", {}, `No mistakes on the ${split} images.`);
@@ -446,7 +428,6 @@ var ModelLink = class {
   series = NOTHING;
   silent = false;
   late = false;
-  ended = false;
   #model;
   #heard = Date.now();
   #looked = Date.now();
@@ -542,7 +523,6 @@ function send(model, message) {
 }
 
 // nbtransfer/ui/static/view.js
-var TOUCH = 1e4;
 var lastView = 0;
 function openView(model, el) {
   const link = linkOf(model);
@@ -550,7 +530,6 @@ function openView(model, el) {
   const undo = [];
   el.classList.add("nbt");
   keepKeys(el);
-  touchOn(el, link);
   link.restart();
   send(model, { kind: "hello", view: id });
   return {
@@ -572,16 +551,6 @@ function openView(model, el) {
       send(model, { kind: "bye", view: id });
     }
   };
-}
-function touchOn(el, link) {
-  let last = 0;
-  const touch = () => {
-    if (!link.ended || Date.now() - last < TOUCH) return;
-    last = Date.now();
-    link.request("touch", {}).catch(() => {
-    });
-  };
-  for (const kind of ["pointerdown", "pointermove", "keydown"]) el.addEventListener(kind, touch);
 }
 
 // nbtransfer/ui/static/run_monitor.js
