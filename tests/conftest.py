@@ -12,6 +12,7 @@ from pathlib import Path
 # Before torch is loaded: threads that spin while they wait make tests and the workers they start a hundred times slower
 # on a machine with few cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # there is a test process for each core
 
 import pytest
 from hypothesis import settings

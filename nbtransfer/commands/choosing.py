@@ -87,6 +87,12 @@ def thaw(args: argparse.Namespace, context: CommandContext) -> Outcome:
     return _draft_outcome(context)
 
 
+def undo(args: argparse.Namespace, context: CommandContext) -> Outcome:
+    """Take back the last choice."""
+    context.draft.undo()
+    return _draft_outcome(context)
+
+
 def _draft_outcome(context: CommandContext) -> Outcome:
     warm.keep()
     return Outcome(context.draft, repr(context.draft), context.draft.plan)

@@ -223,6 +223,7 @@ TREE: tuple[CommandSpec, ...] = (
     CommandSpec("backbone", choosing.backbone, "choose the shared layers", (arguments.backbone,), NOTEBOOK),
     CommandSpec("freeze", choosing.freeze, "freeze more layers", (arguments.layers,), NOTEBOOK),
     CommandSpec("thaw", choosing.thaw, "let more layers learn", (arguments.layers, arguments.multiplier), NOTEBOOK),
+    CommandSpec("undo", choosing.undo, "take back the last choice", (), NOTEBOOK),
     CommandSpec(
         "start", start, "start a run in the background", (arguments.recipe, arguments.naming, arguments.watching), NOTEBOOK
     ),

@@ -147,10 +147,9 @@ class FreezePlan:
         """One line: what learns, by stage where possible, and how many parameters that is."""
         plans = self.resolve(card)
         learning = sum(layer.params for layer in card.layers if plans[layer.name].learns)
-        states = {s: {plans[x.name].learns for x in card.layers if x.stage == s} for s in card.stages}
-        if all(entry.learns for entry in plans.values()):
+        if all(entry.learns and entry.lr == 1 for entry in plans.values()):
             return message("plan.all", of=card.params)
-        stages = [s if states[s] == {True} else message("plan.part", stage=s) for s in card.stages if True in states[s]]
+        stages = [text for s in card.stages if (text := _stage_text(s, [x for x in card.layers if x.stage == s], plans))]
         if not stages:
             return message("plan.none", of=card.params)
         return message("plan.some", learning=learning, of=card.params, stages=stages)
@@ -181,3 +180,14 @@ class FreezePlan:
         plans = self.resolve(card)
         learning = {layer.stage for layer in card.layers if plans[layer.name].learns}
         return next((i for i, stage in enumerate(card.stages) if stage in learning), len(card.stages))
+
+
+def _stage_text(stage: str, layers: list[LayerCard], plans: dict[str, LayerPlan]) -> str | Message | None:
+    """`stage3`, `part of stage3`, `stage3 × 0.1`; None where nothing in it learns."""
+    learning = [layer for layer in layers if plans[layer.name].learns]
+    if not learning:
+        return None
+    rates = sorted({plans[layer.name].lr for layer in learning if layer.params} or {1.0})
+    ends = dict.fromkeys(f"{rate:g}" for rate in (rates[0], rates[-1]))
+    text = stage if rates == [1] else f"{stage} × {'–'.join(ends)}"
+    return text if len(learning) == len(layers) else message("plan.part", stage=text)

@@ -129,6 +129,12 @@ def plan_of(card: BackboneCard, frozen: Collection[str], like: FreezePlan | None
     return FreezePlan((*rules, *kept))
 
 
+def rates_in(card: BackboneCard, plan: FreezePlan) -> dict[str, float]:
+    """The learning-rate multipliers other than 1, by the id of the layer's node."""
+    plans = plan.resolve(card)
+    return {node.id: rate for node in tree(card) if node.kind and (rate := plans[node.layers[0]].lr) != 1}
+
+
 def frozen_in(card: BackboneCard, plan: FreezePlan) -> frozenset[str]:
     """The layers that do not learn under a plan."""
     return frozenset(name for name, entry in plan.resolve(card).items() if not entry.learns)

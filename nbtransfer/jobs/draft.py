@@ -11,10 +11,12 @@ from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe, Solver
 from nbtransfer.core.strategy import Phase, Strategy
 from nbtransfer.core.task import TaskCard
-from nbtransfer.errors import TaskError
+from nbtransfer.errors import InputError, TaskError
 from nbtransfer.pretrained.listing import backbone
 from nbtransfer.tasks.task import Task
 from nbtransfer.usercode.module import remember
+
+MOST_UNDONE = 100
 
 _ANY_TASK = TaskCard("any", "folder", "", ("a", "b"), ())
 
@@ -39,13 +41,14 @@ class Draft:
     def __init__(self, task: Task | None = None) -> None:
         self.choices = Choices(task)
         self.revision = 0
+        self._past: list[Choices] = []
         self._changing = threading.Lock()  # a dashboard and a cell may choose at the same time
 
     def choose(self, **changes: Any) -> None:
         """Change some choices: `task`, `backbone`, `freeze`, or any other field of a Recipe; all of them or none.
 
         A new backbone resets weights and freeze plan, a new strategy resets the plan; between strategies with the same
-        plan, a plan chosen by hand is kept. Raises an InputError if a choice cannot work.
+        plan, a plan chosen by hand is kept; `undo` takes a change back. Raises an InputError if a choice cannot work.
         """
         with self._changing:
             if "backbone" in changes:
@@ -55,8 +58,28 @@ class Draft:
             if "freeze" not in fixed and ("backbone" in fixed or _strategy_plan(chosen) != _strategy_plan(self.choices)):
                 chosen = replace(chosen, freeze=None)
             _recipe(chosen, chosen.task or _ANY_TASK).check_against(backbone(chosen.backbone))
+            self._past = [*self._past[-MOST_UNDONE + 1 :], self.choices]
             self.choices = chosen
             self.revision += 1
+
+    def undo(self) -> None:
+        """Take back the last change; raises InputError if there is none."""
+        with self._changing:
+            if not self._past:
+                raise InputError("there is nothing to undo: no choice has been changed here yet")
+            *self._past, self.choices = self._past
+            self.revision += 1
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is something to undo."""
+        return bool(self._past)
+
+    @property
+    def dropped_plan(self) -> bool:
+        """Whether the last change put the strategy's own freeze plan in the place of one made by hand."""
+        last = self._past[-1] if self._past else None
+        return last is not None and last.freeze is not None and self.choices.freeze is None
 
     def like(self, recipe: Recipe) -> None:
         """Copy all choices from a recipe, such as that of a run."""

@@ -31,6 +31,7 @@ from nbtransfer.ui.traits import (
     Empty,
     NodeRow,
     Options,
+    Past,
     PhaseChoice,
     ResultFacts,
     RunFacts,
@@ -54,8 +55,10 @@ class Dashboard(Panel):
     settings: Trait[Settings] = synced(traitlets.Dict())
     options: Trait[Options] = synced(traitlets.Dict())
     phases: Trait[list[PhaseChoice]] = synced(traitlets.List())
+    past: Trait[Past] = synced(traitlets.Dict())
     nodes: Trait[list[NodeRow]] = synced(traitlets.List())
     frozen: Trait[list[str]] = synced(traitlets.List(traitlets.Unicode()))
+    rates: Trait[dict[str, float]] = synced(traitlets.Dict())
     run: Trait[RunFacts | Empty] = synced(traitlets.Dict())
     log: Trait[str] = synced(traitlets.Unicode())
     result: Trait[ResultFacts | Empty] = synced(traitlets.Dict())
@@ -74,6 +77,7 @@ class Dashboard(Panel):
         self._operations = {
             "data": self.choose_data,
             "choose": self.choose,
+            "undo": self.undo,
             "start": self.start,
             "stop": self._runs.stop,
             "pause": self._runs.pause,
@@ -119,6 +123,11 @@ class Dashboard(Panel):
         if "augment" in chosen:
             chosen["augment"] = tuple(chosen["augment"])
         self.draft.choose(**chosen)
+        self._refresh()
+
+    def undo(self) -> None:
+        """Take back the last choice, wherever it was made. Thread: any."""
+        self.draft.undo()
         self._refresh()
 
     def start(self) -> str:
@@ -167,11 +176,15 @@ class Dashboard(Panel):
 
     def _show_choices(self) -> None:
         card, plan = self.draft.card, self.draft.plan
-        if self._layers.card.name != card.name or self.frozen_layers != frozen_in(card, plan):
+        if not self._layers.shows(card, plan):
             self._layers.show(card, plan)
         self.card = card_facts(card, self.draft.choices.settings.get("weights", "default"))
         self.settings = settings_of(self.draft)
+        self._show_plan()
+
+    def _show_plan(self) -> None:
         self.phases = phases_of(self.draft)
+        self.past = {"undo": self.draft.changed, "dropped_plan": self.draft.dropped_plan}
         self.problem = ""
 
     def _take_frozen(self, _change: object) -> None:
@@ -182,7 +195,7 @@ class Dashboard(Panel):
             try:
                 self.draft.choose(freeze=self.plan)
                 self._shown_revision = self.draft.revision
-                self.phases, self.problem = phases_of(self.draft), ""
+                self._show_plan()
             except NbTransferError as error:
                 self.problem = str(error)
 

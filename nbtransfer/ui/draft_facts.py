@@ -72,6 +72,7 @@ def phases_of(draft: Draft) -> list[PhaseChoice]:
     return [
         {
             "name": phase.name,
+            "learns": str(phase.plan.summary(draft.card)),
             "epochs": phase.epochs,
             "lr": phase.lr or strategies.default_lr(optimiser, phase.plan, draft.card),
             "solver": draft.solver(phase),

@@ -28,6 +28,7 @@ class LayerTree(Panel):
 
     nodes: Trait[list[NodeRow]] = synced(traitlets.List())
     frozen: Trait[list[str]] = synced(traitlets.List(traitlets.Unicode()))
+    rates: Trait[dict[str, float]] = synced(traitlets.Dict())
 
     def __init__(self, backbone: str | BackboneCard, plan: FreezePlan | None = None, **traits: Any) -> None:
         super().__init__(**traits)

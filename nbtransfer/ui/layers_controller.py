@@ -6,7 +6,7 @@ from typing import Protocol
 
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.freeze import FreezePlan
-from nbtransfer.core.tree import cover, frozen_in, layers_of, plan_of, tree
+from nbtransfer.core.tree import cover, frozen_in, layers_of, plan_of, rates_in, tree
 from nbtransfer.ui.traits import NodeRow
 
 
@@ -15,10 +15,11 @@ class LayersPage(Protocol):
 
     nodes: list[NodeRow]
     frozen: list[str]
+    rates: dict[str, float]
 
 
 class LayersController:
-    """Shows layers in the traits `nodes` and `frozen`. The page changes `frozen`: one toggle, one short message."""
+    """Shows layers in the traits `nodes`, `frozen` and `rates`. The page changes `frozen`: one toggle, one short message."""
 
     def __init__(self, page: LayersPage, card: BackboneCard, plan: FreezePlan) -> None:
         self._page = page
@@ -29,6 +30,13 @@ class LayersController:
         self.card, self._like = card, plan
         self._page.nodes = [(n.id, n.depth, n.label, n.kind, n.params) for n in tree(card)]
         self._page.frozen = list(cover(card, frozen_in(card, plan)))
+        self._page.rates = rates_in(card, plan)
+
+    def shows(self, card: BackboneCard, plan: FreezePlan) -> bool:
+        """Whether these are the layers shown, ticked and with learning rates as the plan has them. Thread: any."""
+        if card.name != self.card.name or self._page.rates != rates_in(card, plan):
+            return False
+        return self.frozen_layers == frozen_in(card, plan)
 
     @property
     def frozen_layers(self) -> frozenset[str]:

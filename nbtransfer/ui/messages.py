@@ -197,6 +197,7 @@ class Operations(TypedDict):
     replan: tuple[Empty, str]
     start: tuple[Empty, str]
     choose: tuple[Changes, None]
+    undo: tuple[Empty, None]
     data: tuple[DataSource, None]
     snapshots: tuple[Empty, ComparisonChoices]
     explain: tuple[Question, Explanation]

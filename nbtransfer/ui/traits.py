@@ -14,10 +14,14 @@ NodeRow = tuple[str, int, str, str, int]
 
 
 class LayersTraits(TypedDict):
-    """A layer tree. Nodes come before what they hold; `frozen` names the fewest nodes that hold all frozen layers."""
+    """A layer tree. Nodes come before what they hold; `frozen` names the fewest nodes that hold all frozen layers.
+
+    `rates` are multipliers of the learning rate other than 1, by the id of the layer's node.
+    """
 
     nodes: list[NodeRow]
     frozen: list[str]
+    rates: dict[str, float]
 
 
 class PhaseFacts(TypedDict):
@@ -126,10 +130,18 @@ class Options(TypedDict):
     augment: list[str]
 
 
+class Past(TypedDict):
+    """Whether the last choice can be taken back, and whether it put a strategy's freeze plan in the place of one's own."""
+
+    undo: bool
+    dropped_plan: bool
+
+
 class PhaseChoice(TypedDict):
-    """A phase as the next run would carry it out."""
+    """A phase as the next run would carry it out; `learns` says in words which shared layers do."""
 
     name: str
+    learns: str
     epochs: int
     lr: float | None
     solver: str | None
@@ -168,4 +180,5 @@ class DashboardTraits(WidgetTraits, LayersTraits, RunTraits):
     settings: Settings
     options: Options
     phases: list[PhaseChoice]
+    past: Past
     task: TaskFacts | Empty

@@ -94,7 +94,7 @@ def test_dead_channels_have_exactly_no_evidence():
     assert np.array_equal(first, second)
 
 
-@pytest.mark.parametrize("name", ["shufflenet_v2_x0_5", "mobilenet_v3_small"])
+@pytest.mark.parametrize("name", ["shufflenet_v2_x0_5", pytest.param("mobilenet_v3_small", marks=pytest.mark.slow)])
 def test_one_vector_added_to_all_rows_of_the_head_changes_no_map(name):
     """Softmax does not see it, so the margin must not either; a single logit would."""
     trio = Trio(name)

@@ -12,6 +12,8 @@ from benchmarks.gpu.__main__ import main
 from benchmarks.gpu.scene import DRY, FULL, Scene, pictures
 from benchmarks.gpu.steps import Finding, LeftOutError, Step, take
 
+pytestmark = pytest.mark.slow
+
 BACKBONE = DRY.backbones[0]
 
 

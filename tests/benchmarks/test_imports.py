@@ -5,9 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import importlib, os, pkgutil, sys, threading
 import benchmarks, torch
+
+pytestmark = pytest.mark.slow
 before = dict(os.environ), torch.get_num_threads(), torch.get_float32_matmul_precision(), threading.active_count()
 names = [m.name for m in pkgutil.walk_packages(benchmarks.__path__, "benchmarks.") if not m.name.endswith("__main__")]
 for name in names:

@@ -13,6 +13,8 @@ from benchmarks import goals, speed
 from benchmarks.floor import Floor, Rates
 from benchmarks.peers import ours, plain
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(images, tmp_path):
@@ -40,7 +42,7 @@ def test_our_job(folder, capsys, settings):
     assert found["predicted"] > 0
 
 
-@pytest.mark.parametrize("what", ["forward", "last_stage"])
+@pytest.mark.parametrize("what", [pytest.param("forward", marks=pytest.mark.slow), "last_stage"])
 def test_the_plain_loop(folder, capsys, what):
     plain.main(str(folder), "resnet18", what, 1, "fp32")
     found = said(capsys)
@@ -90,7 +92,7 @@ def test_ratios_are_taken_within_a_round(monkeypatch):
     assert result["resnet18 head, solved, fp32 (s)"] == 20
 
 
-@pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0"])
+@pytest.mark.parametrize("name", ["resnet18", pytest.param("efficientnet_lite0", marks=pytest.mark.slow)])
 def test_floors_count_what_the_catalogue_counts(name):
     boundless = Floor(name, Rates({"fp32": 1e9, "bf16": 2e9}, math.inf))
     forward = boundless.forward(64, "fp32")

@@ -86,8 +86,10 @@ def state_of(widget) -> dict:
 def render(new_page):
     """Show a widget in a bare page with a fake model that records what is sent."""
 
-    def show(widget, state=None, **options):
+    def show(widget, state=None, *, clock=False, **options):
         page = new_page(**options)
+        if clock:
+            page.clock.install()  # the page's time is the test's to set
         page.set_content("<!doctype html><meta name=color-scheme content='light dark'><body></body>")
         page.evaluate(RENDER, {"state": {**state_of(widget), **(state or {})}, "esm": widget._esm, "css": widget._css})
         return page

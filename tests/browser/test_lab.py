@@ -15,7 +15,7 @@ from tests.support.browsers import PATIENCE
 from tests.support.jupyter import Server
 
 TUTORIAL = Path(__file__).parents[2] / "notebooks/01_first_transfer.ipynb"
-FEW = "--per-class 60"
+FEW = "--per-class 24"
 """Enough to draw curves: what a tutorial must learn from, nobody has to wait for here."""
 MORE = {
     "plan": "draft.choose(epochs=500, threads=1)  # ends when it is stopped\nprint(draft.plan.summary(draft.card))",

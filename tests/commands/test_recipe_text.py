@@ -122,7 +122,7 @@ WORDS = st.sampled_from(["flip", "layer1", "lp", "resnet18", "auto", "adam", "1e
 DATA = st.recursive(
     SCALARS | WORDS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS | SCALARS, inner, max_size=3)
 )
-SMALL = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+SMALL = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 # Real folders are left alone: a text of one's own could name one that takes hours to read.
 KEYS = st.sampled_from([key for key in recipe_text.KEYS if key != "task"])
 TASK = nt.Task("t", "folder", "", ("a", "b"), ())

@@ -37,7 +37,7 @@ LIVE = [
 ]
 
 
-@pytest.fixture(scope="module", params=["off", "on"], ids="cache {}".format)
+@pytest.fixture(scope="module", params=[pytest.param("off", marks=pytest.mark.slow), "on"], ids="cache {}".format)
 def changed(request, lasting, tmp_path_factory):
     """A run that was changed again and again, from its first step to its last; only looked at."""
     with pytest.MonkeyPatch.context() as patch:
@@ -159,7 +159,7 @@ class TestLive:
         assert lines["conv5.0"].count("ft from step") == 1
 
 
-@pytest.mark.parametrize("cache", ["off", "on"])
+@pytest.mark.parametrize("cache", [pytest.param("off", marks=pytest.mark.slow), "on"])
 class TestAcknowledged:
     """What was acknowledged is never lost, however old the last checkpoint is."""
 

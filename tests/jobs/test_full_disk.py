@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 
@@ -49,8 +50,11 @@ def test_a_run_waits_for_room_and_goes_on_to_the_same_bits(images, disk):
     assert state.message == "the disk is full; free some space, and the run goes on by itself"
     for name in checkpoints.newest_first(run.paths.checkpoints):
         checkpoint.load(run.paths.checkpoints / name)  # whole, every one of them
+    os.kill(state.pid, signal.SIGSTOP)  # its attempts to write take room and give it back
+    fill(disk)
     with pytest.raises(RunError, match="free space or set NBTRANSFER_HOME"):
         runs.create(made)
+    os.kill(state.pid, signal.SIGCONT)
     assert len(nt.runs()) == 1
     taken.unlink()
     state = run.wait(PATIENCE)

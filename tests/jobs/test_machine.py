@@ -223,7 +223,7 @@ def outcome(paths, made, state):
     return digest(result.load(paths, made).state_dict().values()), rows, state.evaluations, state.receipt
 
 
-@pytest.mark.parametrize("examples", [4, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_commands_crashes_and_resumes(images, monkeypatch, examples):
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_STEPS", 0)  # a worker can be left wherever it says something
     made = {name: recipe(images, **given) for name, given in RECIPES.items()}

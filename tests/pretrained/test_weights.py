@@ -43,7 +43,7 @@ def own(path, name=SMALL):
 
 
 class TestOwnFiles:
-    @pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors"])
+    @pytest.mark.parametrize("suffix", [".pth", pytest.param(".pt", marks=pytest.mark.slow), ".safetensors"])
     def test_any_plain_file_of_the_same_architecture(self, tmp_path, net, suffix):
         path = tmp_path / f"w{suffix}"
         save_file(net.state_dict(), path) if suffix == ".safetensors" else torch.save(net.state_dict(), path)
@@ -174,7 +174,11 @@ class TestForeign:
         assert "memory" in child.stderr
 
     @pytest.mark.parametrize(
-        "odd", [torch.eye(3).to_sparse(), torch.zeros(3, dtype=torch.complex64)], ids=["sparse", "complex"]
+        "odd",
+        [
+            pytest.param(torch.eye(3).to_sparse(), id="sparse"),
+            pytest.param(torch.zeros(3, dtype=torch.complex64), id="complex", marks=pytest.mark.slow),
+        ],
     )
     def test_only_dense_tensors_of_numbers(self, tmp_path, odd):
         torch.save({"w": odd}, tmp_path / "w.pt")
@@ -318,7 +322,7 @@ class TestTimm:
         with pytest.raises(MissingExtraError, match=r"pip install 'nbtransfer\[timm\]'"):
             nt.backbone("timm/resnet26")
 
-    @pytest.mark.parametrize("name", ["timm/resnet10t", "timm/efficientnet_b0"])
+    @pytest.mark.parametrize("name", ["timm/resnet10t", pytest.param("timm/efficientnet_b0", marks=pytest.mark.slow)])
     def test_weights_saved_by_timm_load_with_their_classifier(self, tmp_path, name):
         net = timm_models.build(name)
         torch.save(net.state_dict(), tmp_path / "w.pth")

@@ -243,7 +243,9 @@ class TestDrawing:
         linear = replace(probe, head=None)
         assert linear.solver(linear.resolved(card).phases[0], card) == "logistic"
 
-    @pytest.mark.parametrize("settings", [{}, {"strategy": "lp_ft", "views": 2, "cache": "on"}])
+    @pytest.mark.parametrize(
+        "settings", [pytest.param({}, marks=pytest.mark.slow), {"strategy": "lp_ft", "views": 2, "cache": "on"}]
+    )
     def test_killed_and_resumed_it_ends_with_the_same_bits(self, small, settings):
         wanted = replace(small, **settings)
         assert killed_again_and_again(wanted, 2).outcome() == uninterrupted(wanted)

@@ -17,12 +17,17 @@ export function freezePlan(view) {
     return classes * (model.get("card").width + 1);
   };
   const title = h("p.nbt-soft");
+  const dropped = h("p", { role: "status" });
+  view.watch("past", () => {
+    const text = `The plan of ${model.get("settings").strategy} has replaced yours; Undo brings yours back.`;
+    dropped.textContent = model.get("past").dropped_plan ? text : "";
+  });
   view.watch("phases", () => {
     const phases = model.get("phases");
     const when = phases.length > 1 ? ` in the last phase, ${phases[phases.length - 1].name}` : "";
     title.textContent = `Ticked layers learn${when}; the others stay frozen.`;
   });
-  return section("Freeze plan", title, layerTree(view, { head, beside: ["task", "card"] }), ...applyButton(view));
+  return section("Freeze plan", title, dropped, layerTree(view, { head, beside: ["task", "card"] }), ...applyButton(view));
 }
 
 /** @param {View<DashboardTraits>} view */

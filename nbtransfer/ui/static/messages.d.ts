@@ -6,10 +6,14 @@ export interface Empty {
 
 export type NodeRow = [string, number, string, string, number];
 
-/** A layer tree. Nodes come before what they hold; `frozen` names the fewest nodes that hold all frozen layers. */
+/** A layer tree. Nodes come before what they hold; `frozen` names the fewest nodes that hold all frozen layers.
+
+    `rates` are multipliers of the learning rate other than 1, by the id of the layer's node.
+     */
 export interface LayersTraits {
   nodes: Array<NodeRow>;
   frozen: Array<string>;
+  rates: Record<string, number>;
 }
 
 /** A phase of a run. A head that is fitted by a solver has no learning rate. */
@@ -107,9 +111,16 @@ export interface Options {
   augment: Array<string>;
 }
 
-/** A phase as the next run would carry it out. */
+/** Whether the last choice can be taken back, and whether it put a strategy's freeze plan in the place of one's own. */
+export interface Past {
+  undo: boolean;
+  dropped_plan: boolean;
+}
+
+/** A phase as the next run would carry it out; `learns` says in words which shared layers do. */
 export interface PhaseChoice {
   name: string;
+  learns: string;
   epochs: number;
   lr: number | null;
   solver: string | null;
@@ -135,6 +146,7 @@ export interface LayerTreeTraits {
   problem: string;
   nodes: Array<NodeRow>;
   frozen: Array<string>;
+  rates: Record<string, number>;
 }
 
 /** Traits of `RunMonitor`. */
@@ -150,6 +162,7 @@ export interface DashboardTraits {
   problem: string;
   nodes: Array<NodeRow>;
   frozen: Array<string>;
+  rates: Record<string, number>;
   run: RunFacts | Empty;
   log: string;
   result: ResultFacts | Empty;
@@ -158,6 +171,7 @@ export interface DashboardTraits {
   settings: Settings;
   options: Options;
   phases: Array<PhaseChoice>;
+  past: Past;
   task: TaskFacts | Empty;
 }
 
@@ -322,6 +336,7 @@ export interface Operations {
   replan: [Empty, string];
   start: [Empty, string];
   choose: [Changes, null];
+  undo: [Empty, null];
   data: [DataSource, null];
   snapshots: [Empty, ComparisonChoices];
   explain: [Question, Explanation];

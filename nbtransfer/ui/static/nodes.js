@@ -80,6 +80,34 @@ export function toggled(node, frozen) {
 }
 
 /**
+ * What becomes of a node: "learns", "learns × 0.1", "frozen", "partly".
+ * @param {TreeNode} node
+ * @param {Set<TreeNode>} frozen
+ * @param {Record<string, number>} rates
+ */
+export function stateText(node, frozen, rates) {
+  const state = checked(node, frozen);
+  if (state !== "true") return state === "false" ? "frozen" : "partly";
+  const found = [...new Set(node.leaves.map((leaf) => rates[leaf.id] ?? 1))];
+  if (found.length > 1) return "learns × …";
+  return found[0] === 1 ? "learns" : `learns × ${found[0]}`;
+}
+
+/**
+ * The layers of nodes whose id has the text in it; without a text, all.
+ * @param {TreeNode[]} nodes
+ * @param {string} text
+ */
+export const leavesFound = (nodes, text) =>
+  new Set(nodes.filter((node) => node.id.toLowerCase().includes(text)).flatMap((node) => node.leaves));
+
+/**
+ * @param {Set<TreeNode>} leaves
+ * @param {Set<TreeNode>} others
+ */
+export const without = (leaves, others) => [...leaves].filter((leaf) => !others.has(leaf));
+
+/**
  * Nodes whose id has the text in it, and all that hold them; without a text, none.
  * @param {TreeNode[]} nodes
  * @param {string} text

@@ -34,10 +34,10 @@ const INPUTS = [
 
 /** @type {Record<string, string>} */
 const STRATEGIES = {
-  lp: "lp: linear probe, only the head learns",
-  last_stage: "last_stage: the last stage and the head learn",
+  lp: "lp: linear probe",
+  last_stage: "last_stage: the last stage and the head",
   lp_ft: "lp_ft: linear probe, then fine-tuning",
-  ft: "ft: fine-tuning, everything learns",
+  ft: "ft: fine-tuning",
 };
 
 /** @param {View<DashboardTraits>} view */
@@ -118,14 +118,16 @@ function settingInput(name, props, choose) {
 function phaseLine({ watch, model }) {
   const line = h("p.nbt-soft", { role: "status" });
   watch("phases", () => {
-    line.textContent = model.get("phases").map(phaseText).join("; then ");
+    line.textContent = model.get("phases").map(phaseText).join(". Then ");
   });
   return line;
 }
 
 /** @param {PhaseChoice} phase */
-export const phaseText = ({ name, epochs, lr, solver }) =>
-  solver ? `${name}: head fitted by ${solver} regression` : `${name}: ${quantity(epochs, "epoch")}, learning rate up to ${lr}`;
+export const phaseText = ({ name, learns, epochs, lr, solver }) =>
+  solver
+    ? `${name}: only the head learns, fitted by ${solver} regression`
+    : `${name}: ${learns}; ${quantity(epochs, "epoch")}, learning rate up to ${lr}`;
 
 /**
  * @param {View<DashboardTraits>} view
@@ -133,6 +135,7 @@ export const phaseText = ({ name, epochs, lr, solver }) =>
  */
 function startBar({ model, link, watch, listen }, problem) {
   const start = h("button.nbt-start", { type: "button", onclick: press }, "Start");
+  const undo = h("button", { type: "button", onclick: takeBack }, "Undo");
   const hint = h("span.nbt-soft");
   const nearby = h("span.nbt-soft.nbt-nearby"); // in a narrow page the run itself is far below
 
@@ -147,7 +150,17 @@ function startBar({ model, link, watch, listen }, problem) {
     }
   }
 
+  async function takeBack() {
+    try {
+      await link.request("undo", {});
+      problem.textContent = "";
+    } catch (error) {
+      problem.textContent = messageOf(error);
+    }
+  }
+
   function update() {
+    undo.disabled = !model.get("past").undo;
     const run = model.get("run");
     const ready = "name" in model.get("task");
     start.disabled = isLive(run) || !ready;
@@ -155,7 +168,7 @@ function startBar({ model, link, watch, listen }, problem) {
     nearby.textContent = "id" in run ? statusText(run, link.series.progress) : "";
   }
 
-  watch(["run", "task"], update);
+  watch(["run", "task", "past"], update);
   listen("news", update);
-  return h("div.nbt-bar", {}, start, hint, nearby);
+  return h("div.nbt-bar", {}, start, undo, hint, nearby);
 }

@@ -2,13 +2,11 @@
 /** @import { TreeNode, View } from "./types" */
 
 import { fill, h } from "./dom.js";
-import { checked, cover, frozenLeaves, grow, matches, toggled, withParents } from "./nodes.js";
+import { checked, cover, frozenLeaves, grow, leavesFound, matches, stateText, toggled, without, withParents } from "./nodes.js";
 import { shortNumber } from "./text.js";
 import { Typed } from "./typed.js";
 
 // Stages, modules and layers; a tick means "may learn". Follows the WAI-ARIA pattern of a tree with one tab stop.
-
-const STATES = { true: "learns", false: "frozen", mixed: "partly" };
 
 /**
  * The tree of a widget's layers. `head` counts parameters that learn besides, and `beside` names the traits it depends on.
@@ -19,7 +17,7 @@ const STATES = { true: "learns", false: "frozen", mixed: "partly" };
 export function layerTree(view, { head = () => 0, beside = [] } = {}) {
   const tree = new Tree(/** @type {View<any>} */ (view).model, head);
   view.watch("nodes", () => tree.build());
-  view.watch(["frozen", ...beside], () => tree.update());
+  view.watch(["frozen", "rates", ...beside], () => tree.update());
   return tree.element;
 }
 
@@ -53,6 +51,8 @@ class Tree {
     onclick: (event) => this.#onClick(event),
   });
   #total = h("p.nbt-total", { role: "status", "aria-live": "polite" });
+  #freeze = h("button", { type: "button", onclick: () => this.#freezeOnly([...this.#frozen, ...this.#found()]) });
+  #thaw = h("button", { type: "button", onclick: () => this.#freezeOnly(without(this.#frozen, this.#found())) });
 
   /**
    * @param {View<LayersTraits>["model"]} model
@@ -61,14 +61,7 @@ class Tree {
   constructor(model, head) {
     this.#model = model;
     this.#head = head;
-    const freezeAll = () => this.#set(this.#stages().map((node) => node.id));
-    const bar = h(
-      "div.nbt-bar",
-      {},
-      this.#search,
-      h("button", { type: "button", onclick: freezeAll }, "Freeze all"),
-      h("button", { type: "button", onclick: () => this.#set([]) }, "Thaw all"),
-    );
+    const bar = h("div.nbt-bar", {}, this.#search, this.#freeze, this.#thaw);
     this.element = h("div.nbt-layers", {}, bar, this.#tree, this.#total);
   }
 
@@ -85,12 +78,13 @@ class Tree {
   /** Draw what is ticked. */
   update() {
     this.#frozen = frozenLeaves(this.#nodes, this.#model.get("frozen"));
+    const rates = this.#model.get("rates");
     let learning = 0;
     let all = 0;
     for (const [node, row] of this.#rows) {
       const state = checked(node, this.#frozen);
       row.setAttribute("aria-checked", state);
-      if (row.lastChild) row.lastChild.textContent = STATES[state];
+      if (row.lastChild) row.lastChild.textContent = stateText(node, this.#frozen, rates);
       if (!node.kind) continue;
       all += node.params;
       if (state === "true") learning += node.params;
@@ -134,7 +128,9 @@ class Tree {
 
   /** Show what is open, or what fits the search. */
   #filter() {
-    const text = this.#search.value.trim().toLowerCase();
+    const text = this.#text();
+    fill(this.#freeze, text ? "Freeze found" : "Freeze all");
+    fill(this.#thaw, text ? "Thaw found" : "Thaw all");
     const wanted = matches(this.#nodes, text);
     for (const [node, row] of this.#rows) {
       const above = withParents(node).slice(1);
@@ -144,6 +140,15 @@ class Tree {
       row.setAttribute("aria-expanded", String(expanded));
     }
     if (this.#active && this.#rows.get(this.#active)?.hidden) this.#activate(this.#visible()[0] ?? null, false);
+  }
+
+  #text() {
+    return this.#search.value.trim().toLowerCase();
+  }
+
+  /** The layers that the buttons act on: those that were searched for, or all. */
+  #found() {
+    return leavesFound(this.#nodes, this.#text());
   }
 
   #visible() {
@@ -164,12 +169,12 @@ class Tree {
 
   /** @param {TreeNode} node */
   #toggle(node) {
-    this.#set(cover(this.#nodes, toggled(node, this.#frozen)));
+    this.#freezeOnly(toggled(node, this.#frozen));
   }
 
-  /** @param {string[]} frozen */
-  #set(frozen) {
-    this.#model.set("frozen", frozen);
+  /** @param {Iterable<TreeNode>} leaves */
+  #freezeOnly(leaves) {
+    this.#model.set("frozen", cover(this.#nodes, new Set(leaves)));
     this.#model.save_changes();
   }
 

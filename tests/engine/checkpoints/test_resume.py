@@ -32,16 +32,16 @@ GRADUAL = Strategy(
 
 
 RECIPES = {
-    "two phases": {"strategy": "lp_ft", "epochs": 4},
     "thawing, cached": {"strategy": GRADUAL, "cache": "on"},
     "head solved, then everything": {"strategy": "lp_ft", "epochs": 3, "cache": "auto", "probe": "auto"},
     "last stage, cached, folded": {"strategy": "last_stage", "cache": "on", "epochs": 4},
     "augmented": {"augment": ("flip", "crop", "colour"), "label_smoothing": 0.1},
-    "sgd": {"optimiser": "sgd", "clip_grad": None},
-    "patience": {"patience": 1, "epochs": 5},
     "bf16": {"precision": "bf16", "epochs": 1},
 }
 MORE = {
+    "patience": {"patience": 1, "epochs": 5},
+    "sgd": {"optimiser": "sgd", "clip_grad": None},
+    "two phases": {"strategy": "lp_ft", "epochs": 4},
     "adamw": {},
     "thawing stage by stage": {"strategy": GRADUAL},
     "dropout": {"backbone": "efficientnet_b0"},

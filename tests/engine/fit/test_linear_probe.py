@@ -78,7 +78,7 @@ class TestProbe:
         solved = of(told(replace(recipe, strategy="lp")), ev.Solved)[0]
         assert solved.chosen >= solved.strengths[solved.losses.index(min(solved.losses))]
 
-    @pytest.mark.parametrize("solver", ["logistic", "ridge"])
+    @pytest.mark.parametrize("solver", ["logistic", pytest.param("ridge", marks=pytest.mark.slow)])
     def test_features_that_are_no_numbers(self, recipe, tmp_path, solver):
         from nbtransfer.pretrained import torchvision_models
 

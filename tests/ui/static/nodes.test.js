@@ -2,7 +2,17 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checked, cover, frozenLeaves, grow, matches, toggled } from "../../../nbtransfer/ui/static/nodes.js";
+import {
+  checked,
+  cover,
+  frozenLeaves,
+  grow,
+  leavesFound,
+  matches,
+  stateText,
+  toggled,
+  without,
+} from "../../../nbtransfer/ui/static/nodes.js";
 
 /** @type {NodeRow[]} */
 const ROWS = [
@@ -61,4 +71,20 @@ test("a toggle freezes a mixed node as a whole, and thaws a frozen one", () => {
 test("a search finds nodes with all that hold them", () => {
   assert.deepEqual(new Set(ids(matches(nodes, "0.b"))), new Set(["body.0.b", "body.0", "body"]));
   assert.equal(matches(nodes, "").size, 0);
+});
+
+test("what was searched for can be frozen and thawed alone", () => {
+  assert.deepEqual(ids(leavesFound(nodes, "0.b")), ["body.0.b"]);
+  assert.deepEqual(ids(leavesFound(nodes, "body.0")), ["body.0.a", "body.0.b"]);
+  assert.equal(leavesFound(nodes, "").size, nodes.filter((one) => one.kind).length);
+  assert.deepEqual(ids(without(leavesFound(nodes, "body"), leavesFound(nodes, "0.a"))), ["body.0.b", "body.1"]);
+});
+
+test("a node says what becomes of it, and how fast it learns", () => {
+  const frozen = new Set([node("body.0.a")]);
+  assert.equal(stateText(node("stem"), frozen, {}), "learns");
+  assert.equal(stateText(node("body.0.a"), frozen, { "body.0.a": 0.1 }), "frozen");
+  assert.equal(stateText(node("body.0"), frozen, {}), "partly");
+  assert.equal(stateText(node("body.1"), frozen, { "body.1": 0.1 }), "learns × 0.1");
+  assert.equal(stateText(node("body"), new Set(), { "body.1": 0.1 }), "learns × …");
 });

@@ -6,8 +6,14 @@ import { totalText } from "../../../nbtransfer/ui/static/tree.js";
 import { Typed } from "../../../nbtransfer/ui/static/typed.js";
 
 test("a phase says how it learns", () => {
-  assert.equal(phaseText({ name: "ft", epochs: 1, lr: 0.001, solver: null }), "ft: 1 epoch, learning rate up to 0.001");
-  assert.equal(phaseText({ name: "lp", epochs: 9, lr: null, solver: "ridge" }), "lp: head fitted by ridge regression");
+  assert.equal(
+    phaseText({ name: "ft", learns: "stage3 learns", epochs: 1, lr: 0.001, solver: null }),
+    "ft: stage3 learns; 1 epoch, learning rate up to 0.001",
+  );
+  assert.equal(
+    phaseText({ name: "lp", learns: "nothing", epochs: 9, lr: null, solver: "ridge" }),
+    "lp: only the head learns, fitted by ridge regression",
+  );
 });
 
 test("a score has its interval and its counts", () => {

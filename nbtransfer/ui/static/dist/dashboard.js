@@ -354,6 +354,15 @@ function toggled(node, frozen) {
   }
   return changed;
 }
+function stateText(node, frozen, rates) {
+  const state = checked(node, frozen);
+  if (state !== "true") return state === "false" ? "frozen" : "partly";
+  const found = [...new Set(node.leaves.map((leaf) => rates[leaf.id] ?? 1))];
+  if (found.length > 1) return "learns × …";
+  return found[0] === 1 ? "learns" : `learns × ${found[0]}`;
+}
+var leavesFound = (nodes, text) => new Set(nodes.filter((node) => node.id.toLowerCase().includes(text)).flatMap((node) => node.leaves));
+var without = (leaves, others) => [...leaves].filter((leaf) => !others.has(leaf));
 function matches(nodes, text) {
   return new Set(text ? nodes.filter((node) => node.id.toLowerCase().includes(text)).flatMap(withParents) : []);
 }
@@ -376,7 +385,6 @@ var Typed = class {
 };
 
 // nbtransfer/ui/static/tree.js
-var STATES = { true: "learns", false: "frozen", mixed: "partly" };
 function layerTree(view, { head = () => 0, beside = [] } = {}) {
   const tree = new Tree(
     /** @type {View<any>} */
@@ -384,7 +392,7 @@ function layerTree(view, { head = () => 0, beside = [] } = {}) {
     head
   );
   view.watch("nodes", () => tree.build());
-  view.watch(["frozen", ...beside], () => tree.update());
+  view.watch(["frozen", "rates", ...beside], () => tree.update());
   return tree.element;
 }
 var Tree = class {
@@ -416,6 +424,8 @@ var Tree = class {
     onclick: (event) => this.#onClick(event)
   });
   #total = h("p.nbt-total", { role: "status", "aria-live": "polite" });
+  #freeze = h("button", { type: "button", onclick: () => this.#freezeOnly([...this.#frozen, ...this.#found()]) });
+  #thaw = h("button", { type: "button", onclick: () => this.#freezeOnly(without(this.#frozen, this.#found())) });
   /**
    * @param {View<LayersTraits>["model"]} model
    * @param {() => number} head
@@ -423,14 +433,7 @@ var Tree = class {
   constructor(model, head) {
     this.#model = model;
     this.#head = head;
-    const freezeAll = () => this.#set(this.#stages().map((node) => node.id));
-    const bar = h(
-      "div.nbt-bar",
-      {},
-      this.#search,
-      h("button", { type: "button", onclick: freezeAll }, "Freeze all"),
-      h("button", { type: "button", onclick: () => this.#set([]) }, "Thaw all")
-    );
+    const bar = h("div.nbt-bar", {}, this.#search, this.#freeze, this.#thaw);
     this.element = h("div.nbt-layers", {}, bar, this.#tree, this.#total);
   }
   build() {
@@ -445,12 +448,13 @@ var Tree = class {
   /** Draw what is ticked. */
   update() {
     this.#frozen = frozenLeaves(this.#nodes, this.#model.get("frozen"));
+    const rates = this.#model.get("rates");
     let learning = 0;
     let all = 0;
     for (const [node, row] of this.#rows) {
       const state = checked(node, this.#frozen);
       row.setAttribute("aria-checked", state);
-      if (row.lastChild) row.lastChild.textContent = STATES[state];
+      if (row.lastChild) row.lastChild.textContent = stateText(node, this.#frozen, rates);
       if (!node.kind) continue;
       all += node.params;
       if (state === "true") learning += node.params;
@@ -490,7 +494,9 @@ var Tree = class {
   }
   /** Show what is open, or what fits the search. */
   #filter() {
-    const text = this.#search.value.trim().toLowerCase();
+    const text = this.#text();
+    fill(this.#freeze, text ? "Freeze found" : "Freeze all");
+    fill(this.#thaw, text ? "Thaw found" : "Thaw all");
     const wanted = matches(this.#nodes, text);
     for (const [node, row] of this.#rows) {
       const above = withParents(node).slice(1);
@@ -500,6 +506,13 @@ var Tree = class {
       row.setAttribute("aria-expanded", String(expanded));
     }
     if (this.#active && this.#rows.get(this.#active)?.hidden) this.#activate(this.#visible()[0] ?? null, false);
+  }
+  #text() {
+    return this.#search.value.trim().toLowerCase();
+  }
+  /** The layers that the buttons act on: those that were searched for, or all. */
+  #found() {
+    return leavesFound(this.#nodes, this.#text());
   }
   #visible() {
     return this.#nodes.filter((node) => !this.#rows.get(node)?.hidden);
@@ -517,11 +530,11 @@ var Tree = class {
   }
   /** @param {TreeNode} node */
   #toggle(node) {
-    this.#set(cover(this.#nodes, toggled(node, this.#frozen)));
+    this.#freezeOnly(toggled(node, this.#frozen));
   }
-  /** @param {string[]} frozen */
-  #set(frozen) {
-    this.#model.set("frozen", frozen);
+  /** @param {Iterable<TreeNode>} leaves */
+  #freezeOnly(leaves) {
+    this.#model.set("frozen", cover(this.#nodes, new Set(leaves)));
     this.#model.save_changes();
   }
   /**
@@ -606,12 +619,17 @@ function freezePlan(view) {
     return classes * (model.get("card").width + 1);
   };
   const title = h("p.nbt-soft");
+  const dropped = h("p", { role: "status" });
+  view.watch("past", () => {
+    const text = `The plan of ${model.get("settings").strategy} has replaced yours; Undo brings yours back.`;
+    dropped.textContent = model.get("past").dropped_plan ? text : "";
+  });
   view.watch("phases", () => {
     const phases = model.get("phases");
     const when = phases.length > 1 ? ` in the last phase, ${phases[phases.length - 1].name}` : "";
     title.textContent = `Ticked layers learn${when}; the others stay frozen.`;
   });
-  return section("Freeze plan", title, layerTree(view, { head, beside: ["task", "card"] }), ...applyButton(view));
+  return section("Freeze plan", title, dropped, layerTree(view, { head, beside: ["task", "card"] }), ...applyButton(view));
 }
 function applyButton(view) {
   const { model, link } = view;
@@ -971,10 +989,10 @@ var INPUTS = [
   ["device", { type: "text" }]
 ];
 var STRATEGIES = {
-  lp: "lp: linear probe, only the head learns",
-  last_stage: "last_stage: the last stage and the head learn",
+  lp: "lp: linear probe",
+  last_stage: "last_stage: the last stage and the head",
   lp_ft: "lp_ft: linear probe, then fine-tuning",
-  ft: "ft: fine-tuning, everything learns"
+  ft: "ft: fine-tuning"
 };
 function training(view) {
   const { model, link } = view;
@@ -1030,13 +1048,14 @@ function settingInput(name, props, choose) {
 function phaseLine({ watch, model }) {
   const line = h("p.nbt-soft", { role: "status" });
   watch("phases", () => {
-    line.textContent = model.get("phases").map(phaseText).join("; then ");
+    line.textContent = model.get("phases").map(phaseText).join(". Then ");
   });
   return line;
 }
-var phaseText = ({ name, epochs, lr, solver }) => solver ? `${name}: head fitted by ${solver} regression` : `${name}: ${quantity(epochs, "epoch")}, learning rate up to ${lr}`;
+var phaseText = ({ name, learns, epochs, lr, solver }) => solver ? `${name}: only the head learns, fitted by ${solver} regression` : `${name}: ${learns}; ${quantity(epochs, "epoch")}, learning rate up to ${lr}`;
 function startBar({ model, link, watch, listen }, problem) {
   const start = h("button.nbt-start", { type: "button", onclick: press }, "Start");
+  const undo = h("button", { type: "button", onclick: takeBack }, "Undo");
   const hint = h("span.nbt-soft");
   const nearby = h("span.nbt-soft.nbt-nearby");
   async function press() {
@@ -1049,16 +1068,25 @@ function startBar({ model, link, watch, listen }, problem) {
       update();
     }
   }
+  async function takeBack() {
+    try {
+      await link.request("undo", {});
+      problem.textContent = "";
+    } catch (error) {
+      problem.textContent = messageOf(error);
+    }
+  }
   function update() {
+    undo.disabled = !model.get("past").undo;
     const run = model.get("run");
     const ready = "name" in model.get("task");
     start.disabled = isLive(run) || !ready;
     hint.textContent = ready ? "" : "Choose a target task first.";
     nearby.textContent = "id" in run ? statusText(run, link.series.progress) : "";
   }
-  watch(["run", "task"], update);
+  watch(["run", "task", "past"], update);
   listen("news", update);
-  return h("div.nbt-bar", {}, start, hint, nearby);
+  return h("div.nbt-bar", {}, start, undo, hint, nearby);
 }
 
 // nbtransfer/ui/static/keys.js

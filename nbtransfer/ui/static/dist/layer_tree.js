@@ -71,6 +71,15 @@ function toggled(node, frozen) {
   }
   return changed;
 }
+function stateText(node, frozen, rates) {
+  const state = checked(node, frozen);
+  if (state !== "true") return state === "false" ? "frozen" : "partly";
+  const found = [...new Set(node.leaves.map((leaf) => rates[leaf.id] ?? 1))];
+  if (found.length > 1) return "learns × …";
+  return found[0] === 1 ? "learns" : `learns × ${found[0]}`;
+}
+var leavesFound = (nodes, text) => new Set(nodes.filter((node) => node.id.toLowerCase().includes(text)).flatMap((node) => node.leaves));
+var without = (leaves, others) => [...leaves].filter((leaf) => !others.has(leaf));
 function matches(nodes, text) {
   return new Set(text ? nodes.filter((node) => node.id.toLowerCase().includes(text)).flatMap(withParents) : []);
 }
@@ -108,7 +117,6 @@ var Typed = class {
 };
 
 // nbtransfer/ui/static/tree.js
-var STATES = { true: "learns", false: "frozen", mixed: "partly" };
 function layerTree(view, { head = () => 0, beside = [] } = {}) {
   const tree = new Tree(
     /** @type {View<any>} */
@@ -116,7 +124,7 @@ function layerTree(view, { head = () => 0, beside = [] } = {}) {
     head
   );
   view.watch("nodes", () => tree.build());
-  view.watch(["frozen", ...beside], () => tree.update());
+  view.watch(["frozen", "rates", ...beside], () => tree.update());
   return tree.element;
 }
 var Tree = class {
@@ -148,6 +156,8 @@ var Tree = class {
     onclick: (event) => this.#onClick(event)
   });
   #total = h("p.nbt-total", { role: "status", "aria-live": "polite" });
+  #freeze = h("button", { type: "button", onclick: () => this.#freezeOnly([...this.#frozen, ...this.#found()]) });
+  #thaw = h("button", { type: "button", onclick: () => this.#freezeOnly(without(this.#frozen, this.#found())) });
   /**
    * @param {View<LayersTraits>["model"]} model
    * @param {() => number} head
@@ -155,14 +165,7 @@ var Tree = class {
   constructor(model, head) {
     this.#model = model;
     this.#head = head;
-    const freezeAll = () => this.#set(this.#stages().map((node) => node.id));
-    const bar = h(
-      "div.nbt-bar",
-      {},
-      this.#search,
-      h("button", { type: "button", onclick: freezeAll }, "Freeze all"),
-      h("button", { type: "button", onclick: () => this.#set([]) }, "Thaw all")
-    );
+    const bar = h("div.nbt-bar", {}, this.#search, this.#freeze, this.#thaw);
     this.element = h("div.nbt-layers", {}, bar, this.#tree, this.#total);
   }
   build() {
@@ -177,12 +180,13 @@ var Tree = class {
   /** Draw what is ticked. */
   update() {
     this.#frozen = frozenLeaves(this.#nodes, this.#model.get("frozen"));
+    const rates = this.#model.get("rates");
     let learning = 0;
     let all = 0;
     for (const [node, row] of this.#rows) {
       const state = checked(node, this.#frozen);
       row.setAttribute("aria-checked", state);
-      if (row.lastChild) row.lastChild.textContent = STATES[state];
+      if (row.lastChild) row.lastChild.textContent = stateText(node, this.#frozen, rates);
       if (!node.kind) continue;
       all += node.params;
       if (state === "true") learning += node.params;
@@ -222,7 +226,9 @@ var Tree = class {
   }
   /** Show what is open, or what fits the search. */
   #filter() {
-    const text = this.#search.value.trim().toLowerCase();
+    const text = this.#text();
+    fill(this.#freeze, text ? "Freeze found" : "Freeze all");
+    fill(this.#thaw, text ? "Thaw found" : "Thaw all");
     const wanted = matches(this.#nodes, text);
     for (const [node, row] of this.#rows) {
       const above = withParents(node).slice(1);
@@ -232,6 +238,13 @@ var Tree = class {
       row.setAttribute("aria-expanded", String(expanded));
     }
     if (this.#active && this.#rows.get(this.#active)?.hidden) this.#activate(this.#visible()[0] ?? null, false);
+  }
+  #text() {
+    return this.#search.value.trim().toLowerCase();
+  }
+  /** The layers that the buttons act on: those that were searched for, or all. */
+  #found() {
+    return leavesFound(this.#nodes, this.#text());
   }
   #visible() {
     return this.#nodes.filter((node) => !this.#rows.get(node)?.hidden);
@@ -249,11 +262,11 @@ var Tree = class {
   }
   /** @param {TreeNode} node */
   #toggle(node) {
-    this.#set(cover(this.#nodes, toggled(node, this.#frozen)));
+    this.#freezeOnly(toggled(node, this.#frozen));
   }
-  /** @param {string[]} frozen */
-  #set(frozen) {
-    this.#model.set("frozen", frozen);
+  /** @param {Iterable<TreeNode>} leaves */
+  #freezeOnly(leaves) {
+    this.#model.set("frozen", cover(this.#nodes, new Set(leaves)));
     this.#model.save_changes();
   }
   /**
