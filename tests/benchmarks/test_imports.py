@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import importlib, os, pkgutil, sys, threading
 import benchmarks, torch
-
-pytestmark = pytest.mark.slow
 before = dict(os.environ), torch.get_num_threads(), torch.get_float32_matmul_precision(), threading.active_count()
 names = [m.name for m in pkgutil.walk_packages(benchmarks.__path__, "benchmarks.") if not m.name.endswith("__main__")]
 for name in names:
