@@ -190,7 +190,7 @@ def explain(p: argparse.ArgumentParser) -> None:
 def predict(p: argparse.ArgumentParser) -> None:
     """Which images and run, and where to write the table."""
     p.add_argument("images", nargs="+", metavar="FILE", help="files, folders of images, or patterns such as new/*.jpg")
-    p.add_argument("--run", metavar="RUN", help=f"{A_RUN} (default: the newest)")
+    p.add_argument("--run", metavar="RUN", help=f"{A_RUN} ({THE_DEFAULT})")
     p.add_argument("--csv", metavar="FILE", help="write the table to this file as well")
 
 

@@ -14,6 +14,8 @@ from nbtransfer.core.text.names import short_list
 
 def missing_images(skipped: Sequence[ImageSkipped], task: TaskCard) -> Iterator[str]:
     """One sentence for each reason why images were left out, with their number in each split and class."""
+    if not skipped:  # this is asked a few times a second
+        return
     samples = {sample.source: sample for sample in task.samples}
     for reason in dict.fromkeys(str(each.reason) for each in skipped):
         sources = [each.source for each in skipped if str(each.reason) == reason]

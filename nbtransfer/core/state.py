@@ -12,6 +12,7 @@ from nbtransfer.core.evaluation import Evaluation, Interval, wilson
 from nbtransfer.core.formats.numbers import EVENTS
 from nbtransfer.core.messages import message
 from nbtransfer.core.record import Record
+from nbtransfer.core.task import split_name
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.training_plan import Change
 
@@ -161,7 +162,7 @@ def fold(records: Iterable[Record], state: RunState | None = None) -> RunState:
 def _score(state: RunState) -> str:
     if found := state.final_evaluation:
         low, high = found.interval
-        images = quantity(found.examples, f"{'validation' if found.split == 'val' else found.split} image")
+        images = quantity(found.examples, f"{split_name(found.split)} image")
         return f"accuracy {found.accuracy:.3f} on {images} (95 % {low:.3f}–{high:.3f})"
     best = state.best
     return f"best validation accuracy {best.val_accuracy:.3f} in epoch {best.epoch}" if best else ""

@@ -18,6 +18,11 @@ Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
+def split_name(split: str) -> str:
+    """A split in a sentence: "training", "validation", "test"."""
+    return {"train": "training", "val": "validation"}.get(split, split)
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One labelled example.

@@ -146,10 +146,10 @@ class TrainingPlan:
         return replace(phase, plan=plan, lr=phase.lr if self.solver(index) else self.lr(index))
 
 
-def freeze_plan_at(
+def phases_at(
     recipe: Recipe, card: BackboneCard, phase: int, step: int, *, made: Iterable[Change], repeated: Iterable[Change] = ()
-) -> FreezePlan:
-    """The freeze plan in force in phase number `phase` after `step` steps of the run.
+) -> tuple[Phase, ...]:
+    """The phases as they are planned in phase number `phase` after `step` steps of the run.
 
     made      the changes of the run so far
     repeated  the changes of the run it repeats; those due after `step` are ignored
@@ -159,7 +159,7 @@ def freeze_plan_at(
     for change in merge(due, made):
         if change.op != "stop":
             plan.apply(change)
-    return plan.phases[min(max(phase, 0), len(plan.phases) - 1)].plan
+    return plan.phases
 
 
 def merge(*histories: Iterable[Change]) -> list[Change]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.missing import missing_images
 from nbtransfer.core.state import RunState
-from nbtransfer.core.task import TaskCard
+from nbtransfer.core.task import TaskCard, split_name
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
 
@@ -62,10 +62,10 @@ def _on_scores(found: Evaluation, *, tested: bool) -> Iterator[str]:
     scores = found.per_class()
     missed = [score.name for score in scores if score.recall == 0]
     if missed:
-        yield f"no {found.split} image of class {short_list(missed)} is recognised (recall 0)"
+        yield f"none of the {split_name(found.split)} images of class {short_list(missed)} is recognised (recall 0)"
     absent = [score.name for score in scores if not score.examples]
     if absent:
-        yield f"no {found.split} image of class {short_list(absent)}: the score says nothing about it"
+        yield f"there are no {split_name(found.split)} images of class {short_list(absent)}, so the score says nothing about it"
     most = max(scores, key=lambda score: score.examples)
     always = most.examples / found.examples
     if found.accuracy <= always:

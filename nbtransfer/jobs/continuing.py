@@ -9,6 +9,7 @@ from typing import Any
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.strategy import Strategy
 from nbtransfer.errors import InputError, RunError
+from nbtransfer.jobs.checks import preflight
 from nbtransfer.jobs.launcher import start
 from nbtransfer.jobs.run import Run
 from nbtransfer.pretrained.listing import backbone
@@ -27,21 +28,20 @@ def continued(run: Run, epochs: int | None, task: Task | None, name: str | None,
     fixed = [setting for setting in settings if setting in _FIXED]
     if fixed:
         raise InputError(f"{fixed[0]} stays as it was when a run goes on; use nt.start with weights= for anything else")
-    recipe = replace(_recipe(run, epochs), **settings)
+    recipe = preflight(replace(_recipe(run, epochs), **{"task": task or run.recipe.task, **settings}))
     if name is not None:
         run_names.require_free(name)
     model = run.model()
     from nbtransfer.engine.model import initial_weights  # loads torch, as the model did
 
-    recipe = replace(recipe, task=task or recipe.task, weights=str(initial_weights.keep(model)))
-    return start(recipe, name=name)
+    return start(replace(recipe, weights=str(initial_weights.keep(model))), name=name)
 
 
 def _recipe(run: Run, epochs: int | None) -> Recipe:
     """The run's last phase as a strategy of its own, on images prepared as they were."""
-    recipe, card = run.recipe, backbone(run.recipe.backbone)
-    last, spec = recipe.resolved(card).phases[-1], recipe.input_for(card)
-    phase = replace(last, plan=run.plan, epochs=epochs or last.epochs)
+    recipe, last = run.recipe, run.phases[-1]
+    spec = recipe.input_for(backbone(recipe.backbone))
+    phase = last if epochs is None else replace(last, epochs=epochs)
     return replace(
         recipe, strategy=Strategy(NAME, (phase,)), freeze=None, lr=None, schedule=None, image_size=spec.size,
         crop=spec.size / spec.resize,

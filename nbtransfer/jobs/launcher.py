@@ -5,6 +5,7 @@ from __future__ import annotations
 from nbtransfer.core.calls import checked
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.repeat import Repeat
+from nbtransfer.errors import NbTransferError
 from nbtransfer.jobs import own_runs, process
 from nbtransfer.jobs.checks import preflight
 from nbtransfer.jobs.run import Run
@@ -42,7 +43,11 @@ def _started(recipe: Recipe, history: Repeat, name: str | None = None) -> Run:
     recipe = preflight(recipe)
     paths = runs.create(recipe, history)
     if name is not None:
-        run_names.write(paths, name)
+        try:
+            run_names.write(paths, name)
+        except NbTransferError:
+            runs.delete(paths)  # it has no worker yet, and would never get one
+            raise
     process.launch(paths)
     own_runs.add(paths)
     return Run(paths)

@@ -14,8 +14,9 @@ from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.state import RunState
+from nbtransfer.core.strategy import Phase
 from nbtransfer.core.text.counts import quantity
-from nbtransfer.core.training_plan import freeze_plan_at
+from nbtransfer.core.training_plan import phases_at
 from nbtransfer.core.verdict import Verdict, verdict
 from nbtransfer.errors import InputError
 from nbtransfer.jobs import own_runs, run_commands, run_results
@@ -108,8 +109,14 @@ class Run:
     @property
     def plan(self) -> FreezePlan:
         """The freeze plan in force now; before the first phase and after the last one, that of the nearest."""
+        phases = self.phases
+        return phases[min(max(self.state.phase_index, 0), len(phases) - 1)].plan
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases as they are planned now, with all changes made so far."""
         state, repeated = self.state, runs.read_repeat(self.paths).changes
-        return freeze_plan_at(self.recipe, self._card, state.phase_index, state.step, made=state.changes, repeated=repeated)
+        return phases_at(self.recipe, self._card, state.phase_index, state.step, made=state.changes, repeated=repeated)
 
     @property
     def verdict(self) -> Verdict:
@@ -195,7 +202,8 @@ class Run:
         name       of the new run
         settings   any other fields of its Recipe, such as lr
 
-        It goes on with the freeze plan of this run's last phase. Loads torch here. Raises RunError if there is no model yet.
+        It goes on as this run's last phase, with the changes made to that: freeze plan, learning rate, length. Loads torch
+        here. Raises RunError if there is no model yet.
         """
         from nbtransfer.jobs.continuing import continued
 

@@ -19,7 +19,7 @@ from nbtransfer.core.training_plan import check
 from nbtransfer.errors import PlanError, RunError
 from nbtransfer.jobs import process
 from nbtransfer.jobs.run_reader import START_SECONDS, RunReader
-from nbtransfer.store import checkpoints, inbox, runs
+from nbtransfer.store import checkpoints, inbox, kept_weights, runs
 from nbtransfer.store.lock import is_held
 from nbtransfer.store.paths import RunPaths
 from nbtransfer.usercode import trusted
@@ -121,7 +121,17 @@ def delete(run: RunReader) -> None:
     state = run.state
     if is_held(run.paths.lock) or state.status == "created":
         raise RunError(f"run {run.id} is {state.status}; stop it first, and wait for its end")
+    began_from = _weights_named(run)
     runs.delete(run.paths)
+    kept_weights.drop_unless_named(began_from)
+
+
+def _weights_named(run: RunReader) -> str | None:
+    try:
+        weights = runs.read_spec(run.paths)["recipe"].get("weights")
+    except RunError:  # a damaged run is deleted all the same
+        return None
+    return weights if isinstance(weights, str) else None
 
 
 def _wait_for_answer(run: RunReader, command: str, timeout: float, unless: Callable[[], bool] = lambda: False) -> RunState:

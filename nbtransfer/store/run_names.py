@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 
 from nbtransfer.errors import InputError, RunError
@@ -65,12 +66,22 @@ def _require_free(name: str, own: str) -> None:
         raise InputError(f"run {other.id} is called {name!r} already; choose another name, or rename that run")
 
 
+_naming = threading.Lock()
+"""A record lock excludes other processes, not other threads of this one."""
+
+
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """One process at a time gives names."""
-    lock = RunLock(home() / "runs" / ".names.lock")
-    try:
-        lock.acquire(patience=10)
-        yield
-    finally:
-        lock.release()
+    """One thread of one process at a time gives names. Raises RunError where that cannot be had."""
+    path = home() / "runs" / ".names.lock"
+    with _naming:
+        try:
+            lock = RunLock(path)
+        except OSError as error:
+            raise RunError(f"runs cannot be named ({error.strerror}); see whether {path.parent} can be written to") from error
+        try:
+            if not lock.acquire(patience=10):
+                raise RunError(f"another process has held {path} for ten seconds; try again")
+            yield
+        finally:
+            lock.release()

@@ -31,7 +31,7 @@ ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 
 
 def create(recipe: Recipe, repeat: Repeat | None = None) -> RunPaths:
-    """A new run folder with its recipe, manifest and history; it appears under its name only when complete."""
+    """A new run folder with its recipe, manifest and history; it appears under its id only when complete."""
     runs = private_folder(home() / "runs")
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     draft = RunPaths(atomic.temporary_beside(runs / run_id))
@@ -74,8 +74,15 @@ def _created(folder: Path) -> float:
         try:
             _times[folder] = float(json.loads(RunPaths(folder).spec.read_bytes())["created"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return time.mktime(time.strptime(folder.name[:15], "%Y%m%d-%H%M%S"))
+            return _time_in_id(folder.name)
     return _times[folder]
+
+
+def _time_in_id(run_id: str) -> float:
+    try:
+        return time.mktime(time.strptime(run_id[:15], "%Y%m%d-%H%M%S"))
+    except (ValueError, OverflowError):  # a folder that somebody made
+        return 0.0
 
 
 def delete(paths: RunPaths) -> None:
@@ -83,9 +90,12 @@ def delete(paths: RunPaths) -> None:
     doomed = atomic.temporary_beside(paths.root)
     try:
         paths.root.rename(doomed)
-        shutil.rmtree(doomed)
     except OSError as error:
         raise RunError(f"run {paths.id} cannot be removed ({error.strerror}); see who owns {paths.root}") from error
+    try:
+        shutil.rmtree(doomed)
+    except OSError as error:
+        raise RunError(f"parts of run {paths.id} are left in {doomed} ({error.strerror}); see who owns them") from error
 
 
 def read_spec(paths: RunPaths) -> dict[str, Any]:

@@ -16,10 +16,11 @@ from pathlib import Path
 def python_path() -> str:
     """PYTHONPATH for a child: Python's own modules, this package, installed packages, then all other places of this process.
 
-    Custom code finds the modules beside the notebook, and none of them takes the place of another.
+    Custom code finds the modules beside the notebook, unless an installed one has the same name: a `torch.py` there would end
+    every worker.
     """
-    # Absolute paths: a worker runs in another folder.
-    entries = dict.fromkeys(os.path.abspath(entry) for entry in sys.path if entry)  # noqa: PTH100 - keeps links
+    # Absolute paths: a worker runs in another folder. An empty entry is the folder of a notebook.
+    entries = dict.fromkeys(os.path.abspath(entry or ".") for entry in sys.path)  # noqa: PTH100 - keeps links
     own = str(Path(__file__).absolute().parents[2])
     ranks = {**dict.fromkeys(_installed(), 2), own: 1, **dict.fromkeys(_standard(), 0)}
     return os.pathsep.join(sorted(entries, key=lambda entry: ranks.get(entry, 3)))

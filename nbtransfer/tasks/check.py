@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from nbtransfer.core.task import Sample, Split
+from nbtransfer.core.task import Sample, Split, split_name
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import TaskError
@@ -126,7 +126,8 @@ def notes_on_splits(samples: Sequence[Sample], classes: Sequence[str], test: flo
     for split in ("val", "test"):
         missing = [name for label, name in enumerate(classes) if not counts[split, label]]
         if 0 < len(missing) < len(classes):
-            yield f"no {split} example of class {short_list(missing)}: what is said of {split} says nothing about it"
+            name = split_name(split)
+            yield f"there are no {name} images of class {short_list(missing)}: scores on the {name} images say nothing about it"
     if test and not any(sample.split == "test" for sample in samples):
         yield f"no test examples: {test:g} of each class rounds to none; use a larger share"
 

@@ -94,8 +94,13 @@ def read_tree(root: Path, ignore: Sequence[str] = ()) -> Tree:
         return bool(matching)
 
     def read(path: Path) -> Folder:
-        entries = sorted(os.scandir(path), key=lambda entry: entry.name)
-        kept = [entry for entry in entries if not _is_junk(entry.name) and not is_ignored(path / entry.name)]
+        try:
+            entries = sorted(os.scandir(path), key=lambda entry: entry.name)
+        except OSError as error:
+            raise TaskError(
+                f"{path} cannot be read ({error.strerror}); see who owns it, or leave it out with ignore="
+            ) from error
+        kept = [entry for entry in entries if not is_junk(entry.name) and not is_ignored(path / entry.name)]
         folders = [entry for entry in kept if entry.is_dir()]
         files = [path / entry.name for entry in kept if not entry.is_dir()]
         links = [entry.name for entry in folders if entry.is_symlink() and leads_back(path / entry.name)]
@@ -115,7 +120,8 @@ def read_tree(root: Path, ignore: Sequence[str] = ()) -> Tree:
     return tree
 
 
-def _is_junk(name: str) -> bool:
+def is_junk(name: str) -> bool:
+    """Whether no person made a file or folder of this name."""
     return name.startswith((".", "~$")) or name.casefold() in JUNK
 
 

@@ -21,6 +21,7 @@ from nbtransfer.core.task import Reading, Sample, TaskCard
 from nbtransfer.errors import InputError
 from nbtransfer.tasks import pixels
 from nbtransfer.tasks.decode import AS_IS, SUFFIXES, UndecodableError, load_rgb, to_rgb
+from nbtransfer.tasks.folders import is_junk
 from nbtransfer.tasks.source import ImageSource
 
 _URL = re.compile(r"(?P<scheme>data(?=:)|[A-Za-z][A-Za-z0-9+.-]+(?=:/))")
@@ -182,8 +183,7 @@ def _at_path(name: str) -> Iterator[GivenImage]:
 
 
 def _is_image_file(path: Path) -> bool:
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden
+    return path.suffix.lower() in SUFFIXES and not any(map(is_junk, path.parts))
 
 
 def _why_missing(name: str) -> str:

@@ -31,8 +31,7 @@ def root_at(task: TaskCard, place: Path) -> str:
             if task.kind == "arrays":
                 break
     if problems:
-        raise TaskError(
-            f"{quantity(len(problems), 'image')} of {len(task.samples):,} in {root} differ from those of the task, such as "
-            f"{problems[0]}; give the place of the same images, or make a new task"
-        )
+        many = f"{len(problems):,} of {quantity(len(task.samples), 'image')} in {root} are not those of the task"
+        found = f"{root} does not hold the images of the task" if task.kind == "arrays" else many
+        raise TaskError(f"{found}, such as {problems[0]}; give the place of the same images, or make a new task")
     return str(root)

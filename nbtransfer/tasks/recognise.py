@@ -51,9 +51,9 @@ def _recognise(root: Folder) -> FolderLayout:
         _check_splits(root, splits, [folder for folder in folders if folder not in named])
         return _of_splits(root)
     if len(folders) > 1 and named == list(folders) and len({role_of(folder.name) for folder in named}) > 1:
-        _refuse_splits(root, splits)
+        raise _without_train(root, splits)
     if len(folders) == 1 and folders[0].filled:
-        _name_level(root)
+        raise _too_high(root)
     if _split_within_class(folders):
         return fitting(root, f"{CLASS}/{SPLIT}")
     holding = [folder for folder in folders if unwrapped(folder).filled]
@@ -84,23 +84,23 @@ def _check_splits(root: Folder, splits: Sequence[Folder], others: Sequence[Folde
         raise _ambiguous(root, CLASS, f"{SPLIT}/{CLASS}")
 
 
-def _refuse_splits(root: Folder, splits: Sequence[Folder]) -> None:
+def _without_train(root: Folder, splits: Sequence[Folder]) -> TaskError:
     names = short_list([folder.name for folder in root.filled])
     if splits:
-        raise TaskError(f"{root.path} has {names} but no train folder; add one, or say what trains with train='…'")
-    raise TaskError(
+        return TaskError(f"{root.path} has {names} but no train folder; add one, or say what trains with train='…'")
+    return TaskError(
         f"{root.path} has {names} with images in them, but no class folders; sort each into one folder per class, or say "
         "with layout='class' that they are the classes"
     )
 
 
-def _name_level(root: Folder) -> None:
-    """Raise TaskError that names the folder further down that holds a task."""
+def _too_high(root: Folder) -> TaskError:
+    """Names the folder further down that holds a task."""
     level = root
     while len(level.filled) == 1 and level.filled[0].filled:
         level = level.filled[0]
     names = short_list([folder.name for folder in level.filled])
-    raise TaskError(f"{root.path} has no class folders, but {level.path} has the folders {names}; give that one")
+    return TaskError(f"{root.path} has no class folders, but {level.path} has the folders {names}; give that one")
 
 
 def _split_within_class(folders: Sequence[Folder]) -> bool:

@@ -6,6 +6,7 @@ output of its own. Its style sheet hides it beside a view that lives.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
@@ -59,38 +60,51 @@ def _named(runs: Sequence[Run]) -> dict[str, Run]:
 
 
 class KeptReport:
-    """The reports beneath the displays of one view. `runs` and `pictures` tell what is in them."""
+    """The report beneath the newest display of a view. `runs` and `pictures` tell what is in it."""
 
     def __init__(self, runs: Callable[[], Sequence[Run]], pictures: Callable[[], Sequence[str]] = tuple) -> None:
         self._runs, self._pictures = runs, pictures
-        self._places: list[Any] = []
+        self._lock = threading.Lock()  # a cell shows the view again while a report is being written
+        self._place: Any = None
         self._written: object = None
         self._next = 0.0
+        self._writer: threading.Thread | None = None
+        self._error: Exception | None = None
 
     def show(self, view: Mapping[str, Any]) -> None:
         """Display the forms of a view in the present cell, and the report beneath. Thread: kernel."""
         ipython.display(dict(view), raw=True)  # type: ignore[no-untyped-call]
-        place = ipython.display(self._forms(), raw=True, display_id=True)  # type: ignore[no-untyped-call]
-        if place is not None:  # there is none outside of IPython
-            self._places.append(place)
+        with self._lock:
+            self._written = self._news()
+            # There is no place outside of IPython.
+            self._place = ipython.display(self._forms(), raw=True, display_id=True)  # type: ignore[no-untyped-call]
 
     def update(self) -> None:
-        """Write the report anew when a run began, ended or had an epoch, or a comparison was made. Thread: pump."""
+        """Have the report written anew when a run began, ended or had an epoch, or a comparison was made. Thread: pump."""
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
         going_on = any(not run.state.over for run in self._runs())
-        if not self._places or self._news() == self._written or (going_on and time.monotonic() < self._next):
+        at_work = self._writer is not None and self._writer.is_alive()
+        if self._place is None or at_work or self._news() == self._written or (going_on and time.monotonic() < self._next):
             return
         self._next = time.monotonic() + EVERY
-        forms = self._forms()
-        for place in self._places:
-            place.update(forms, raw=True)
+        self._writer = threading.Thread(target=self._write, name="nbtransfer-report", daemon=True)
+        self._writer.start()
+
+    def _write(self) -> None:
+        """In a thread of its own: images and curves take seconds, in which the pump would tell no view anything."""
+        with self._lock:
+            self._written = self._news()
+            try:
+                self._place.update(self._forms(), raw=True)
+            except Exception as error:  # noqa: BLE001 - it is raised where the view says what is wrong
+                self._error = error
 
     def _news(self) -> object:
         return [(run.id, run.state.status, len(run.state.history)) for run in self._runs()], list(self._pictures())
 
     def _forms(self) -> dict[str, str]:
-        self._written = self._news()
         runs = self._runs()
-        return {
-            "text/plain": "\n".join(map(repr, runs)) or "no run was started here",
-            "text/html": kept_html(runs, self._pictures()),
-        }
+        text = "\n".join(map(repr, runs)) or "no run was started here"
+        return {"text/plain": text, "text/html": kept_html(runs, self._pictures())}

@@ -164,8 +164,11 @@ def _confusion(name: str, run: Run) -> str:
 
 
 def _receipt(run: Run) -> str:
-    lines, issued = run.receipt(), run.state.receipt
-    if not lines or issued is None:
+    issued = run.state.receipt
+    if issued is None:
+        return "<p class=note>This run ended before it could compare its layers.</p>"
+    lines = run.receipt()
+    if not lines:
         return "<p class=note>No shared layer was frozen in this run.</p>"
     total = quantity(issued.frozen, "frozen layer")
     verdict = f"{issued.unchanged} of {total} did not change while frozen: parameters and buffers, compared bit for bit."

@@ -70,7 +70,9 @@ class RunController:
                 self._page.run = run_facts(self._run, state)
                 self._page.tell(self._feed.news(state))
             self._page.log = self._log.text(at_once=state.ended)
-            if state.ended and not self._page.result and state.evaluations:
+            if not state.ended:
+                self._page.result = {}  # it goes on, and what it came to before is over
+            elif not self._page.result and state.evaluations:
                 self._page.result = result_facts(self._run, state)
 
     def tell_all(self) -> None:

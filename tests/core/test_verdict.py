@@ -54,8 +54,11 @@ def test_a_good_run_on_test_images_has_no_caveat():
             state(scores((20, 0, 0), (0, 20, 0), (0, 0, 20), split="val")),
             "there are no test images: the validation images chose",
         ),
-        (state(scores((20, 0, 0), (0, 20, 0), (5, 0, 0))), "no test image of class c is recognised (recall 0)"),
-        (state(scores((20, 0, 0), (0, 20, 0), (0, 0, 0))), "no test image of class c: the score says nothing about it"),
+        (state(scores((20, 0, 0), (0, 20, 0), (5, 0, 0))), "none of the test images of class c is recognised (recall 0)"),
+        (
+            state(scores((20, 0, 0), (0, 20, 0), (0, 0, 0))),
+            "there are no test images of class c, so the score says nothing about it",
+        ),
         (state(scores((8, 0, 0), (1, 0, 0), (1, 0, 0))), "accuracy 0.800 is no better than always answering 'a' (0.800)"),
         (state(scores((6, 2, 0), (0, 1, 0), (0, 0, 1))), "no better than always answering 'a'"),
         (state(scores((4, 1, 0), (1, 3, 0), (0, 0, 1))), "is not clearly better than always answering 'a' (0.500)"),

@@ -15,7 +15,7 @@ import nbtransfer as nt
 from nbtransfer.core.codec import dumps
 from nbtransfer.core.freeze import FreezePlan, Rule
 from nbtransfer.core.repeat import Repeat
-from nbtransfer.core.training_plan import Change, freeze_plan_at
+from nbtransfer.core.training_plan import Change, phases_at
 from nbtransfer.engine import checkpointer
 from nbtransfer.engine.control import Unattended
 from nbtransfer.engine.model.optimiser import set_rates
@@ -69,7 +69,7 @@ class TestReplan:
         shown, story = plan.resolve(card), Story(recipe)
         assert story.attempt(Commands((3, "replan", {"rules": json.loads(dumps(plan.rules))})))
         [change] = story.state.changes
-        in_force = freeze_plan_at(recipe, card, story.state.phase_index, story.state.step, made=[change])
+        in_force = phases_at(recipe, card, story.state.phase_index, story.state.step, made=[change])[-1].plan
         assert in_force.resolve(card) == shown
         frozen = {name for name, entry in shown.items() if not entry.learns}
         assert set(nt.Run(story.paths).receipt()) == frozen

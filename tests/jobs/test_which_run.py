@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from dataclasses import replace
 
 import pytest
 
 import nbtransfer as nt
 from nbtransfer.commands import tree as commands
-from nbtransfer.errors import InputError, NbTransferError, RunError, TaskError
+from nbtransfer.errors import InputError, NbTransferError, PlanError, RunError, TaskError
 from nbtransfer.jobs import own_runs, process
+from nbtransfer.jobs.continuing import _recipe
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.store import runs
 from nbtransfer.ui.progress import watch
@@ -197,7 +199,7 @@ class TestMoved:
         assert task.at(other).digest == task.digest  # the same pictures
         (other / "red" / "00.png").write_bytes((other / "blue" / "00.png").read_bytes())
         (other / "green" / "01.png").unlink()
-        with pytest.raises(TaskError, match=r"2 images of 36 in .*other differ from those of the task, such as .*: it "):
+        with pytest.raises(TaskError, match=r"2 of 36 images in .*other are not those of the task, such as .*: it "):
             task.at(other)
         with pytest.raises(TaskError, match="nowhere is missing"):
             task.at(tmp_path / "nowhere")
@@ -236,6 +238,18 @@ class TestGoingOn:
         state = lp_ft.model().state_dict()
         assert all(torch.equal(tensor, state[name]) for name, tensor in begun.state_dict().items())
         assert run.plan.resolve(run._card) == lp_ft.plan.resolve(run._card)
+        [kept] = (run.paths.root.parents[1] / "weights").iterdir()
+        run.delete()
+        assert not kept.exists()  # no other run began from it
+
+    def test_it_goes_on_as_its_last_phase_with_what_was_changed_in_that(self, lp_ft):
+        last = lp_ft.phases[-1]
+        assert _recipe(lp_ft, None).strategy.phases == (last,)
+        assert _recipe(lp_ft, 7).strategy.phases == (replace(last, epochs=7),)
+        with pytest.raises(PlanError, match="0 epochs"):
+            lp_ft.continue_(epochs=0)
+        probing = nt.Run(runs.create(lp_ft.recipe))  # it has not reached its last phase
+        assert probing.phases[-1].plan == last.plan != probing.plan
 
     def test_other_classes_take_a_new_head(self, lp_ft, tmp_path):
         from nbtransfer.engine.model.transfer_model import build
@@ -264,6 +278,23 @@ class TestGoingOn:
         assert run.evaluate() == before
         assert run.wait(PATIENCE).status == "finished"
         assert [found.split for found in run.state.evaluations] == ["val"]
+
+
+def test_one_that_cannot_be_named_is_not_started(images, monkeypatch):
+    def taken(paths, name):
+        raise InputError("that name was taken meanwhile")
+
+    monkeypatch.setattr("nbtransfer.store.run_names.write", taken)
+    with pytest.raises(InputError, match="meanwhile"):
+        nt.start(recipe(images, epochs=1), name="mine")
+    assert not nt.runs()
+
+
+def test_a_folder_that_somebody_made_among_runs_hides_no_others(home):
+    run = nt.Run(runs.create(plain()))
+    (home / "runs" / "20261399-000000-abcdef").mkdir()
+    assert nt.attach(run.id).id == run.id
+    assert run.id in repr(nt.runs())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import unicodedata
 
 import numpy as np
@@ -223,7 +224,7 @@ class TestSaid:
         for path in (root / "test" / "red").iterdir():
             path.unlink()
         task = nt.Task.from_folder(root)
-        assert "no test example of class red: what is said of test says nothing about it" in task.notes
+        assert "there are no test images of class red: scores on the test images say nothing about it" in task.notes
 
     def test_a_share_that_rounds_to_nothing(self, tmp_path):
         task = nt.Task.from_folder(self.folders(tmp_path, "train"), test=0.1)
@@ -250,3 +251,17 @@ class TestSaid:
         assert whole.reading.white_level == 65_535
         assert whole.digest != task.digest
         assert nt.Task.from_folder(tmp_path / "narrow").reading.white_level == 65_535
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    root = tree(tmp_path / "images", "a", "b", "private")
+    scan = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("private"):
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(TaskError, match=r"private cannot be read \(Permission denied\); see who owns it, or leave it out"):
+        read_tree(root)

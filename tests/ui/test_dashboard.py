@@ -15,6 +15,7 @@ from nbtransfer.jobs.draft import Draft
 from nbtransfer.store import runs
 from nbtransfer.store.journal import JournalWriter
 from nbtransfer.ui.dashboard import dashboard
+from nbtransfer.ui.kept_report import kept_html
 from tests.support.runs import PATIENCE, carried_out, recipe, until
 
 
@@ -180,15 +181,21 @@ class Place:
         self.bundles.append(bundle)
 
 
+def tick_and_write(board):
+    board.tick()
+    if board._kept._writer:
+        board._kept._writer.join()
+
+
 def test_a_report_beneath_the_view_tells_of_all_its_runs_from_the_first_epoch_on(made, told, monkeypatch):
     monkeypatch.setattr("nbtransfer.ui.kept_report.EVERY", 0.0)
     place = Place()
-    made._kept._places.append(place)
+    made._kept._place = place
     small(made)
     made.choose(epochs=300)
     first = nt.attach(ask(made, told, "start")["value"])
     until(first, lambda s: len(s.history) >= 1)
-    made.tick()
+    tick_and_write(made)
     assert f"<td>{first.id}</td><td>running</td>" in place.bundles[-1]["text/html"]
     assert "<svg" in place.bundles[-1]["text/html"]
     first.stop()
@@ -196,15 +203,27 @@ def test_a_report_beneath_the_view_tells_of_all_its_runs_from_the_first_epoch_on
     small(made)
     second = nt.attach(ask(made, told, "start")["value"])
     second.wait(PATIENCE)
-    made.tick()
+    tick_and_write(made)
     written = place.bundles[-1]
     assert f"<td>{first.id}</td><td>stopped</td>" in written["text/html"]
     assert f"<td>{second.id}</td><td>finished</td>" in written["text/html"]
     assert f"%transfer attach {second.id}" in written["text/html"]
     assert "Confusion matrices" in written["text/html"]
     assert written["text/plain"] == f"{first!r}\n{second!r}"
-    made.tick()
+    tick_and_write(made)
     assert place.bundles[-1] is written  # nothing is new
+
+
+def test_a_failed_run_leaves_a_report_too(images):
+    run = nt.start(recipe(images, epochs=1))
+    run.wait(PATIENCE)
+    writer = JournalWriter(run.paths, run.state.attempt)
+    writer.write(ev.Failed("the disk is gone", ""))
+    writer.close()
+    again = nt.attach(run.id)
+    html = kept_html([again])
+    assert f"<td>{run.id}</td><td>failed</td>" in html
+    assert "the disk is gone" in html
 
 
 def test_the_kernel_never_loads_torch_for_it(images):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -32,17 +33,30 @@ def predict(model: TransferModel, images: Any, batch_size: int = 32, *, task: Ta
     task         the task of images that are samples
 
     An image that cannot be used has an answer with its `problem`; raises InputError if there is no other. Computed in fp32
-    on the device the model is on.
+    and in evaluation mode, on the device the model is on.
     """
     count = plain(batch_size)
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise InputError(f"batch_size is {batch_size!r}; use a whole number from 1 up")
     normalise, answers = Normalise(model.spec, next(model.parameters()).device), Answers()
     given = InputReader(task, model.reading).images(images)
-    while batch := list(islice(given, count)):
-        answers += _batch_answers(model, normalise, batch)
+    with _evaluating(model):
+        while batch := list(islice(given, count)):
+            answers += _batch_answers(model, normalise, batch)
     require_any(answers)
     return answers
+
+
+@contextmanager
+def _evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """In training mode an answer depends on the batch, and changes the model. Each module has its own mode back at the end."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def _batch_answers(model: TransferModel, normalise: Normalise, batch: Sequence[GivenImage]) -> Iterator[Answer]:

@@ -11,8 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from nbtransfer.pretrained.weights import file_digest
-from nbtransfer.store import atomic
-from nbtransfer.store.home import home, private_folder
+from nbtransfer.store import atomic, kept_weights
 
 if TYPE_CHECKING:
     from nbtransfer.engine.model.transfer_model import TransferModel
@@ -22,7 +21,7 @@ CLASSES, HEAD = "classes", "head."
 
 def keep(model: TransferModel) -> Path:
     """Write all parameters and buffers to the home folder; the file's name is its digest."""
-    folder = private_folder(home() / "weights")
+    folder = kept_weights.folder()
     draft = atomic.temporary_beside(folder / "run.safetensors")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     try:

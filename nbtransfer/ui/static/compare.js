@@ -32,6 +32,7 @@ export function compare(view) {
       menus.grid.hidden = false;
       show();
     } catch (error) {
+      if (mine !== newest) return;
       problem.textContent = messageOf(error);
       open.disabled = false;
     }

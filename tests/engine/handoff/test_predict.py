@@ -31,6 +31,18 @@ def user(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("user")))
 
 
+def test_a_model_in_training_answers_as_ever_and_stays_as_it_is(model):
+    expected = nt.predict(model, [IMAGE, IMAGE.rotate(90)])
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.train()
+    model.head.eval()
+    assert nt.predict(model, [IMAGE, IMAGE.rotate(90)]) == expected
+    assert model.training
+    assert not model.head.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    model.eval()
+
+
 def test_paths_images_and_arrays_are_one(model, tmp_path):
     IMAGE.save(tmp_path / "x.png")
     forms = [tmp_path / "x.png", str(tmp_path / "x.png"), IMAGE, np.asarray(IMAGE)]

@@ -44,6 +44,8 @@ def write(folder: Path, model: TransferModel, recipe: Recipe, example: StoredExa
     inputs = inputs.contiguous()
     try:
         _save_graph(folder / MODEL, model, inputs)
+    except OSError:
+        raise  # of the disk, not of the model
     except Exception as error:  # whatever torch raises for a module that it cannot export
         cause = error.__cause__ or error  # torch wraps it in advice on its exporter
         reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
