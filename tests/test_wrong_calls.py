@@ -318,5 +318,5 @@ def test_a_wrong_command_is_answered_with_one_sentence(words, part, execute):
 
 
 def test_every_command_is_in_the_table():
-    harmless = {"dashboard", "backbones", "runs", "demo", "doctor"}
+    harmless = {"dashboard", "backbones", "runs", "undo", "demo", "doctor"}
     assert set(commands.tree("notebook")) - {words.split()[0] for words, _ in TYPED} == harmless

@@ -292,9 +292,11 @@ def test_one_that_cannot_be_named_is_not_started(images, monkeypatch):
 
 def test_a_folder_that_somebody_made_among_runs_hides_no_others(home):
     run = nt.Run(runs.create(plain()))
-    (home / "runs" / "20261399-000000-abcdef").mkdir()
+    strange = home / "runs" / "20261399-000000-abcdef"
+    strange.mkdir()
     assert nt.attach(run.id).id == run.id
     assert run.id in repr(nt.runs())
+    strange.rmdir()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 import nbtransfer as nt
 from nbtransfer.core import events as ev
+from nbtransfer.core.messages import Message
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.store import runs
 from nbtransfer.store.journal import JournalWriter
@@ -215,15 +216,15 @@ def test_a_report_beneath_the_view_tells_of_all_its_runs_from_the_first_epoch_on
 
 
 def test_a_failed_run_leaves_a_report_too(images):
-    run = nt.start(recipe(images, epochs=1))
-    run.wait(PATIENCE)
-    writer = JournalWriter(run.paths, run.state.attempt)
-    writer.write(ev.Failed("the disk is gone", ""))
-    writer.close()
-    again = nt.attach(run.id)
-    html = kept_html([again])
-    assert f"<td>{run.id}</td><td>failed</td>" in html
-    assert "the disk is gone" in html
+    paths = runs.create(recipe(images))
+    journal = JournalWriter(paths.events, 1)
+    for event in (ev.Starting(1, "h", "3"), ev.Failed(Message("the disk is gone"))):
+        journal.append(event)
+    journal.close()
+    html = kept_html([nt.attach(paths.id)])
+    assert f"<td>{paths.id}</td><td>failed</td>" in html
+    assert "failed: the disk is gone" in html
+    assert "ended before it could compare its layers" in html
 
 
 def test_the_kernel_never_loads_torch_for_it(images):
