@@ -62,10 +62,10 @@ def _on_scores(found: Evaluation, *, tested: bool) -> Iterator[str]:
     scores = found.per_class()
     missed = [score.name for score in scores if score.recall == 0]
     if missed:
-        yield f"none of the {split_name(found.split)} images of class {short_list(missed)} is recognised (recall 0)"
+        yield f"none of the {split_name(found.split)} images of {_classes(missed)} is recognised (recall 0)"
     absent = [score.name for score in scores if not score.examples]
     if absent:
-        yield f"there are no {split_name(found.split)} images of class {short_list(absent)}, so the score says nothing about it"
+        yield f"there are no {split_name(found.split)} images of {_classes(absent)}, so the score says nothing about it"
     most = max(scores, key=lambda score: score.examples)
     always = most.examples / found.examples
     if found.accuracy <= always:
@@ -75,3 +75,7 @@ def _on_scores(found: Evaluation, *, tested: bool) -> Iterator[str]:
             f"accuracy {found.accuracy:.3f} is not clearly better than always answering {most.name!r} ({always:.3f}): its "
             f"interval begins at {found.interval.low:.3f}"
         )
+
+
+def _classes(names: list[str]) -> str:
+    return f"class{'es' if len(names) > 1 else ''} {short_list(names)}"
