@@ -10,6 +10,7 @@ import torch
 from nbtransfer.core import events as ev
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.engine.cache import activations
+from nbtransfer.engine.cache.boundary import Boundary
 from nbtransfer.engine.evaluate import predict_all
 from tests.support.sessions import new_session
 from tests.support.training import STAGES, of
@@ -47,6 +48,23 @@ class TestValidation:
         session = new_session(replace(frozen, strategy="lp_ft", epochs=2))
         list(session.run_phase(0))
         assert exact_val(session) is session.context.data.val
+
+    def test_without_room_for_them_it_is_scored_from_the_images_and_that_is_said(self, frozen, monkeypatch):
+        session, other = new_session(frozen), new_session(frozen)
+        for each in (session, other):
+            list(each.run_phase(0))
+
+        def full(_boundary):
+            raise OSError(28, "No space left on device")
+            yield
+
+        session.cache._current = None  # as after a resume
+        monkeypatch.setattr(Boundary, "activations", full)
+        told = list(session.judge_result())
+        assert [str(event.message) for event in of(told, ev.Warned)] == [
+            "the activations of stage4 cannot be kept ([Errno 28] No space left on device)"
+        ]
+        assert of(told, ev.Evaluated) == of(other.judge_result(), ev.Evaluated)
 
     def test_of_weights_that_changed_nothing_is_kept(self, frozen):
         session = new_session(frozen)
