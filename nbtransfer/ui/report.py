@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from nbtransfer.comparison.compare_runs import Comparison
-from nbtransfer.comparison.figures import svg
+from nbtransfer.comparison.figures import html
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.task import SPLITS, Sample
 from nbtransfer.core.text.counts import quantity, short_number
@@ -117,8 +117,8 @@ def _image(url: str | None, alt: str) -> str:
 
 
 def curves_html(runs: Mapping[str, Run]) -> str:
-    """The learning curves of runs as SVG."""
-    return svg(curves({name: run.history() for name, run in runs.items()}))
+    """The learning curves of runs as HTML."""
+    return html(curves({name: run.history() for name, run in runs.items()}), "Accuracy and loss over the epochs")
 
 
 def _comparison(comparison: Comparison) -> str:
