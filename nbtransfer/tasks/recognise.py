@@ -49,6 +49,7 @@ def _recognise(root: Folder) -> FolderLayout:
     has_train = any(role_of(folder.name) == "train" for folder in splits)
     if has_train:
         _check_splits(root, splits, [folder for folder in folders if folder not in named])
+        _check_levels(root, splits)
         return _of_splits(root)
     if len(folders) > 1 and named == list(folders) and len({role_of(folder.name) for folder in named}) > 1:
         raise _without_train(root, splits)
@@ -56,8 +57,7 @@ def _recognise(root: Folder) -> FolderLayout:
         raise _too_high(root)
     if _split_within_class(folders):
         return fitting(root, f"{CLASS}/{SPLIT}")
-    holding = [folder for folder in folders if unwrapped(folder).filled]
-    if len(holding) > 1 and len(holding) > len(folders) / 2 and _same_names(holding):
+    if _may_be_batches(folders):
         raise _ambiguous(root, CLASS, f"{ANY}/{CLASS}")
     unsorted = [folder.name for folder in folders if folder.name.casefold() in UNSORTED]
     if unsorted and len(folders) > 1:
@@ -82,6 +82,15 @@ def _check_splits(root: Folder, splits: Sequence[Folder], others: Sequence[Folde
     alone = len({role_of(folder.name) for folder in root.filled} - {None}) == 1
     if any(folder.name.casefold() not in UNSORTED for folder in others) and (alone or not agree):
         raise _ambiguous(root, CLASS, f"{SPLIT}/{CLASS}")
+
+
+def _check_levels(root: Folder, splits: Sequence[Folder]) -> None:
+    """Raise TaskError if the folders in a train folder may be classes, or batches that each hold the classes."""
+    for folder in splits:
+        inner = unwrapped(folder)
+        if role_of(folder.name) == "train" and _may_be_batches(inner.filled):
+            within = "/".join([SPLIT, *[ANY] * len(inner.path.relative_to(folder.path).parts)])
+            raise _ambiguous(root, f"{within}/{CLASS}", f"{within}/{ANY}/{CLASS}")
 
 
 def _without_train(root: Folder, splits: Sequence[Folder]) -> TaskError:
@@ -115,9 +124,13 @@ def _split_within_class(folders: Sequence[Folder]) -> bool:
     return True
 
 
-def _same_names(folders: Sequence[Folder]) -> bool:
-    names = Counter(name for folder in folders for name in {inner.name for inner in unwrapped(folder).filled})
-    return sum(names.values()) >= SHARED * len(folders) * len(names)
+def _may_be_batches(folders: Sequence[Folder]) -> bool:
+    """Whether most of the folders hold folders of the same names, which may be the classes. One name is no two classes."""
+    holding = [folder for folder in folders if unwrapped(folder).filled]
+    names = Counter(name for folder in holding for name in {inner.name for inner in unwrapped(folder).filled})
+    if min(len(holding), len(names)) < 2 or len(holding) <= len(folders) / 2:
+        return False
+    return sum(names.values()) >= SHARED * len(holding) * len(names)
 
 
 def _ambiguous(root: Folder, *patterns: str) -> TaskError:

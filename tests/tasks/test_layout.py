@@ -44,6 +44,7 @@ def found(root, pattern=None, ignore=(), **splits):
 RECOGNISED = {
     "one folder per class": (["cats", "dogs"], {None: ["cats", "dogs"]}),
     "deeper folders in classes": (["cats/a", "cats/b", "dogs/c"], {None: ["cats", "dogs"]}),
+    "images one level deeper": (["cats/images", "dogs/images"], {None: ["cats", "dogs"]}),
     "splits": (product(["train", "val"], ["a", "b"]), {"train": ["a", "b"], "val": ["a", "b"]}),
     "a split without a class": (["train/a", "train/b", "test/a"], {"train": ["a", "b"], "test": ["a"]}),
     "only a train folder": (product(["train"], ["a", "b"]), {"train": ["a", "b"]}),
@@ -96,6 +97,22 @@ REFUSED = {
     ),
     "a batch lacks a class": (["b1/good", "b1/bad", "b2/good"], ["layout='*/class'"]),
     "batches wrapped twice": (["one/one/a", "one/one/b", "two/two/a", "two/two/b"], ["in two ways"]),
+    "batches in splits": (
+        product(["train", "test"], ["site1", "site2"], ["a", "b"]),
+        [
+            "in two ways",
+            "layout='split/class' reads folders split/class: 2 classes (site1, site2)",
+            "layout='split/*/class' reads folders split/*/class: 2 classes (a, b), 8 train + 8 test",
+        ],
+    ),
+    "batches in splits, one of them to test": (
+        [*product(["train"], ["site1", "site2"], ["a", "b"]), *product(["test/site1"], ["a", "b"])],
+        ["in two ways", "layout='split/class'", "layout='split/*/class'"],
+    ),
+    "batches in splits wrapped twice": (
+        product(["train/train", "test/test"], ["site1", "site2"], ["a", "b"]),
+        ["layout='split/*/class' reads", "layout='split/*/*/class' reads"],
+    ),
     "a folder like train": (product(["train", "extra"], ["a", "b"]), ["train=['train', 'extra']", "ignore='extra'"]),
     "train may be a class": (["train/steam", "train/diesel", "plane", "ship"], ["layout='class'", "layout='split/class'"]),
     "no train": (product(["val", "test"], ["a", "b"]), ["no train folder", "train='…'"]),
@@ -139,6 +156,11 @@ class TestGiven:
     def test_splits_within_batches(self, tmp_path):
         root = tree(tmp_path, *product(["b1", "b2"], ["train", "test"], ["x", "y"]))
         assert found(root, "*/split/class") == {"train": ["x", "y"], "test": ["x", "y"]}
+
+    @pytest.mark.parametrize(("pattern", "names"), [("split/class", ["s1", "s2"]), ("split/*/class", ["a", "b"])])
+    def test_batches_within_splits(self, tmp_path, pattern, names):
+        root = tree(tmp_path, *product(["train", "test"], ["s1", "s2"], ["a", "b"]))
+        assert found(root, pattern) == {"train": names, "test": names}
 
     def test_folders_of_each_split(self, tmp_path):
         root = tree(tmp_path, *product(["one", "two", "old/three"], ["x", "y"]))
