@@ -7,10 +7,12 @@ names and their sub-folders are the same classes. What can be read in two ways i
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from nbtransfer.core.task import SPLITS, Split
+from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import TaskError
 from nbtransfer.tasks.folders import Folder, Tree
@@ -18,6 +20,8 @@ from nbtransfer.tasks.layout import ANY, CLASS, SPLIT, FolderLayout, fitting, of
 
 UNSORTED = frozenset({"images", "imgs", "unlabelled", "unlabeled", "unsup", "unsorted"})
 """Names of folders that are hardly classes."""
+HOLD_OUTS = frozenset({"val", "valid", "validation", "validate", "eval", "evaluation", "holdout", "test", "testing", "tst"})
+"""Names of hold-outs. Of the other words for one, `control` and `dev` are likely classes."""
 SHARED = 0.6
 """Sub-folder names are the same everywhere if each is in this share of the folders, on average."""
 
@@ -59,12 +63,7 @@ def _recognise(root: Folder) -> FolderLayout:
         return fitting(root, f"{CLASS}/{SPLIT}")
     if _may_be_batches(folders):
         raise _ambiguous(root, CLASS, f"{ANY}/{CLASS}")
-    unsorted = [folder.name for folder in folders if folder.name.casefold() in UNSORTED]
-    if unsorted and len(folders) > 1:
-        raise TaskError(
-            f"{root.path} has class folders beside {short_list(unsorted)}, hardly a class; leave it out with "
-            f"ignore={unsorted[0]!r}, or say with layout='class' that it is one{_labelling(unsorted[0])}"
-        )
+    _check_each_is_a_class(root)
     return fitting(root, CLASS)
 
 
@@ -124,6 +123,24 @@ def _split_within_class(folders: Sequence[Folder]) -> bool:
     return True
 
 
+def _check_each_is_a_class(root: Folder) -> None:
+    """Raise TaskError if one of the class folders has the name of something else."""
+    names = [folder.name for folder in root.filled]
+    held_out = [name for name in names if re.sub(r"[^a-z]", "", name.casefold()) in HOLD_OUTS]
+    if len(names) - len(held_out) < 2:
+        held_out = []  # without them there is no task: `valid` and `invalid` tickets
+    doubtful = [name for name in names if name.casefold() in UNSORTED or name in held_out]
+    if not doubtful or len(names) < 2:
+        return
+    one, several = doubtful[0], len(doubtful) > 1
+    leave = f"leave them out with ignore={doubtful!r}" if several else f"leave it out with ignore={one!r}"
+    what = "hardly classes" if several else "hardly a class"
+    say = f"say with layout='class' that {'they are classes' if several else 'it is one'}"
+    unlabelled = any(name.casefold().startswith("un") or name in held_out for name in doubtful)
+    predict = f"; a trained run can predict {'their' if several else 'its'} images" if unlabelled else ""
+    raise TaskError(f"{root.path} has class folders beside {short_list(doubtful)}, {what}; {leave}, or {say}{predict}")
+
+
 def _may_be_batches(folders: Sequence[Folder]) -> bool:
     """Whether most of the folders hold folders of the same names, which may be the classes. One name is no two classes."""
     holding = [folder for folder in folders if unwrapped(folder).filled]
@@ -144,9 +161,7 @@ def _of_splits(root: Folder) -> FolderLayout:
     layout = of_splits(Tree(root), None, {split: paths for split, paths in places.items() if paths})
     strangers = [folder for folder in root.filled if folder not in named]
     if strangers:
-        layout.notes.append(f"left out, because there is a train folder: {short_list([f.name for f in strangers])}")
+        which = short_list([f"{quantity(folder.count, 'image')} in {folder.name}" for folder in strangers])
+        them = "it" if sum(folder.count for folder in strangers) == 1 else "them"
+        layout.notes.append(f"left out, because there is a train folder: {which}; a trained run predicts {them}")
     return layout
-
-
-def _labelling(name: str) -> str:
-    return "; a trained run can predict its images" if name.casefold().startswith("un") else ""

@@ -62,6 +62,8 @@ RECOGNISED = {
     "two train folders": (product(["train_1", "train_2", "test"], ["a", "b"]), {"train": ["a", "b"], "test": ["a", "b"]}),
     "a class called train": (["train", "plane", "ship"], {None: ["plane", "ship", "train"]}),
     "valid tickets": (["valid", "invalid"], {None: ["invalid", "valid"]}),
+    "valid and other tickets": (["valid", "invalid", "test"], {None: ["invalid", "test", "valid"]}),
+    "controls and two treatments": (["control", "drug", "placebo"], {None: ["control", "drug", "placebo"]}),
     "control and treated": (["control", "treated"], {None: ["control", "treated"]}),
     "controls with patients": (["control/p1", "control/p2", "ill/p3", "ill/p4"], {None: ["control", "ill"]}),
     "a class called test": (["test", "prod"], {None: ["prod", "test"]}),
@@ -122,6 +124,14 @@ REFUSED = {
     "several tasks": (product(["pets", "cars"], ["train", "test"], ["a", "b"]), ["several tasks, cars, pets"]),
     "images and masks": (["images", "masks"], ["images, hardly a class", "ignore='images'"]),
     "unlabelled beside classes": (["cats", "dogs", "unlabelled"], ["ignore='unlabelled'", "a trained run can predict"]),
+    "test beside classes": (
+        ["cats", "dogs", "test"],
+        ["beside test, hardly a class; leave it out with ignore='test', or say with layout='class' that it is one; a trained"],
+    ),
+    "val and test beside classes": (
+        ["cats", "dogs", "val", "Test_2"],
+        ["beside Test_2, val, hardly classes; leave them out with ignore=['Test_2', 'val'], or say"],
+    ),
     "no folders": (["1.png", "2.png"], ["its images are not in folders; sort them"]),
     "no images": (["a/1.txt"], ["has no class folders with images"]),
     "only HEIC": (
@@ -182,6 +192,9 @@ class TestGiven:
             ({"train": "c"}, "/c is no folder; give folders in"),
             ({"train": "../other"}, "is outside the task"),
             ({"val": "a"}, "no class folders to train on"),
+            ({"train": "a", "test": "a/"}, "^a is given for train and for test; give each folder once"),
+            ({"train": "a", "test": "a/x"}, "^a/x lies in a, and both are given"),
+            ({"train": ".", "test": "a"}, "a lies in .*, and both are given"),
             ({"train": "a/x"}, "no class folders to train on"),
             ({"ignore": ["nothing*"]}, "ignore='nothing\\*' fits no name in"),
         ],
@@ -240,6 +253,14 @@ class TestSaid:
         notes = nt.Task.from_folder(root).notes
         assert "1 image in train has no class folder and no label: left out; a trained run predicts it" in notes
         assert "1 image in test has no class folder and no label: left out; a trained run predicts it" in notes
+
+    def test_folders_beside_train(self, tmp_path):
+        root = self.folders(tmp_path, "train")
+        (root / "unlabelled").mkdir()
+        for number in range(2):
+            picture((1, 2, 3), 900 + number).save(root / "unlabelled" / f"{number}.png")
+        note = "left out, because there is a train folder: 2 images in unlabelled; a trained run predicts them"
+        assert note in nt.Task.from_folder(root).notes
 
     def test_a_hold_out_without_a_class(self, tmp_path):
         root = self.folders(tmp_path, "train", "test")
