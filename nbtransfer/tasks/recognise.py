@@ -10,12 +10,13 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from nbtransfer.core.task import SPLITS, Split
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import TaskError
-from nbtransfer.tasks.folders import Folder, Tree
+from nbtransfer.tasks.folders import Folder, Tree, folders_of_images
 from nbtransfer.tasks.layout import ANY, CLASS, SPLIT, FolderLayout, fitting, of_splits, role_of, unwrapped
 
 UNSORTED = frozenset({"images", "imgs", "unlabelled", "unlabeled", "unsup", "unsorted"})
@@ -41,9 +42,16 @@ def _found(tree: Tree, pattern: str | None, given: Mapping[Split, Sequence[str |
     if pattern is not None:
         return fitting(tree.root, pattern)
     if not tree.root.filled:
-        hint = " (its images are not in folders; sort them into one folder per class)" if tree.root.images else ""
+        hint = f" (its images are not in folders; {_sorting(tree.root.path)})" if tree.root.images else ""
         raise TaskError(f"{tree.root.path} has no class folders with images{hint}; expected {tree.root.name}/<class>/<image>")
     return _recognise(tree.root)
+
+
+def _sorting(root: Path) -> str:
+    """What to do with a folder of images: it may be one class of several."""
+    beside = folders_of_images(root.parent)
+    parent = f", or, if {root.name} is a class, give {root.parent}, which has {short_list(beside)}" if len(beside) > 1 else ""
+    return f"sort them into one folder per class{parent}"
 
 
 def _recognise(root: Folder) -> FolderLayout:

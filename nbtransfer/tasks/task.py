@@ -93,6 +93,8 @@ class Task(TaskCard):
         Reads every file once and stores the result. Copies with other bytes (re-encoded, resized, mirrored) are noted where
         they have two labels or are in two splits. Raises TaskError that lists all problems and names the files.
         """
+        if root == "":
+            raise TaskError("the folder has an empty name; give its path, or '.' for the folder this runs in")
         if is_address(root):
             raise TaskError(f"{root} is an address in a network; download the images, then give their folder")
         share, tested = (test, None) if isinstance(test, (int, float, np.number)) else (0.0, test)

@@ -68,7 +68,17 @@ RECOGNISED = {
     "controls with patients": (["control/p1", "control/p2", "ill/p3", "ill/p4"], {None: ["control", "ill"]}),
     "a class called test": (["test", "prod"], {None: ["prod", "test"]}),
     "junk of drives": (
-        ["a", "b", "@eaDir/x", "#recycle/a", "$RECYCLE.BIN/x", "a/@eaDir/SYNO", "System Volume Information/x", "lost+found/x"],
+        [
+            "a",
+            "b",
+            "@eaDir/x",
+            "#recycle/a",
+            "$RECYCLE.BIN/x",
+            "a/@eaDir/SYNO",
+            "FOUND.000",
+            "System Volume Information/x",
+            "lost+found/x",
+        ],
         {None: ["a", "b"]},
     ),
     "others beside splits": (
@@ -150,6 +160,15 @@ def test_refused_with_what_to_do(tmp_path, places, parts, monkeypatch):
         assert part.replace("{root}", str(tmp_path)) in str(caught.value)
 
 
+def test_one_level_too_low(tmp_path):
+    root = tree(tmp_path / "up", "cats", "dogs", "empty/x", ".hidden", "1.txt")
+    with pytest.raises(TaskError) as caught:
+        found(root / "cats")
+    assert f"sort them into one folder per class, or, if cats is a class, give {root}, which has cats, dogs)" in str(
+        caught.value
+    )
+
+
 class TestGiven:
     @pytest.mark.parametrize(
         ("pattern", "classes"),
@@ -196,6 +215,7 @@ class TestGiven:
             ({"train": "a", "test": "a/x"}, "^a/x lies in a, and both are given"),
             ({"train": ".", "test": "a"}, "a lies in .*, and both are given"),
             ({"train": "a/x"}, "no class folders to train on"),
+            ({"ignore": ["*"]}, "ignore='\\*' leaves out all there is in .*; leave out less"),
             ({"ignore": ["nothing*"]}, "ignore='nothing\\*' fits no name in"),
         ],
     )

@@ -185,6 +185,7 @@ class TestProblems:
         [
             (lambda p: p / "nowhere", "is missing; give a folder with one folder per class"),
             (lambda p: p / "red" / "00.png", "is a file"),
+            (lambda _: "", "the folder has an empty name; give its path, or '\\.' for"),
             (lambda p: p / "red", r"has no class folders with images \(its images are not in folders"),
         ],
     )
@@ -269,7 +270,7 @@ class TestArrays:
             (np.moveaxis(x, -1, 1).astype(np.float32), y, None, "should lie in 0…1"),
             (x, y[:5], None, "there are 12 images but labels of shape"),
             (x, y.astype(float), None, "labels should be whole numbers or names"),
-            (x, y, ("a",), "labels run from 0 to 1, but there are 1 classes"),
+            (x, y, ("a",), "labels run from 0 to 1, but there is 1 class$"),
             (x, np.zeros(12, int), None, "at least two classes"),
             (x, np.eye(1, 12, dtype=int)[0], None, "too few images of class 1"),
             (x[:0], [], ("a", "b"), "there are no images"),
