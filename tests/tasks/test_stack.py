@@ -10,7 +10,7 @@ import nbtransfer as nt
 from nbtransfer.errors import TaskError
 from nbtransfer.tasks.decode import to_rgb
 from nbtransfer.tasks.stack import stack_of
-from tests.support.inputs import BATCHES, COLLECTIONS, REFUSED, TAKEN, tensor
+from tests.support.inputs import BATCHES, COLLECTIONS, REFUSED, TAKEN
 from tests.support.pictures import picture
 
 IMAGES = [picture((200, 100, 30), seed) for seed in range(5)]
@@ -91,18 +91,6 @@ def test_what_is_no_stack_of_images(x, message):
         nt.Task.from_arrays(x, np.arange(5) % 2)
 
 
-class Table:
-    """A table of labels with one column, as pandas has them."""
-
-    columns = ("label",)
-
-    def __init__(self, values):
-        self.iloc = self._values = values
-
-    def __array__(self, dtype=None, copy=None):
-        return self._values
-
-
 def wide(values, bits):
     """The same pixels with white at the largest value of so many bits."""
     return (values * ((2**bits - 1) / 255)).round().astype(np.uint16)
@@ -137,44 +125,3 @@ class TestWhite:
     def test_sides_may_be_long(self):
         x = np.random.default_rng(0).integers(0, 256, (5, 900, 4, 3)).astype(np.uint8)
         assert nt.Task.from_arrays(x, self.labels, max_aspect=225).reading.max_aspect == 225
-
-
-class TestLabels:
-    def test_a_column_of_names_or_numbers(self):
-        names = np.array(["b", "a", "b", "a", "a"], dtype=object)
-        task = nt.Task.from_arrays(PIXELS, names)
-        assert (task.classes, [s.label for s in task.samples]) == (("a", "b"), [1, 0, 1, 0, 0])
-        numbers = np.array([np.int64(1), 0, 1, 0, 0], dtype=object)
-        assert nt.Task.from_arrays(PIXELS, numbers, classes=np.array(["a", "b"])).digest == task.digest
-
-    def test_names_in_the_order_of_classes(self):
-        task = nt.Task.from_arrays(PIXELS, ["b", "a", "b", "a", "a"], classes=["b", "a"])
-        assert (task.classes, [s.label for s in task.samples]) == (("b", "a"), [0, 1, 0, 1, 1])
-
-    @pytest.mark.parametrize(
-        ("labels", "advice"),
-        [
-            (np.arange(5)[:, None] % 2, r"labels of shape \(5, 1\); give one label per image, such as y\[:, 0\]"),
-            (Table(np.arange(5)[:, None] % 2), r"give the column of labels, such as y\['label'\]"),
-            (np.eye(2)[np.arange(5) % 2], r"if they are one-hot, give y\.argmax\(1\)"),
-            (np.arange(5) % 2 == 0, r"not bool; give y\.astype\(int\)"),
-            (np.arange(5) % 2 * 1.0, r"not float64; give y\.astype\(int\)"),
-            ([True, False, True, False, True], r"give \[int\(label\) for label in y\]"),
-            (tensor(np.arange(5) % 2 == 0), r"not bool; give y\.long\(\)"),
-            (np.arange(5) / 2, "not float64$"),
-            (["a", "b", "c", "a", "b"], "name the classes a, b, c, but classes= says b, a"),
-        ],
-    )
-    def test_advice_on_labels(self, labels, advice):
-        with pytest.raises(TaskError, match=advice):
-            nt.Task.from_arrays(PIXELS, labels, classes=("b", "a"))
-
-    def test_a_label_that_is_missing(self):
-        labels = np.array(["b", "a", None, "a", float("nan")], dtype=object)
-        with pytest.raises(TaskError, match="the label of image 2 is None; labels should be whole numbers or names"):
-            nt.Task.from_arrays(PIXELS, labels)
-
-    def test_shares_may_be_numpy_scalars(self):
-        labels = np.arange(5) % 2
-        one = nt.Task.from_arrays(PIXELS, labels, holdout=np.float32(0.4), seed=np.int64(1))
-        assert one == nt.Task.from_arrays(PIXELS, labels, holdout=0.4, seed=1)
