@@ -120,8 +120,8 @@ def read_tree(root: Path, ignore: Sequence[str] = ()) -> Tree:
     tree = Tree(read(root))
     if unused:
         raise TaskError(f"ignore={short_list(sorted(map(repr, unused)))} fits no name in {root}; leave it out, or correct it")
-    if ignore and not (tree.root.images or tree.root.others or tree.root.folders):
-        raise TaskError(f"ignore={short_list([*map(repr, ignore)])} leaves out all there is in {root}; leave out less")
+    if ignore and not tree.root.count and read_tree(root).root.count:
+        raise TaskError(f"ignore={short_list([*map(repr, ignore)])} leaves out every image in {root}; leave out less")
     tree.notes = list(_notes(tree.root))
     return tree
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from nbtransfer.core.task import SPLITS, Split
@@ -38,6 +38,8 @@ def find_layout(tree: Tree, pattern: str | None, given: Mapping[Split, Sequence[
 
 def _found(tree: Tree, pattern: str | None, given: Mapping[Split, Sequence[str | os.PathLike[str]]]) -> FolderLayout:
     if given:
+        if pattern is None:
+            _check_given(tree, given)
         return of_splits(tree, pattern, given)
     if pattern is not None:
         return fitting(tree.root, pattern)
@@ -94,10 +96,24 @@ def _check_splits(root: Folder, splits: Sequence[Folder], others: Sequence[Folde
 def _check_levels(root: Folder, splits: Sequence[Folder]) -> None:
     """Raise TaskError if the folders in a train folder may be classes, or batches that each hold the classes."""
     for folder in splits:
-        inner = unwrapped(folder)
-        if role_of(folder.name) == "train" and _may_be_batches(inner.filled):
-            within = "/".join([SPLIT, *[ANY] * len(inner.path.relative_to(folder.path).parts)])
-            raise _ambiguous(root, f"{within}/{CLASS}", f"{within}/{ANY}/{CLASS}")
+        if role_of(folder.name) == "train" and (patterns := _two_levels(folder)):
+            raise _ambiguous(root, *(f"{SPLIT}/{pattern}" for pattern in patterns))
+
+
+def _check_given(tree: Tree, given: Mapping[Split, Sequence[str | os.PathLike[str]]]) -> None:
+    """The same for folders that are given to train on."""
+    for path in given.get("train", ()):
+        if patterns := _two_levels(tree.at(path)):
+            raise _two_ways(tree.root, {pattern: of_splits(tree, pattern, given) for pattern in patterns})
+
+
+def _two_levels(folder: Folder) -> tuple[str, ...]:
+    """The two patterns that may fit in a train folder; none if only one does."""
+    inner = unwrapped(folder)
+    if not _may_be_batches(inner.filled):
+        return ()
+    wrapping = f"{ANY}/" * len(inner.path.relative_to(folder.path).parts)
+    return f"{wrapping}{CLASS}", f"{wrapping}{ANY}/{CLASS}"
 
 
 def _without_train(root: Folder, splits: Sequence[Folder]) -> TaskError:
@@ -137,6 +153,7 @@ def _check_each_is_a_class(root: Folder) -> None:
     held_out = [name for name in names if re.sub(r"[^a-z]", "", name.casefold()) in HOLD_OUTS]
     if len(names) - len(held_out) < 2:
         held_out = []  # without them there is no task: `valid` and `invalid` tickets
+    _check_no_hold_out(root, held_out)
     doubtful = [name for name in names if name.casefold() in UNSORTED or name in held_out]
     if not doubtful or len(names) < 2:
         return
@@ -149,6 +166,17 @@ def _check_each_is_a_class(root: Folder) -> None:
     raise TaskError(f"{root.path} has class folders beside {short_list(doubtful)}, {what}; {leave}, or {say}{predict}")
 
 
+def _check_no_hold_out(root: Folder, names: Collection[str]) -> None:
+    """Raise TaskError if one of these folders holds folders named after the class folders beside it."""
+    classes = [folder.name for folder in root.filled if folder.name not in names]
+    for folder in root.filled:
+        if folder.name in names and {inner.name for inner in unwrapped(folder).filled} & set(classes):
+            raise TaskError(
+                f"{root.path} has class folders beside {folder.name}, with the same class folders; move {short_list(classes)} "
+                f"into a folder train, or leave {folder.name} out with ignore={folder.name!r}"
+            )
+
+
 def _may_be_batches(folders: Sequence[Folder]) -> bool:
     """Whether most of the folders hold folders of the same names, which may be the classes. One name is no two classes."""
     holding = [folder for folder in folders if unwrapped(folder).filled]
@@ -159,7 +187,11 @@ def _may_be_batches(folders: Sequence[Folder]) -> bool:
 
 
 def _ambiguous(root: Folder, *patterns: str) -> TaskError:
-    readings = "; ".join(f"layout={pattern!r} reads {fitting(root, pattern)}" for pattern in patterns)
+    return _two_ways(root, {pattern: fitting(root, pattern) for pattern in patterns})
+
+
+def _two_ways(root: Folder, layouts: Mapping[str, FolderLayout]) -> TaskError:
+    readings = "; ".join(f"layout={pattern!r} reads {layout}" for pattern, layout in layouts.items())
     return TaskError(f"{root.path} can be read in two ways, say which: {readings}")
 
 

@@ -133,6 +133,10 @@ REFUSED = {
         ["cats", "dogs", "test"],
         ["beside test, hardly a class; leave it out with ignore='test', or say with layout='class' that it is one; a trained"],
     ),
+    "a hold-out of the classes beside it": (
+        ["cats", "dogs", "test/cats", "test/dogs"],
+        ["beside test, with the same class folders; move cats, dogs into a folder train, or leave test out with ignore='test'"],
+    ),
     "val and test beside classes": (
         ["cats", "dogs", "val", "Test_2"],
         ["beside Test_2, val, hardly classes; leave them out with ignore=['Test_2', 'val'], or say"],
@@ -186,6 +190,14 @@ class TestGiven:
         root = tree(tmp_path, *product(["train", "test"], ["s1", "s2"], ["a", "b"]))
         assert found(root, pattern) == {"train": names, "test": names}
 
+    def test_batches_within_given_splits(self, tmp_path):
+        root = tree(tmp_path, *product(["x", "y"], ["s1", "s2"], ["a", "b"]))
+        with pytest.raises(
+            TaskError, match=r"layout='class' reads .*\(s1, s2\).*; layout='\*/class' reads .*\(a, b\), 8 train"
+        ):
+            found(root, train="x", test="y")
+        assert found(root, "*/class", train="x", test="y") == {"train": ["a", "b"], "test": ["a", "b"]}
+
     def test_folders_of_each_split(self, tmp_path):
         root = tree(tmp_path, *product(["one", "two", "old/three"], ["x", "y"]))
         assert found(root, train="one", test="two") == {"train": ["x", "y"], "test": ["x", "y"]}
@@ -210,7 +222,8 @@ class TestGiven:
             ({"train": "a", "test": "a/x"}, "^a/x lies in a, and both are given"),
             ({"train": ".", "test": "a"}, "a lies in .*, and both are given"),
             ({"train": "a/x"}, "no class folders to train on"),
-            ({"ignore": ["*"]}, "ignore='\\*' leaves out all there is in .*; leave out less"),
+            ({"ignore": ["*"]}, "ignore='\\*' leaves out every image in .*; leave out less"),
+            ({"ignore": ["[0-9].png", "b"]}, "ignore='.*', 'b' leaves out every image in"),
             ({"ignore": ["nothing*"]}, "ignore='nothing\\*' fits no name in"),
         ],
     )
