@@ -77,7 +77,10 @@ def _label_array(y: Any) -> np.ndarray[Any, Any]:
     values = [plain(value) for value in labels.ravel().tolist()]
     for row, value in enumerate(values):
         if not isinstance(value, (str, int)) or isinstance(value, bool) or isinstance(value, str) != isinstance(values[0], str):
-            raise TaskError(f"the label of image {row} is {value!r}; labels should be whole numbers or names, all of one kind")
+            advice = _as_numbers(y, np.asarray(values))
+            raise TaskError(
+                f"the label of image {row} is {value!r}; labels should be whole numbers or names, all of one kind{advice}"
+            )
     return np.asarray(values).reshape(labels.shape)
 
 

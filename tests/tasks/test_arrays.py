@@ -101,6 +101,8 @@ class TestLabels:
             ([True, False, True, False, True], r"give \[int\(label\) for label in y\]"),
             (tensor(np.arange(5) % 2 == 0), r"not bool; give y\.long\(\)"),
             (np.arange(5) / 2, "not float64$"),
+            (np.array([True, False, True, False, True], object), r"is True; .* of one kind; give y\.astype\(int\)"),
+            (np.array([1.0, None, 1.0, 0.0, 0.0], object), "is 1.0; .* of one kind$"),
             (["a", "b", "c", "a", "b"], "name the classes a, b, c, but classes= says b, a"),
         ],
     )
