@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nbtransfer.core.scalars import plain
+from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import TaskError
 from nbtransfer.store import atomic
@@ -26,19 +27,43 @@ def as_labels(y: Any, count: int, classes: Sequence[str] | None) -> tuple[list[i
     if count == 0:
         raise TaskError("there are no images; give at least two of each class")
     if labels.shape != (count,):
-        raise TaskError(f"there are {count} images but labels of shape {labels.shape}; give one label per image")
+        shape = f"{quantity(count, 'image')} but labels of shape {labels.shape}"
+        raise TaskError(f"there {'is' if count == 1 else 'are'} {shape}; {_as_column(y, labels.shape)}")
     if labels.dtype.kind not in "iuU":
-        raise TaskError(f"labels should be whole numbers or names, not {labels.dtype}")
+        raise TaskError(f"labels should be whole numbers or names, not {labels.dtype}{_as_numbers(y, labels)}")
     if labels.dtype.kind == "U" or classes is None:
         found, numbers = np.unique(labels, return_inverse=True)
         names = tuple(map(str, found))
-        if classes is not None and tuple(map(str, classes)) != names:
-            given = short_list([*map(str, classes)])
-            raise TaskError(f"the labels name the classes {short_list(names)}, but classes= says {given}")
-        return numbers.tolist(), names
+        return (numbers.tolist(), names) if classes is None else _in_order(numbers.tolist(), names, tuple(map(str, classes)))
     if labels.min() < 0 or labels.max() >= len(classes):
-        raise TaskError(f"labels run from {labels.min()} to {labels.max()}, but there are {len(classes)} classes")
+        number = f"there {'is' if len(classes) == 1 else 'are'} {quantity(len(classes), 'class', 'classes')}"
+        raise TaskError(f"labels run from {labels.min()} to {labels.max()}, but {number}")
     return labels.tolist(), tuple(map(str, classes))
+
+
+def _in_order(numbers: list[int], names: tuple[str, ...], given: tuple[str, ...]) -> tuple[list[int], tuple[str, ...]]:
+    """The labels for the order of names that is given. Raises TaskError if the names are others."""
+    if sorted(given) != sorted(names):
+        raise TaskError(f"the labels name the classes {short_list(names)}, but classes= says {short_list(given)}")
+    return [given.index(names[number]) for number in numbers], given
+
+
+def _as_column(y: Any, shape: tuple[int, ...]) -> str:
+    """How labels in a table become one for each image."""
+    if len(shape) != 2:
+        return "give one label per image"
+    if hasattr(y, "columns") and hasattr(y, "iloc"):
+        return f"give the column of labels, such as y[{next(iter(y.columns))!r}]"
+    return "give one label per image, such as y[:, 0]" if shape[1] == 1 else "if they are one-hot, give y.argmax(1)"
+
+
+def _as_numbers(y: Any, labels: np.ndarray[Any, Any]) -> str:
+    """How truth values, or floats without fractions, become whole numbers."""
+    if labels.dtype.kind != "b" and not (labels.dtype.kind == "f" and np.array_equal(labels, np.round(labels))):
+        return ""
+    if hasattr(y, "detach"):
+        return "; give y.long()"
+    return "; give y.astype(int)" if hasattr(y, "astype") else "; give [int(label) for label in y]"
 
 
 def _label_array(y: Any) -> np.ndarray[Any, Any]:
@@ -52,7 +77,10 @@ def _label_array(y: Any) -> np.ndarray[Any, Any]:
     values = [plain(value) for value in labels.ravel().tolist()]
     for row, value in enumerate(values):
         if not isinstance(value, (str, int)) or isinstance(value, bool) or isinstance(value, str) != isinstance(values[0], str):
-            raise TaskError(f"the label of image {row} is {value!r}; labels should be whole numbers or names, all of one kind")
+            advice = _as_numbers(y, np.asarray(values))
+            raise TaskError(
+                f"the label of image {row} is {value!r}; labels should be whole numbers or names, all of one kind{advice}"
+            )
     return np.asarray(values).reshape(labels.shape)
 
 

@@ -61,12 +61,20 @@ def load_rgb(path: Path | IO[bytes], about: int | None = None, reading: Reading 
         return to_rgb(image, reading)
 
 
-def brightest(path: Path, reading: Reading = AS_IS) -> int:
+def brightest(path: Path | IO[bytes], reading: Reading = AS_IS) -> int:
     """The largest value of a 16-bit grey image; 0 for an image of 8 bits, and for one that cannot be decoded."""
     try:
         with _open(path, reading) as image:
-            return int(np.asarray(image).max()) if image.mode.startswith("I") else 0
+            return reach_of(image)
     except Exception:  # noqa: BLE001 - Pillow's plugins raise almost anything on damaged data, which is found when it is used
+        return 0
+
+
+def reach_of(image: Image.Image) -> int:
+    """The largest value of an opened image of 16-bit grey; 0 for one of 8 bits, and for one that cannot be decoded."""
+    try:
+        return int(np.asarray(image).max()) if image.mode.startswith("I") else 0
+    except Exception:  # noqa: BLE001 - as above
         return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ JUNK = frozenset({
     "@eadir", "@tmp", "#recycle", "@recycle", "@recently-snapshot", "#snapshot", "~snapshot", "@synoresource",
 })  # fmt: skip
 """Names, in lower case, of files and folders that no person made. So are all that begin with a full stop or with `~$`."""
+
+RECOVERED = re.compile(r"found\.[0-9]{3}")
+"""Folders of chkdsk, with what it could save."""
 
 
 @dataclass(frozen=True)
@@ -116,13 +120,27 @@ def read_tree(root: Path, ignore: Sequence[str] = ()) -> Tree:
     tree = Tree(read(root))
     if unused:
         raise TaskError(f"ignore={short_list(sorted(map(repr, unused)))} fits no name in {root}; leave it out, or correct it")
+    if ignore and not tree.root.count and read_tree(root).root.count:
+        raise TaskError(f"ignore={short_list([*map(repr, ignore)])} leaves out every image in {root}; leave out less")
     tree.notes = list(_notes(tree.root))
     return tree
 
 
+def folders_of_images(path: Path) -> list[str]:
+    """The names of folders in a folder with images right in them. Those that may not be read are of no use, either."""
+    return [folder.name for folder in _readable(path) if any(file.suffix.lower() in SUFFIXES for file in _readable(folder))]
+
+
+def _readable(path: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in path.iterdir() if not is_junk(entry.name))
+    except OSError:  # also of a file
+        return []
+
+
 def is_junk(name: str) -> bool:
     """Whether no person made a file or folder of this name."""
-    return name.startswith((".", "~$")) or name.casefold() in JUNK
+    return name.startswith((".", "~$")) or name.casefold() in JUNK or RECOVERED.fullmatch(name.casefold()) is not None
 
 
 def _notes(root: Folder) -> Iterator[str]:

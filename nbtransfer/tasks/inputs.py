@@ -6,6 +6,7 @@ Everything that takes images takes them here, so that what is one image for one 
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +21,7 @@ from PIL import Image
 from nbtransfer.core.task import Reading, Sample, TaskCard
 from nbtransfer.errors import InputError
 from nbtransfer.tasks import pixels
-from nbtransfer.tasks.decode import AS_IS, SUFFIXES, UndecodableError, load_rgb, to_rgb
+from nbtransfer.tasks.decode import AS_IS, SUFFIXES, UndecodableError, brightest, load_rgb, reach_of, to_rgb
 from nbtransfer.tasks.folders import is_junk
 from nbtransfer.tasks.source import ImageSource
 
@@ -32,12 +33,16 @@ WANTED = "give a path, a PIL image, an array or a tensor"
 
 @dataclass(frozen=True, slots=True)
 class GivenImage:
-    """One image that was given: a path as it was written, or "image 3", counted from 0; its class, if known; how it is read."""
+    """One image that was given: a path as it was written, or "image 3", counted from 0; its class, if known; how it is read.
+
+    `reach` finds the largest value of an image of 16 bits, and is 0 for others.
+    """
 
     name: str
     read: Callable[[Reading], Image.Image]
     truth: str | None = None
     reading: Reading = AS_IS
+    reach: Callable[[], int] = int
 
     def rgb(self) -> Image.Image:
         """The image as 8-bit RGB. Raises InputError with the reason alone; `refusal` makes a sentence of it."""
@@ -48,10 +53,17 @@ class GivenImage:
         width, height = image.size
         if not width or not height:
             raise InputError("it has no pixels")
-        if max(width, height) > self.reading.max_aspect * min(width, height):
-            most = f"{self.reading.max_aspect:g}"
-            raise InputError(f"it has {width} × {height} pixels, and one side is more than {most} times the other")
+        check_aspect(width, height, self.reading.max_aspect)
         return image
+
+
+def check_aspect(width: int, height: int, most: float) -> None:
+    """Raise InputError if one side is too many times longer than the other."""
+    if max(width, height) > most * min(width, height):
+        raise InputError(
+            f"it has {width} × {height} pixels, and one side is more than {most:g} times the other; use "
+            f"max_aspect={math.ceil(max(width, height) / min(width, height))} when the task is made"
+        )
 
 
 def refusal(name: str, reason: object) -> str:
@@ -94,15 +106,15 @@ class InputReader:
         if isinstance(given, (str, os.PathLike)):
             yield from _at_path(os.fsdecode(given))
         elif isinstance(given, Image.Image):
-            yield GivenImage(first, partial(to_rgb, given))
+            yield GivenImage(first, partial(to_rgb, given), reach=partial(reach_of, given))
         elif isinstance(given, (bytes, bytearray, memoryview)):
-            yield GivenImage(first, partial(_from_bytes, bytes(given)))
+            yield _encoded(first, bytes(given))
         elif hasattr(given, "read"):
-            yield GivenImage(_name_of(given, first), partial(_from_bytes, _contents(given)))
+            yield _encoded(_name_of(given, first), _contents(given))
         elif isinstance(given, Sample):
             yield self._sample(given)
         elif pixels.is_array(given) or pixels.holds_numbers(given):
-            yield from _from_array(pixels.as_array(given), name)
+            yield from _from_array(pixels.as_array(given), given, name)
         else:
             raise InputError(f"it is {_kind(given)}; {WANTED}")
 
@@ -155,12 +167,19 @@ def _column(given: Any) -> Iterator[Any] | None:
     return iter(values.ravel().tolist()) if values.dtype.kind in "OU" else None
 
 
-def _from_array(values: pixels.Array, name: str) -> Iterator[GivenImage]:
+def _from_array(values: pixels.Array, given: Any, name: str) -> Iterator[GivenImage]:
     """The images of an array; of one in a list they are called `image 3[0]`, `image 3[1]` and so on."""
     several = values.ndim == 4 and len(values) > 1
-    for number, one in enumerate(pixels.separate(values)):
+    reach = pixels.reach_of(values)
+    for number, one in enumerate(pixels.separate(values, given)):
         place = f"image {number}" if not name else f"{name}[{number}]" if several else name
-        yield GivenImage(place, partial(pixels.picture, one))
+        yield GivenImage(place, partial(_from_pixels, one, reach), reach=partial(int, reach))
+
+
+def _from_pixels(values: pixels.Array, reach: int, reading: Reading) -> Image.Image:
+    """One image of an array whose values reach so far: of several images, some may be dark."""
+    pixels.check_reach(reach, reading.white_level)
+    return pixels.picture(values, reading)
 
 
 def _at_path(name: str) -> Iterator[GivenImage]:
@@ -173,13 +192,17 @@ def _at_path(name: str) -> Iterator[GivenImage]:
     if not name or not exists:
         raise InputError(_why_missing(name))
     if not is_folder:
-        yield GivenImage(name, partial(load_rgb, path, None))
+        yield _file(name, path)
         return
     found = sorted(file for file in path.rglob("*") if _is_image_file(file.relative_to(path)))
     if not found:
         raise InputError("this folder holds no image; give one with files such as .jpg or .png")
     for file in found:
-        yield GivenImage(str(Path(name) / file.relative_to(path)), partial(load_rgb, file, None))
+        yield _file(str(Path(name) / file.relative_to(path)), file)
+
+
+def _file(name: str, path: Path) -> GivenImage:
+    return GivenImage(name, partial(load_rgb, path, None), reach=partial(brightest, path))
 
 
 def _is_image_file(path: Path) -> bool:
@@ -205,6 +228,10 @@ def _contents(file: Any) -> bytes:
     if not isinstance(data, bytes):
         raise InputError("the file object is opened as text; open it with 'rb'")
     return data
+
+
+def _encoded(name: str, data: bytes) -> GivenImage:
+    return GivenImage(name, partial(_from_bytes, data), reach=lambda: brightest(io.BytesIO(data)))
 
 
 def _from_bytes(data: bytes, reading: Reading) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections import Counter
@@ -89,9 +90,10 @@ def of_splits(tree: Tree, pattern: str | None, given: Mapping[Split, Sequence[st
     if SPLIT in parts:
         raise TaskError(f"give either layout={pattern!r} or the folders of each split, not both")
     layout, where = FolderLayout("", []), []
-    folders = [(side, path) for side in SPLITS for path in given.get(side, ())]
-    for split, path in folders:
-        folder = tree.at(path) if pattern else unwrapped(tree.at(path))
+    folders = [(side, tree.at(path)) for side in SPLITS for path in given.get(side, ())]
+    _check_apart(folders, tree.root)
+    for split, at in folders:
+        folder = at if pattern else unwrapped(at)
         if split != "train" and _is_unlabelled(folder, layout.classes_of("train")):
             layout.notes.append(_left_out(folder, tree.root, folder.count))
             continue
@@ -102,6 +104,18 @@ def of_splits(tree: Tree, pattern: str | None, given: Mapping[Split, Sequence[st
     if not layout.classes_of("train"):
         raise TaskError(f"{tree.root.path} has no class folders to train on; say where they are, such as train='images/train'")
     return layout
+
+
+def _check_apart(folders: Sequence[tuple[Split, Folder]], root: Folder) -> None:
+    """Raise TaskError if an image would be in two of the folders."""
+    for (split, one), (other_split, other) in itertools.combinations(folders, 2):
+        names = _name(one, root), _name(other, root)
+        if one.path == other.path:
+            twice = f"twice for {split}" if split == other_split else f"for {split} and for {other_split}"
+            raise TaskError(f"{names[0]} is given {twice}; give each folder once")
+        if one.path.is_relative_to(other.path) or other.path.is_relative_to(one.path):
+            inner, outer = names if one.path.is_relative_to(other.path) else names[::-1]
+            raise TaskError(f"{inner} lies in {outer}, and both are given; give folders that lie beside each other")
 
 
 def _is_unlabelled(folder: Folder, classes: Collection[str]) -> bool:

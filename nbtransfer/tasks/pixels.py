@@ -21,6 +21,8 @@ CHANNELS = {1: "L", 3: "RGB", 4: "RGBA"}
 """Numbers of channels, with Pillow's names. Four are red, green, blue and opacity."""
 BATCHES = "(N, H, W, C) or (N, C, H, W), with C = 1, 3 or 4"
 SHAPES = f"(H, W), (H, W, C) or (C, H, W), or several as {BATCHES}"
+LEVELS = 16
+"""So many of 256 levels an image of 16 bits should keep at least when it is read in 8."""
 VALUES = "uint8, uint16, bool, or floats in 0…1"
 
 
@@ -48,49 +50,56 @@ def as_array(value: Any) -> Array:
         raise InputError(f"it cannot be read as one array ({reason}); give {VALUES}") from error
 
 
-def separate(values: Array) -> Iterator[Array]:
-    """The images of an array, each (H, W, C) with the same values. Raises InputError unless shape and values are clear."""
+def separate(values: Array, given: Any = None) -> Iterator[Array]:
+    """The images of an array, each (H, W, C) with the same values. Raises InputError unless shape and values are clear.
+
+    `given` is what the array was made of, for advice that fits it.
+    """
     if values.ndim not in (2, 3, 4):
         raise InputError(f"its shape {values.shape} is not that of an image; give {SHAPES}")
-    check_values(values)
+    check_values(values, given)
     if not values.size and not (values.ndim == 4 and len(values) == 0):
         raise InputError(f"it is empty: its shape is {values.shape}")
-    yield from channels_last(values if values.ndim == 4 else values[None])
+    yield from channels_last(values if values.ndim == 4 else values[None], values.shape)
 
 
-def channels_last(values: Array) -> Array:
-    """A view (N, H, W, C) of images (N, H, W), (N, H, W, C) or (N, C, H, W). Raises InputError if the shape is unclear."""
-    shape = values.shape[1:]
+def channels_last(values: Array, given: tuple[int, ...]) -> Array:
+    """A view (N, H, W, C) of images (N, H, W), (N, H, W, C) or (N, C, H, W). Raises InputError if the shape is unclear.
+
+    `given` is the shape to name, as the user knows it: without N where it is that of one image.
+    """
+    shape, several = values.shape[1:], len(given) == 4
     if len(shape) == 2:
-        _check_sides(shape)
+        _check_sides(shape, given)
         return values[..., None]
     places = [axis for axis in (0, 2) if shape[axis] in CHANNELS]
     if len(places) == 2 and shape[0] == 4:  # opacity comes last, except where nothing else fits
         places = [2]
     if not places:
-        raise InputError(f"its shape {shape} has no axis for 1, 3 or 4 channels; give {SHAPES}")
+        where = ", second or last" if several else ""
+        raise InputError(f"its shape {given} has no axis for 1, 3 or 4 channels{where}; give {BATCHES if several else SHAPES}")
     if len(places) == 2:
         raise InputError(
-            f"its shape {shape} can be read in two ways: both the first and the last axis may be the channels; "
-            "give a PIL image instead"
+            f"its shape {given} can be read in two ways: both the {'second' if several else 'first'} and the last axis may be "
+            f"the channels; give {'a list of PIL images' if several else 'a PIL image'} instead"
         )
     last = np.moveaxis(values, places[0] + 1, -1)
     if last.shape[-1] == 1:
-        _check_sides(last.shape[1:3])
+        _check_sides(last.shape[1:3], given)
     return last
 
 
-def _check_sides(shape: tuple[int, ...]) -> None:
+def _check_sides(shape: tuple[int, ...], given: tuple[int, ...]) -> None:
     """Raise InputError for a grey image that may be something else: a row of colour pixels, or axes in another order."""
     if any(side in CHANNELS for side in shape):
         raise InputError(
-            f"its shape {shape} may be one row of pixels with their channels, or a grey image of that size; "
+            f"its shape {given} may be one row of pixels with their channels, or a grey image of that size; "
             f"give {SHAPES}, or a PIL image"
         )
 
 
-def check_values(values: Array) -> None:
-    """Raise InputError unless the meaning of the values is known."""
+def check_values(values: Array, given: Any = None) -> None:
+    """Raise InputError unless the meaning of the values is known, with advice that fits what was given."""
     kind = values.dtype.kind
     if kind == "b" or values.dtype == np.uint8 or is_wide(values):
         return
@@ -101,17 +110,40 @@ def check_values(values: Array) -> None:
             )
         return
     what = "whole numbers of unknown range" if kind in "iu" else "no pixels"
-    advice = "; if they are in 0…255, use .astype('uint8')" if kind in "iu" else ""
+    advice = f"; if they are in 0…255, use {_to_bytes(given)}" if kind in "iu" else ""
     raise InputError(f"images should be {VALUES}; {values.dtype} values are {what}{advice}")
 
 
-def eight_bit(values: Array) -> Array:
-    """Checked values as uint8: 16 bits are scaled down, floats in 0…1 are scaled up and rounded."""
+def _to_bytes(given: Any) -> str:
+    """How something, or what a list of it holds, becomes uint8."""
+    while isinstance(given, (list, tuple)) and given:
+        given = given[0]
+    if hasattr(given, "detach"):
+        return ".to(torch.uint8)"
+    return ".astype('uint8')" if given is None or hasattr(given, "astype") else "np.array(…, 'uint8')"
+
+
+def reach_of(values: Array) -> int:
+    """The largest value of an array of 16 bits; 0 for any other."""
+    return int(values.max()) if is_wide(values) and values.size else 0
+
+
+def check_reach(reach: int, white: int) -> None:
+    """Raise InputError if 16-bit values up to `reach` would be nearly black. One that is black is so by any white level."""
+    if 0 < reach < white / LEVELS:
+        raise InputError(
+            f"its 16-bit values reach only {reach:,} of the {white:,} that is read as white, so it would be nearly black; "
+            "divide them by the value that is white in them, or give 8 bits"
+        )
+
+
+def eight_bit(values: Array, white: int = AS_IS.white_level) -> Array:
+    """Checked values as uint8: 16 bits are scaled down from their white, floats in 0…1 are scaled up and rounded."""
     if values.dtype == np.uint8:
         return values
     if values.dtype.kind == "b":
         return values.astype(np.uint8) * np.uint8(255)
-    return (values / 257 if is_wide(values) else values * 255).round().astype(np.uint8)
+    return (values * (255 / white if is_wide(values) else 255)).clip(0, 255).round().astype(np.uint8)
 
 
 def picture(values: Array, reading: Reading = AS_IS) -> Image.Image:
@@ -120,7 +152,7 @@ def picture(values: Array, reading: Reading = AS_IS) -> Image.Image:
     flat = values[..., 0] if channels == 1 else values
     if channels == 1 and is_wide(values):  # read like a 16-bit file
         return to_rgb(Image.fromarray(np.ascontiguousarray(flat, dtype=np.uint16)), reading)
-    return to_rgb(Image.fromarray(np.ascontiguousarray(eight_bit(flat))))
+    return to_rgb(Image.fromarray(np.ascontiguousarray(eight_bit(flat, reading.white_level))))
 
 
 def is_wide(values: Array) -> bool:

@@ -7,17 +7,22 @@ names and their sub-folders are the same classes. What can be read in two ways i
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 from nbtransfer.core.task import SPLITS, Split
+from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import TaskError
-from nbtransfer.tasks.folders import Folder, Tree
+from nbtransfer.tasks.folders import Folder, Tree, folders_of_images
 from nbtransfer.tasks.layout import ANY, CLASS, SPLIT, FolderLayout, fitting, of_splits, role_of, unwrapped
 
 UNSORTED = frozenset({"images", "imgs", "unlabelled", "unlabeled", "unsup", "unsorted"})
 """Names of folders that are hardly classes."""
+HOLD_OUTS = frozenset({"val", "valid", "validation", "validate", "eval", "evaluation", "holdout", "test", "testing", "tst"})
+"""Names of hold-outs. Of the other words for one, `control` and `dev` are likely classes."""
 SHARED = 0.6
 """Sub-folder names are the same everywhere if each is in this share of the folders, on average."""
 
@@ -33,13 +38,22 @@ def find_layout(tree: Tree, pattern: str | None, given: Mapping[Split, Sequence[
 
 def _found(tree: Tree, pattern: str | None, given: Mapping[Split, Sequence[str | os.PathLike[str]]]) -> FolderLayout:
     if given:
+        if pattern is None:
+            _check_given(tree, given)
         return of_splits(tree, pattern, given)
     if pattern is not None:
         return fitting(tree.root, pattern)
     if not tree.root.filled:
-        hint = " (its images are not in folders; sort them into one folder per class)" if tree.root.images else ""
+        hint = f" (its images are not in folders; {_sorting(tree.root.path)})" if tree.root.images else ""
         raise TaskError(f"{tree.root.path} has no class folders with images{hint}; expected {tree.root.name}/<class>/<image>")
     return _recognise(tree.root)
+
+
+def _sorting(root: Path) -> str:
+    """What to do with a folder of images: it may be one class of several."""
+    beside = folders_of_images(root.parent)
+    parent = f", or, if {root.name} is a class, give {root.parent}, which has {short_list(beside)}" if len(beside) > 1 else ""
+    return f"sort them into one folder per class{parent}"
 
 
 def _recognise(root: Folder) -> FolderLayout:
@@ -49,6 +63,7 @@ def _recognise(root: Folder) -> FolderLayout:
     has_train = any(role_of(folder.name) == "train" for folder in splits)
     if has_train:
         _check_splits(root, splits, [folder for folder in folders if folder not in named])
+        _check_levels(root, splits)
         return _of_splits(root)
     if len(folders) > 1 and named == list(folders) and len({role_of(folder.name) for folder in named}) > 1:
         raise _without_train(root, splits)
@@ -56,15 +71,9 @@ def _recognise(root: Folder) -> FolderLayout:
         raise _too_high(root)
     if _split_within_class(folders):
         return fitting(root, f"{CLASS}/{SPLIT}")
-    holding = [folder for folder in folders if unwrapped(folder).filled]
-    if len(holding) > 1 and len(holding) > len(folders) / 2 and _same_names(holding):
+    if _may_be_batches(folders):
         raise _ambiguous(root, CLASS, f"{ANY}/{CLASS}")
-    unsorted = [folder.name for folder in folders if folder.name.casefold() in UNSORTED]
-    if unsorted and len(folders) > 1:
-        raise TaskError(
-            f"{root.path} has class folders beside {short_list(unsorted)}, hardly a class; leave it out with "
-            f"ignore={unsorted[0]!r}, or say with layout='class' that it is one{_labelling(unsorted[0])}"
-        )
+    _check_each_is_a_class(root)
     return fitting(root, CLASS)
 
 
@@ -82,6 +91,29 @@ def _check_splits(root: Folder, splits: Sequence[Folder], others: Sequence[Folde
     alone = len({role_of(folder.name) for folder in root.filled} - {None}) == 1
     if any(folder.name.casefold() not in UNSORTED for folder in others) and (alone or not agree):
         raise _ambiguous(root, CLASS, f"{SPLIT}/{CLASS}")
+
+
+def _check_levels(root: Folder, splits: Sequence[Folder]) -> None:
+    """Raise TaskError if the folders in a train folder may be classes, or batches that each hold the classes."""
+    for folder in splits:
+        if role_of(folder.name) == "train" and (patterns := _two_levels(folder)):
+            raise _ambiguous(root, *(f"{SPLIT}/{pattern}" for pattern in patterns))
+
+
+def _check_given(tree: Tree, given: Mapping[Split, Sequence[str | os.PathLike[str]]]) -> None:
+    """The same for folders that are given to train on."""
+    for path in given.get("train", ()):
+        if patterns := _two_levels(tree.at(path)):
+            raise _two_ways(tree.root, {pattern: of_splits(tree, pattern, given) for pattern in patterns})
+
+
+def _two_levels(folder: Folder) -> tuple[str, ...]:
+    """The two patterns that may fit in a train folder; none if only one does."""
+    inner = unwrapped(folder)
+    if not _may_be_batches(inner.filled):
+        return ()
+    wrapping = f"{ANY}/" * len(inner.path.relative_to(folder.path).parts)
+    return f"{wrapping}{CLASS}", f"{wrapping}{ANY}/{CLASS}"
 
 
 def _without_train(root: Folder, splits: Sequence[Folder]) -> TaskError:
@@ -115,13 +147,51 @@ def _split_within_class(folders: Sequence[Folder]) -> bool:
     return True
 
 
-def _same_names(folders: Sequence[Folder]) -> bool:
-    names = Counter(name for folder in folders for name in {inner.name for inner in unwrapped(folder).filled})
-    return sum(names.values()) >= SHARED * len(folders) * len(names)
+def _check_each_is_a_class(root: Folder) -> None:
+    """Raise TaskError if one of the class folders has the name of something else."""
+    names = [folder.name for folder in root.filled]
+    held_out = [name for name in names if re.sub(r"[^a-z]", "", name.casefold()) in HOLD_OUTS]
+    if len(names) - len(held_out) < 2:
+        held_out = []  # without them there is no task: `valid` and `invalid` tickets
+    _check_no_hold_out(root, held_out)
+    doubtful = [name for name in names if name.casefold() in UNSORTED or name in held_out]
+    if not doubtful or len(names) < 2:
+        return
+    one, several = doubtful[0], len(doubtful) > 1
+    leave = f"leave them out with ignore={doubtful!r}" if several else f"leave it out with ignore={one!r}"
+    what = "hardly classes" if several else "hardly a class"
+    say = f"say with layout='class' that {'they are classes' if several else 'it is one'}"
+    unlabelled = any(name.casefold().startswith("un") or name in held_out for name in doubtful)
+    predict = f"; a trained run can predict {'their' if several else 'its'} images" if unlabelled else ""
+    raise TaskError(f"{root.path} has class folders beside {short_list(doubtful)}, {what}; {leave}, or {say}{predict}")
+
+
+def _check_no_hold_out(root: Folder, names: Collection[str]) -> None:
+    """Raise TaskError if one of these folders holds folders named after the class folders beside it."""
+    classes = [folder.name for folder in root.filled if folder.name not in names]
+    for folder in root.filled:
+        if folder.name in names and {inner.name for inner in unwrapped(folder).filled} & set(classes):
+            raise TaskError(
+                f"{root.path} has class folders beside {folder.name}, with the same class folders; move {short_list(classes)} "
+                f"into a folder train, or leave {folder.name} out with ignore={folder.name!r}"
+            )
+
+
+def _may_be_batches(folders: Sequence[Folder]) -> bool:
+    """Whether most of the folders hold folders of the same names, which may be the classes. One name is no two classes."""
+    holding = [folder for folder in folders if unwrapped(folder).filled]
+    names = Counter(name for folder in holding for name in {inner.name for inner in unwrapped(folder).filled})
+    if min(len(holding), len(names)) < 2 or len(holding) <= len(folders) / 2:
+        return False
+    return sum(names.values()) >= SHARED * len(holding) * len(names)
 
 
 def _ambiguous(root: Folder, *patterns: str) -> TaskError:
-    readings = "; ".join(f"layout={pattern!r} reads {fitting(root, pattern)}" for pattern in patterns)
+    return _two_ways(root, {pattern: fitting(root, pattern) for pattern in patterns})
+
+
+def _two_ways(root: Folder, layouts: Mapping[str, FolderLayout]) -> TaskError:
+    readings = "; ".join(f"layout={pattern!r} reads {layout}" for pattern, layout in layouts.items())
     return TaskError(f"{root.path} can be read in two ways, say which: {readings}")
 
 
@@ -131,9 +201,7 @@ def _of_splits(root: Folder) -> FolderLayout:
     layout = of_splits(Tree(root), None, {split: paths for split, paths in places.items() if paths})
     strangers = [folder for folder in root.filled if folder not in named]
     if strangers:
-        layout.notes.append(f"left out, because there is a train folder: {short_list([f.name for f in strangers])}")
+        which = short_list([f"{quantity(folder.count, 'image')} in {folder.name}" for folder in strangers])
+        them = "it" if sum(folder.count for folder in strangers) == 1 else "them"
+        layout.notes.append(f"left out, because there is a train folder: {which}; a trained run predicts {them}")
     return layout
-
-
-def _labelling(name: str) -> str:
-    return "; a trained run can predict its images" if name.casefold().startswith("un") else ""

@@ -51,6 +51,11 @@ class Scan:
     duplicates: tuple[tuple[str, ...], ...]
     near_copies: tuple[NearCopy, ...] = ()
 
+    @property
+    def brightest(self) -> int:
+        """The largest value in files of 16 bits; 0 if there are none."""
+        return max((fact.brightest for fact in self.files), default=0)
+
 
 def scan(paths: Sequence[Path], max_aspect: float = AS_IS.max_aspect) -> Scan:
     """Scan files, or read the result of an earlier scan of the same files. Shows a progress bar for 5,000 files or more."""
@@ -119,9 +124,8 @@ def _duplicates(files: Iterable[FileFact]) -> Iterable[tuple[str, ...]]:
     return [tuple(group) for group in by_content.values() if len(group) > 1]
 
 
-def measured(reading: Reading, result: Scan) -> tuple[Reading, list[str]]:
+def measured(reading: Reading, value: int) -> tuple[Reading, list[str]]:
     """How 16-bit images are read, by the largest value in any of them, and a note where that is not all 16 bits."""
-    value = max((fact.brightest for fact in result.files), default=0)
     white = white_level_of(value) if value else reading.white_level
     if white == reading.white_level:
         return reading, []

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from nbtransfer.core.task import Reading
 from nbtransfer.errors import InputError, TaskError
 from nbtransfer.tasks import pixels
-from nbtransfer.tasks.inputs import InputReader, refusal
+from nbtransfer.tasks.decode import AS_IS
+from nbtransfer.tasks.inputs import GivenImage, InputReader, check_aspect, refusal
 from nbtransfer.tasks.pixels import Array
-
-LEAST_WHITE = 4_096
-"""Below this, 16-bit values would keep fewer than 16 of 256 levels."""
+from nbtransfer.tasks.scan import measured
 
 
-def stack_of(x: Any) -> Array:
-    """Images as uint8 (N, H, W, 1 or 3): an array or a tensor, or a list of images in any form. Raises TaskError."""
+class Stack(NamedTuple):
+    """Images as uint8 (N, H, W, 1 or 3), how those of 16 bits were read, and notes on that."""
+
+    images: Array
+    reading: Reading
+    notes: Sequence[str]
+
+
+def stack_of(x: Any, white_level: int | None = None, max_aspect: float = AS_IS.max_aspect) -> Stack:
+    """An array or a tensor, or a list of images in any form, as one array. Raises TaskError.
+
+    Without a white level it is measured over all images.
+    """
+    reading = Reading(AS_IS.white_level if white_level is None else white_level, max_aspect)
+    if isinstance(x, Mapping):
+        raise TaskError(f"x is a {type(x).__name__}; give the array itself, such as x=d[{next(iter(x), 'x')!r}]")
     try:
         values = _as_one_array(x)
-        stacked = None if values is None else _from_array(values)
+        if values is not None:
+            return _from_array(values, x, reading, white_level is None)
     except InputError as error:
         raise TaskError(refusal("x", error)) from error
-    return _from_list(x) if stacked is None else stacked
+    return _from_list(x, reading, white_level is None)
 
 
 def _as_one_array(x: Any) -> Array | None:
@@ -42,39 +58,45 @@ def _as_one_array(x: Any) -> Array | None:
     return np.stack(items) if len(alike) == 1 and items[0].dtype.kind not in "OU" else None
 
 
-def _from_array(values: Array) -> Array:
+def _from_array(values: Array, given: Any, reading: Reading, measure: bool) -> Stack:
     if values.ndim not in (3, 4):
         raise InputError(f"its shape is {values.shape}; give {pixels.BATCHES}")
-    pixels.check_values(values)
-    if not len(values):
-        return np.empty((0, 1, 1, 3), np.uint8)
-    if values.ndim == 3 and len(values) in pixels.CHANNELS:
+    pixels.check_values(values, given)
+    if not values.size:
+        return Stack(np.empty((0, 1, 1, 3), np.uint8), reading, ())
+    if values.ndim == 3 and {len(values), values.shape[-1]} & pixels.CHANNELS.keys():
         raise InputError(f"its shape {values.shape} is that of one image; give {pixels.BATCHES}")
-    last = pixels.channels_last(values)
-    if pixels.is_wide(last) and last.max() < LEAST_WHITE:
-        reach = f"its 16-bit values reach only {last.max():,} of 65,535"
-        raise InputError(f"{reach}, which would be nearly black; scale it to 8 bits first")
+    last = pixels.channels_last(values, values.shape)
+    check_aspect(last.shape[2], last.shape[1], reading.max_aspect)
+    notes: Sequence[str] = ()
+    if measure:
+        reach = pixels.reach_of(last)
+        reading, notes = measured(reading, reach)
+        pixels.check_reach(reach, reading.white_level)
     if last.shape[-1] == 4:
-        return np.stack([np.asarray(pixels.picture(one)) for one in last])
-    return np.ascontiguousarray(pixels.eight_bit(last))
+        return Stack(np.stack([np.asarray(pixels.picture(one, reading)) for one in last]), reading, notes)
+    return Stack(np.ascontiguousarray(pixels.eight_bit(last, reading.white_level)), reading, notes)
 
 
-def _from_list(x: Any) -> Array:
+def _from_list(x: Any, reading: Reading, measure: bool) -> Stack:
     """Images of other kinds, which become RGB. They must be of one size."""
+    notes: Sequence[str] = ()
     try:
-        images = list(_opened(x))
+        given = list(InputReader().images(x))
+        if measure:
+            reading, notes = measured(reading, max((one.reach() for one in given), default=0))
+        images = [_opened(replace(one, reading=reading)) for one in given]
     except InputError as error:
         raise TaskError(str(error)) from error
     sizes = dict.fromkeys(f"{image.shape[1]} × {image.shape[0]}" for image in images)
     if len(sizes) > 1:
         some = " and ".join(list(sizes)[:2])
         raise TaskError(f"the images are of several sizes, such as {some} pixels; resize them, or use Task.from_folder")
-    return np.stack(images) if images else np.empty((0, 1, 1, 3), np.uint8)
+    return Stack(np.stack(images) if images else np.empty((0, 1, 1, 3), np.uint8), reading, notes)
 
 
-def _opened(x: Any) -> Iterator[Array]:
-    for given in InputReader().images(x):
-        try:
-            yield np.asarray(given.rgb())
-        except InputError as error:
-            raise InputError(refusal(given.name, error)) from error
+def _opened(given: GivenImage) -> Array:
+    try:
+        return np.asarray(given.rgb())
+    except InputError as error:
+        raise InputError(refusal(given.name, error)) from error

@@ -93,6 +93,8 @@ class Task(TaskCard):
         Reads every file once and stores the result. Copies with other bytes (re-encoded, resized, mirrored) are noted where
         they have two labels or are in two splits. Raises TaskError that lists all problems and names the files.
         """
+        if root == "":
+            raise TaskError("the folder has an empty name; give its path, or '.' for the folder this runs in")
         if is_address(root):
             raise TaskError(f"{root} is an address in a network; download the images, then give their folder")
         share, tested = (test, None) if isinstance(test, (int, float, np.number)) else (0.0, test)
@@ -108,7 +110,7 @@ class Task(TaskCard):
         images = usable_images(found, result, unreadable, duplicates, findings)
         findings.raise_problems(folder)
         images = limit_per_class(images, per_class, seed)
-        reading, noted = measured(reading, result) if white_level is None else (reading, [])
+        reading, noted = measured(reading, result.brightest) if white_level is None else (reading, [])
         classes = tuple(sorted({image.label for image in images}))
         samples = samples_of(folder, images, classes, result, (holdout, share, seed), groups)
         notes = (*findings.notes, *noted, *_notes_on_samples(images, samples, classes, result, share))
@@ -125,20 +127,25 @@ class Task(TaskCard):
         test: float = 0.0,
         seed: int = 0,
         groups: Sequence[Hashable] | None = None,
+        white_level: int | None = None,
+        max_aspect: float = AS_IS.max_aspect,
         name: str = "arrays",
     ) -> Task:
         """Make a task from images in memory.
 
-        x         (N, H, W, C) or (N, C, H, W) with C = 1, 3 or 4, or grey (N, H, W): uint8, bool, uint16 or floats in 0…1,
-                  which become 8 bits; array or tensor. Or a list of images of one size, in any form that `predict` takes
-        y         (N,) whole numbers or class names: an array, a list or a column of a table
-        classes   names for the numbers 0, 1, …; without it the labels are the names
-        groups    (N,) what each image belongs to, such as a patient: a group is in one split
+        x             (N, H, W, C) or (N, C, H, W) with C = 1, 3 or 4, or grey (N, H, W): uint8, bool, uint16 or floats in
+                      0…1, which become 8 bits; array or tensor. Or a list of images of one size, in any form that `predict`
+                      takes
+        y             (N,) whole numbers or class names: an array, a list or a column of a table
+        classes       names for the numbers 0, 1, …, or the order of the names in `y`; without it the labels are the names
+        groups        (N,) what each image belongs to, such as a patient: a group is in one split
+        white_level   the value that is white in 16-bit images; None takes the largest of as many bits as are in use
+        max_aspect    how many times longer than the other a side may be
 
         The images are written once to the home folder, where background runs map them. Raises TaskError.
         """
         split.check_shares(holdout, test)
-        images = stack_of(x)
+        images, reading, noted = stack_of(x, white_level, max_aspect)
         labels, names = arrays.as_labels(y, len(images), classes)
         arrays.check_counts(labels, names)
         copies = arrays.copies(images)
@@ -147,8 +154,9 @@ class Task(TaskCard):
         sides = divide(labels, names, (holdout, test, seed), copies, rows, groups)
         samples = tuple(map(Sample, rows, labels, sides, copies))
         signatures = [signature(Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)) for image in images]
-        notes = (*notes_on_splits(samples, names, test), *notes_on_near_copies(near_copies(signatures, copies), samples, names))
-        return cls(name, "arrays", str(arrays.keep(images)), names, samples, notes)
+        near = notes_on_near_copies(near_copies(signatures, copies), samples, names)
+        notes = (*noted, *notes_on_splits(samples, names, test), *near)
+        return cls(name, "arrays", str(arrays.keep(images)), names, samples, notes, reading=reading)
 
     @classmethod
     def from_code(

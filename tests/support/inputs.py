@@ -176,11 +176,16 @@ REFUSED = {
     "an array with NaN": (lambda _: np.full((40, 40, 3), np.nan), "should lie in 0…1 without NaN"),
     "an array with infinity": (lambda _: np.full((40, 40, 3), np.inf), "should lie in 0…1 without NaN"),
     "complex": (lambda _: np.zeros((40, 40, 3), complex), "complex128 values are no pixels"),
-    "lists of numbers": (lambda _: np.zeros((40, 40, 3), int).tolist(), "int64 values are whole numbers"),
+    "lists of numbers": (lambda _: np.zeros((40, 40, 3), int).tolist(), r"int64 values .*, use np\.array\(…, 'uint8'\)"),
     "ragged lists": (lambda _: [[1, 2, 3], [1, 2]], "it cannot be read as one array"),
     "PIL F": (lambda _: Image.new("F", (40, 40)), "it has floating-point values of unknown range"),
     "PIL without pixels": (lambda _: Image.new("RGB", (0, 40)), "it has no pixels"),
-    "PIL of one line": (lambda _: Image.new("RGB", (4000, 1)), "one side is more than 100 times the other"),
+    "PIL of one line": (
+        lambda _: Image.new("RGB", (4000, 1)),
+        "100 times the other; use max_aspect=4000 when the task is made",
+    ),
+    "a tensor of int64": (lambda _: tensor(np.zeros((40, 40, 3), int)), r"in 0…255, use \.to\(torch\.uint8\)"),
+    "too dark": (lambda _: np.full((40, 40), 7, np.uint16), "reach only 7 of the .* that is read as white, so it would"),
 }
 """A name: what is refused, made in an empty folder, and the sentence."""
 

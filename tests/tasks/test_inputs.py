@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import nbtransfer as nt
+from nbtransfer.core.task import Reading
 from nbtransfer.errors import InputError
 from nbtransfer.tasks.decode import to_rgb
 from nbtransfer.tasks.inputs import InputReader, refusal
@@ -83,6 +84,26 @@ def test_several_images_in_one_array(kind):
 def test_several_images_in_an_array_of_a_list():
     batch = np.stack([np.asarray(IMAGE)] * 2)
     assert list(read([IMAGE, batch])) == ["image 0", "image 1[0]", "image 1[1]"]
+
+
+@pytest.mark.parametrize("shape", [(40, 40), (40, 40, 3)], ids=["grey", "colour"])
+class TestWideArrays:
+    def read(self, values, white=65_535):
+        return [np.asarray(image.rgb()) for image in InputReader(reading=Reading(white)).images(values)]
+
+    def test_are_read_by_the_white_of_the_task(self, shape):
+        [found] = self.read(np.full(shape, 4095, np.uint16), 4095)
+        assert found.min() == 255
+
+    def test_that_would_be_nearly_black_are_refused(self, shape):
+        with pytest.raises(InputError, match=r"reach only 200 of the 4,095 .* nearly black; divide them by .*, or give 8 bits"):
+            self.read(np.full(shape, 200, np.uint16), 4095)
+
+    def test_may_be_black_or_dark_beside_others(self, shape):
+        [black] = self.read(np.zeros(shape, np.uint16))
+        several = np.stack([np.full(shape, value, np.uint16) for value in (257, 65_535)])
+        batch = several[..., None] if len(shape) == 2 else several
+        assert [image.max() for image in (black, *self.read(batch))] == [0, 1, 255]
 
 
 def test_half_precision_of_another_kind():

@@ -32,7 +32,7 @@ def test_lists_of_each_form(kind, tmp_path):
     folders = [tmp_path / str(number) for number in range(2)]
     for folder in folders:
         folder.mkdir()
-    found = stack_of([make(image, folder) for image, folder in zip(IMAGES[:1] * 2, folders, strict=True)])
+    found = stack_of([make(image, folder) for image, folder in zip(IMAGES[:1] * 2, folders, strict=True)]).images
     assert found.dtype == np.uint8
     assert all(np.array_equal(one, np.asarray(to_rgb(wanted(IMAGES[0])))) for one in as_rgb(found))
 
@@ -43,12 +43,12 @@ def test_arrays_of_several(kind):
         with pytest.raises(TaskError, match=r"its shape is \(5, 1, 40, 40, 3\); give \(N, H, W, C\)"):
             stack_of(BATCHES[kind](PIXELS))
     else:
-        assert np.array_equal(stack_of(BATCHES[kind](PIXELS)), PIXELS)
+        assert np.array_equal(stack_of(BATCHES[kind](PIXELS)).images, PIXELS)
 
 
 @pytest.mark.parametrize("kind", COLLECTIONS)
 def test_collections(kind):
-    assert np.array_equal(stack_of(COLLECTIONS[kind](IMAGES)), PIXELS)
+    assert np.array_equal(stack_of(COLLECTIONS[kind](IMAGES)).images, PIXELS)
 
 
 @pytest.mark.parametrize("kind", REFUSED)
@@ -61,15 +61,25 @@ def test_what_is_refused_names_the_image(kind, tmp_path):
 
 def test_grey_arrays_need_no_axis_for_channels():
     grey = PIXELS[..., 0]
-    assert np.array_equal(stack_of(grey), grey[..., None])
+    assert np.array_equal(stack_of(grey).images, grey[..., None])
 
 
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (PIXELS[0], "may be one row of pixels"),
+        (PIXELS[0], r"\(40, 40, 3\) is that of one image; give \(N, H, W, C\)"),
         (np.moveaxis(PIXELS[0], -1, 0), r"\(3, 40, 40\) is that of one image; give \(N, H, W, C\)"),
-        (PIXELS.astype(np.uint16), "its 16-bit values reach only 2.. of 65,535"),
+        (PIXELS[:, :3, :, 0], r"its shape \(5, 3, 40\) may be one row of pixels"),
+        (np.moveaxis(PIXELS, 0, -1), r"\(40, 40, 3, 5\) has no axis for 1, 3 or 4 channels, second or last; give \(N, H"),
+        (PIXELS[:, :3], r"\(5, 3, 40, 3\) can be read in two ways: both the second .*; give a list of PIL images instead"),
+        (
+            np.zeros((5, 40, 40), np.uint16) + 7,
+            "values reach only 7 of the 255 that is read as white, so it would be nearly bl",
+        ),
+        (PIXELS.astype(int), r"if they are in 0…255, use \.astype\('uint8'\)"),
+        (PIXELS.astype(int).tolist(), r"if they are in 0…255, use np\.array\(…, 'uint8'\)"),
+        (np.zeros((5, 900, 4, 3), np.uint8), "one side is more than 100 times the other; use max_aspect=225 when the task is"),
+        ({"images": PIXELS}, r"x is a dict; give the array itself, such as x=d\['images'\]"),
         ([IMAGES[0], IMAGES[1].resize((50, 30))], "of several sizes, such as 40 × 40 and 50 × 30 pixels; resize them"),
         ([], "there are no images; give at least two of each class"),
         (None, "it is None, not an image"),
@@ -81,20 +91,37 @@ def test_what_is_no_stack_of_images(x, message):
         nt.Task.from_arrays(x, np.arange(5) % 2)
 
 
-class TestLabels:
-    def test_a_column_of_names_or_numbers(self):
-        names = np.array(["b", "a", "b", "a", "a"], dtype=object)
-        task = nt.Task.from_arrays(PIXELS, names)
-        assert (task.classes, [s.label for s in task.samples]) == (("a", "b"), [1, 0, 1, 0, 0])
-        numbers = np.array([np.int64(1), 0, 1, 0, 0], dtype=object)
-        assert nt.Task.from_arrays(PIXELS, numbers, classes=np.array(["a", "b"])).digest == task.digest
+def wide(values, bits):
+    """The same pixels with white at the largest value of so many bits."""
+    return (values * ((2**bits - 1) / 255)).round().astype(np.uint16)
 
-    def test_a_label_that_is_missing(self):
-        labels = np.array(["b", "a", None, "a", float("nan")], dtype=object)
-        with pytest.raises(TaskError, match="the label of image 2 is None; labels should be whole numbers or names"):
-            nt.Task.from_arrays(PIXELS, labels)
 
-    def test_shares_may_be_numpy_scalars(self):
-        labels = np.arange(5) % 2
-        one = nt.Task.from_arrays(PIXELS, labels, holdout=np.float32(0.4), seed=np.int64(1))
-        assert one == nt.Task.from_arrays(PIXELS, labels, holdout=0.4, seed=1)
+class TestWhite:
+    labels = np.arange(5) % 2
+
+    @pytest.mark.parametrize("bits", [8, 10, 12, 14])
+    @pytest.mark.parametrize("axes", [(..., 0), (...,)], ids=["grey", "colour"])
+    def test_is_measured_over_the_array(self, bits, axes):
+        bright = PIXELS.copy()
+        bright[0, 0, 0] = 255
+        task = nt.Task.from_arrays(wide(bright[axes], bits), self.labels)
+        assert task.reading.white_level == 2**bits - 1
+        assert any(f"{2**bits - 1:,} is read as white; white_level=65535 keeps" in note for note in task.notes)
+        assert np.array_equal(stack_of(wide(bright[axes], bits)).images, stack_of(bright[axes]).images)
+
+    def test_may_be_given(self):
+        whole = nt.Task.from_arrays(wide(PIXELS, 12), self.labels, white_level=65_535)
+        assert (whole.reading.white_level, whole.notes) == (65_535, ())
+        assert nt.Task.from_arrays(wide(PIXELS, 12), self.labels, white_level=4_095).reading.white_level == 4_095
+
+    def test_is_measured_over_a_list(self, tmp_path):
+        grey = PIXELS[..., 0].copy()
+        grey[0, 0, 0] = 255
+        Image.fromarray(wide(grey[0], 12)).save(tmp_path / "0.png")
+        x = [tmp_path / "0.png", (tmp_path / "0.png").read_bytes(), *map(Image.fromarray, wide(grey[2:], 12))]
+        assert stack_of(x).reading.white_level == 4_095
+        assert np.array_equal(stack_of(x).images[4, ..., 0], grey[4])
+
+    def test_sides_may_be_long(self):
+        x = np.random.default_rng(0).integers(0, 256, (5, 900, 4, 3)).astype(np.uint8)
+        assert nt.Task.from_arrays(x, self.labels, max_aspect=225).reading.max_aspect == 225

@@ -7,7 +7,6 @@ import shutil
 import time
 from collections import Counter
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -185,6 +184,7 @@ class TestProblems:
         [
             (lambda p: p / "nowhere", "is missing; give a folder with one folder per class"),
             (lambda p: p / "red" / "00.png", "is a file"),
+            (lambda _: "", "the folder has an empty name; give its path, or '\\.' for"),
             (lambda p: p / "red", r"has no class folders with images \(its images are not in folders"),
         ],
     )
@@ -231,54 +231,6 @@ class TestSplit:
         places = {}
         for label, group, side in zip(labels, groups, sides, strict=True):
             assert places.setdefault((label, group), side) == side
-
-
-class TestArrays:
-    x = np.random.default_rng(0).integers(0, 255, (12, 8, 8, 3), dtype=np.uint8)
-    y = np.arange(12) % 2
-
-    def test_pixels_and_labels(self):
-        task = nt.Task.from_arrays(self.x, self.y, classes=("even", "odd"))
-        assert repr(task) == "Task('arrays', 2 classes (even, odd), 10 train + 2 val)"
-        assert np.array_equal(np.asarray(task.image(task.samples[3])), self.x[3])
-        assert task.samples[3].label == 1
-
-    def test_floats_are_the_same_pixels(self):
-        floats = np.moveaxis(self.x, -1, 1).astype(np.float64) / 255
-        assert nt.Task.from_arrays(floats, self.y).root == nt.Task.from_arrays(self.x, self.y).root
-
-    def test_tensors_and_names(self):
-        import torch
-
-        task = nt.Task.from_arrays(torch.from_numpy(self.x[..., :1]), np.where(self.y == 0, "b", "a"))
-        assert task.classes == ("a", "b")
-        assert task.samples[0].label == 1
-
-    def test_copies_stay_on_one_side(self):
-        x = np.repeat(self.x[:6], 4, axis=0)
-        task = nt.Task.from_arrays(x, np.repeat(np.arange(6) % 2, 4), holdout=0.3)
-        sides = [{s.split for s in task.samples[i : i + 4]} for i in range(0, 24, 4)]
-        assert all(len(group) == 1 for group in sides)
-
-    @pytest.mark.parametrize(
-        ("x", "y", "classes", "message"),
-        [
-            (x[..., :2], y, None, r"has no axis for 1, 3 or 4 channels"),
-            (x.astype(np.int64), y, None, "should be uint8"),
-            (x.astype(np.float32), y, None, "should lie in 0…1"),
-            (np.moveaxis(x, -1, 1).astype(np.float32), y, None, "should lie in 0…1"),
-            (x, y[:5], None, "there are 12 images but labels of shape"),
-            (x, y.astype(float), None, "labels should be whole numbers or names"),
-            (x, y, ("a",), "labels run from 0 to 1, but there are 1 classes"),
-            (x, np.zeros(12, int), None, "at least two classes"),
-            (x, np.eye(1, 12, dtype=int)[0], None, "too few images of class 1"),
-            (x[:0], [], ("a", "b"), "there are no images"),
-            (np.concatenate([x, x]), np.arange(24) // 12, None, "rows 0 and 12 hold the same image, labelled '0' and '1'"),
-        ],
-    )
-    def test_mistakes_are_explained(self, x, y, classes, message):
-        with pytest.raises(TaskError, match=message):
-            nt.Task.from_arrays(x, y, classes=classes)
 
 
 class TestDemo:
