@@ -93,16 +93,12 @@ class Task(TaskCard):
         Reads every file once and stores the result. Copies with other bytes (re-encoded, resized, mirrored) are noted where
         they have two labels or are in two splits. Raises TaskError that lists all problems and names the files.
         """
-        if root == "":
-            raise TaskError("the folder has an empty name; give its path, or '.' for the folder this runs in")
-        if is_address(root):
-            raise TaskError(f"{root} is an address in a network; download the images, then give their folder")
+        folder = _folder_at(root)
         share, tested = (test, None) if isinstance(test, (int, float, np.number)) else (0.0, test)
         split.check_shares(holdout, share)
         _check_choice("unreadable", unreadable)
         _check_choice("duplicates", duplicates)
         reading = Reading(65_535 if white_level is None else white_level, max_aspect)
-        folder = Path(root).expanduser().absolute()
         tree = read_tree(folder, _several(ignore))
         found = find_layout(tree, layout, _given(train=train, val=val, test=tested))
         result = scan([path for path, _, _ in found.images], max_aspect)
@@ -269,6 +265,14 @@ def _several(given: Any) -> tuple[Any, ...]:
 
 def _given(**paths: Folders) -> dict[Split, tuple[Any, ...]]:
     return {name: _several(of) for name, of in paths.items() if _several(of)}  # type: ignore[misc]
+
+
+def _folder_at(root: str | os.PathLike[str]) -> Path:
+    if root == "":
+        raise TaskError("the folder has an empty name; give its path, or '.' for the folder this runs in")
+    if is_address(root):
+        raise TaskError(f"{root} is an address in a network; download the images, then give their folder")
+    return Path(root).expanduser().absolute()
 
 
 def _check_choice(name: str, value: str) -> None:
