@@ -40,8 +40,12 @@ def stop(args: argparse.Namespace, context: CommandContext) -> Outcome:
 def kill(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """End the worker of a run at once."""
     run = find_run(args.run, context)
+    over = run.state.over
     run.kill()
-    return Outcome(run, f"the worker of {run.id} will be killed; resume continues from its newest checkpoint", run_facts(run))
+    what = (
+        f"has no worker: {run.state.headline}" if over else "has lost its worker; resume continues from its newest checkpoint"
+    )
+    return Outcome(run, f"{run.id} {what}", run_facts(run))
 
 
 def checkpoint(args: argparse.Namespace, context: CommandContext) -> Outcome:

@@ -158,7 +158,10 @@ class Run:
         return run_commands.stop(self._reader)
 
     def kill(self) -> None:
-        """End the worker at once, even if it hangs. `resume` repeats what was not on the disk yet."""
+        """End the worker at once, even one that hangs or is about to begin. `resume` repeats what was not on the disk yet.
+
+        Returns when it has ended; a run without a worker is left alone. Raises RunError if the worker may still be there.
+        """
         run_commands.kill(self._reader)
 
     def checkpoint(self) -> RunState:
