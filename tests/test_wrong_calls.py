@@ -11,9 +11,12 @@ import pytest
 
 import nbtransfer as nt
 from nbtransfer.commands import tree as commands
+from nbtransfer.core import events as ev
+from nbtransfer.core.messages import message
 from nbtransfer.jobs import own_runs
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.store import runs
+from nbtransfer.store.journal import JournalWriter
 from nbtransfer.ui.progress import watch
 
 SMALL = {"backbone": "shufflenet_v2_x0_5", "weights": None, "image_size": 40}
@@ -223,6 +226,26 @@ def test_scores_on_a_split_without_images_are_not_waited_for(task):
     check(lambda run: run.evaluate("val"), ("is created and has no scores on 'val'", "wait for its end"), run=run)
     check(lambda run: run.receipt(), "wait for its end", run=run)
     check(lambda run: run.delete(), ("is created", "stop it first"), run=run)
+
+
+WITHOUT_MODEL = [
+    lambda run: run.predict("x.png"),
+    lambda run: run.export("new"),
+    lambda run: run.continue_(),
+    lambda run: run.model(),
+    lambda run: nt.explain(run, "x.png"),
+    lambda run: nt.explain(run, "x.png", before=run),
+]
+
+
+@pytest.mark.parametrize("call", WITHOUT_MODEL)
+def test_nobody_waits_for_the_model_of_a_run_that_has_failed(call, task):
+    run = runs_without_worker(task)
+    journal = JournalWriter(run.paths.events, 1)
+    journal.append(ev.Starting(1, "h", "3"))
+    journal.append(ev.Failed(message("fail.disk")))
+    journal.close()
+    check(call, ("is failed and has no model yet (the disk is full;", "see its log, then resume it, or start another"), run=run)
 
 
 def runs_without_worker(task):
