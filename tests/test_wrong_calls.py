@@ -67,8 +67,23 @@ RECIPE = [
     (lambda task: nt.Recipe(task=task, backbone="resnet18", epoch=3), "did you mean 'epochs'?"),
     (lambda task: nt.Recipe(task=task, backbone="resnet18", wd=0.1), "did you mean 'weight_decay'?"),
     (lambda task: nt.Recipe(task=task, backbone="resnet18", img_size=64), "did you mean 'image_size'?"),
-    (lambda task: nt.Recipe(task=task, backbone="resnet18", epochs="3"), "epochs is '3'; use a whole number from 1 up"),
+    (
+        lambda task: nt.Recipe(task=task, backbone="resnet18", epochs="3"),
+        "epochs is '3'; use a whole number from 1 to 1,000,000",
+    ),
     (lambda task: nt.Recipe(task=task, backbone="resnet18", epochs=2.5), "epochs is 2.5; use a whole number"),
+    (
+        lambda task: nt.Recipe(task=task, backbone="resnet18", epochs=10**9),
+        "epochs is 1000000000; use a whole number from 1 to",
+    ),
+    (
+        lambda task: nt.Recipe(task=task, backbone="resnet18", threads=10_000),
+        "threads is 10000; use a whole number from 1 to 1,024",
+    ),
+    (lambda task: nt.Recipe(task=task, backbone="resnet18", lr=-1), "lr is -1; use a number above 0, and at most 1e+30"),
+    (lambda task: nt.Recipe(task=task, backbone="resnet18", lr=0), "lr is 0; use a number above 0, and at most 1e+30"),
+    (lambda task: nt.Recipe(task=task, backbone="resnet18", clip_grad=0), "clip_grad is 0; use a number above 0"),
+    (lambda task: nt.Recipe(task=task, backbone="resnet18", crop=2), "crop is 2; use a number from 0.05 to 1, or None"),
     (lambda task: nt.Recipe(task=task, backbone="resnet18", lr="fast"), "lr is 'fast'; use a number"),
     (lambda task: nt.Recipe(task=task, backbone="resnet18", lr=True), "lr is True; use a number"),
     (lambda task: nt.Recipe(task=task, backbone="resnet18", optimiser=None), "optimiser is None; use one of"),
@@ -157,6 +172,7 @@ PLANS = [
     (lambda: nt.FreezePlan.up_to("resnet18"), "FreezePlan.up_to needs stage"),
     (lambda: nt.Phase("a", "layer1", 3), "plan should be a FreezePlan"),
     (lambda: nt.Phase("a", nt.FreezePlan.all(), "3"), "epochs should be a whole number, not '3'"),
+    (lambda: nt.Phase("a", nt.FreezePlan.all(), 10**9), "has 1000000000 epochs; give it a whole number from 1 to 1,000,000"),
     (lambda: nt.Phase("a", nt.FreezePlan.all(), 3, schedule="onecycle"), "did you mean 'one_cycle'?"),
     (lambda: nt.Phase("a", nt.FreezePlan.all()), "Phase needs epochs"),
     (lambda: nt.Strategy("mine", None), "phases should be a list, not None"),
@@ -275,6 +291,10 @@ def test_numbers_of_numpy_are_numbers(task):
     assert nt.Task.from_folder(task.root, holdout=np.float32(0.25), seed=np.int64(0)).sizes == task.sizes
 
 
+def test_one_epoch_is_no_plural(task):
+    assert repr(nt.Recipe(task=task, **SMALL, strategy="ft", epochs=1)).endswith("'ft', 1 epoch)")
+
+
 def test_help_shows_the_signature_as_before():
     assert list(inspect.signature(nt.Recipe).parameters)[:3] == ["task", "backbone", "weights"]
     assert "timeout" in inspect.signature(nt.Run.wait).parameters
@@ -317,6 +337,7 @@ TYPED = [
     ("backbone timm/resnet5", "did you mean 'timm/resnet"),
     ("freeze", "give LAYER"),
     ("thaw layer9", "no layer of resnet18 is called 'layer9'"),
+    ("undo", "there is nothing to undo"),
     ("delete", "give RUN"),
     ("delete abc", "there is no run 'abc'"),
     ("rename", "give name"),
