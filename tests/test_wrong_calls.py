@@ -328,6 +328,8 @@ TYPED = [
     ("start --optimizer adam", "did you mean 'optimiser'?"),
     ("start --epochs ten", "--epochs should be a whole number, not 'ten'"),
     ("start --epochs", "--epochs needs a value"),
+    ("start --lr 1,000", "--lr is '1,000', which can mean 1000 or 1.000; write it without a comma"),
+    ("start --wait=yes", "--wait takes no value; leave out 'yes'"),
     ("start", "there is no target task yet"),
     ("data", "give task"),
     ("data nowhere", "nowhere is missing"),

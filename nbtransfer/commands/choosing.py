@@ -13,6 +13,7 @@ from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.jobs import warm
 from nbtransfer.jobs.draft import Draft
+from nbtransfer.jobs.unusual import unusual_rates
 from nbtransfer.tasks.task import Task
 from nbtransfer.usercode.module import code as write_code
 
@@ -84,6 +85,8 @@ def freeze(args: argparse.Namespace, context: CommandContext) -> Outcome:
 def thaw(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Let more layers learn."""
     context.draft.choose(freeze=context.draft.plan.thaw(*args.layers, lr=args.lr))
+    for found in unusual_rates(FreezePlan().thaw(*args.layers, lr=args.lr)):
+        context.say(f"{found}; `{context.prog} undo` takes it back")  # `start` asks, as for all settings
     return _draft_outcome(context)
 
 

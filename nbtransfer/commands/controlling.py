@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 
 from nbtransfer.commands.finding import find_run, run_facts
 from nbtransfer.commands.parsing import CommandContext, Outcome, UsageError
@@ -11,6 +12,7 @@ from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
 from nbtransfer.jobs.launcher import repeat
 from nbtransfer.jobs.run import Run
+from nbtransfer.jobs.unusual import unusual_value
 from nbtransfer.usercode.trusted import is_trusted
 
 
@@ -60,6 +62,9 @@ def change(args: argparse.Namespace, context: CommandContext) -> Outcome:
     changes = [name for name in ("freeze", "thaw", "lr", "epochs") if name in args]
     if not changes:
         raise UsageError("say what to change: --freeze LAYER, --thaw LAYER, --lr NUMBER or --epochs NUMBER")
+    ask_back(
+        (found for name in ("lr", "epochs") for found in unusual_value(name, getattr(args, name, None))), meant=args.unusual
+    )
     if "freeze" in args:
         run.freeze(*args.freeze)
     if "thaw" in args:
@@ -92,6 +97,12 @@ def delete(args: argparse.Namespace, context: CommandContext) -> Outcome:
     folder = str(run.paths.root)
     run.delete()
     return Outcome(None, f"{run.id} is deleted, with all that was in {folder}", {"id": run.id, "folder": folder})
+
+
+def ask_back(clauses: Iterable[str], *, meant: bool) -> None:
+    """Raise UsageError for what is hardly ever meant, unless it was said that it is."""
+    if (found := "; ".join(clauses)) and not meant:
+        raise UsageError(f"{found}; change it, or add --unusual if it is")
 
 
 def _with_images(run: Run, args: argparse.Namespace) -> Run:

@@ -26,6 +26,7 @@ from nbtransfer.jobs.draft import Draft
 from nbtransfer.jobs.launcher import start as start_run
 from nbtransfer.jobs.listing import list_runs
 from nbtransfer.jobs.run import Run
+from nbtransfer.jobs.unusual import unusual
 from nbtransfer.pretrained.listing import backbone, backbones
 from nbtransfer.store.caches import caches, clear
 from nbtransfer.ui.progress import watch
@@ -75,11 +76,12 @@ def start_task(args: argparse.Namespace, context: CommandContext) -> Outcome:
 def start(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Start a run from the draft and the options, which apply to this run only."""
     recipe = choosing.recipe_with(context.draft, choosing.options_of(args))
-    return launch(recipe, context, stay=args.wait, name=getattr(args, "name", None))
+    return launch(recipe, context, stay=args.wait, name=getattr(args, "name", None), meant=args.unusual)
 
 
-def launch(recipe: Recipe, context: CommandContext, *, stay: bool, name: str | None = None) -> Outcome:
-    """Start a run, and wait for its end if asked to."""
+def launch(recipe: Recipe, context: CommandContext, *, stay: bool, name: str | None = None, meant: bool = False) -> Outcome:
+    """Start a run, and wait for its end if asked to. Raises UsageError for what is hardly ever meant, unless it is."""
+    controlling.ask_back(unusual(recipe), meant=meant)
     run = start_run(recipe, name=name)
     card = backbone(recipe.backbone)
     phases = recipe.resolved(card)
@@ -225,13 +227,17 @@ TREE: tuple[CommandSpec, ...] = (
     CommandSpec("thaw", choosing.thaw, "let more layers learn", (arguments.layers, arguments.multiplier), NOTEBOOK),
     CommandSpec("undo", choosing.undo, "take back the last choice", (), NOTEBOOK),
     CommandSpec(
-        "start", start, "start a run in the background", (arguments.recipe, arguments.naming, arguments.watching), NOTEBOOK
+        "start",
+        start,
+        "start a run in the background",
+        (arguments.recipe, arguments.naming, arguments.watching, arguments.unusual),
+        NOTEBOOK,
     ),
     CommandSpec(
         "start",
         start_task,
         "start a run in the background",
-        (arguments.task, arguments.recipe, arguments.naming, arguments.watching),
+        (arguments.task, arguments.recipe, arguments.naming, arguments.watching, arguments.unusual),
         ("shell",),
     ),
     CommandSpec("runs", show_runs, "all runs, newest first"),
@@ -253,7 +259,7 @@ TREE: tuple[CommandSpec, ...] = (
         "change",
         controlling.change,
         "change a run while it runs: layers, learning rate, length",
-        (arguments.run, arguments.changes),
+        (arguments.run, arguments.changes, arguments.unusual),
         gives="text",
     ),
     CommandSpec("repeat", controlling.repeat_run, "repeat a run, including its changes", (arguments.run, arguments.moved)),

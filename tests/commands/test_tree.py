@@ -7,8 +7,11 @@ import pytest
 from nbtransfer.commands import tree as commands
 from nbtransfer.commands.parsing import UsageError
 from nbtransfer.jobs.draft import Draft
+from nbtransfer.jobs.run import Run
+from nbtransfer.store import inbox, runs
 from nbtransfer.ui.progress import watch
 from tests.support.folders import write_cache
+from tests.support.runs import recipe
 
 
 @pytest.fixture
@@ -34,3 +37,58 @@ class TestCaches:
         with pytest.raises(UsageError, match="no key begins with 'ab'; choose one of aa"):
             execute("caches", "--clear", "aa", "ab")
         assert len(execute("caches").value) == 1
+
+
+class Started(Exception):  # noqa: N818 - what a start would have done
+    pass
+
+
+class TestWhatIsHardlyMeant:
+    """It is asked about once, whether a form or a command says it."""
+
+    @pytest.fixture
+    def start(self, execute, images, monkeypatch):
+        def refuse(recipe, **_):
+            raise Started(recipe)
+
+        monkeypatch.setattr(commands, "start_run", refuse)
+        execute("data", str(images), "--holdout", "0,25")
+        return lambda *words: execute("start", "--weights", "none", *words)
+
+    @pytest.mark.parametrize(
+        ("option", "value", "said"),
+        [
+            ("lr", "1e6", "the learning rate is 1,000,000.0, and more than 1 is hardly ever meant"),
+            ("image-size", "20000", "the image size in pixels is 20,000, and more than 2,048"),
+            ("batch-size", "5000", "the batch size is 5,000, and more than 1,024"),
+            ("epochs", "100000", "the number of epochs is 100,000, and more than 10,000"),
+            ("threads", "1024", "the number of threads is 1,024, and more than"),
+        ],
+    )
+    def test_a_setting(self, start, option, value, said):
+        with pytest.raises(UsageError, match=f"{said}.*; change it, or add --unusual if it is"):
+            start(f"--{option}", value)
+        with pytest.raises(Started):
+            start(f"--{option}", value, "--unusual")
+
+    def test_how_fast_layers_learn(self, start, execute, capsys):
+        execute("thaw", "layer3", "--lr", "1e6")
+        said = "the learning-rate multiplier of 'layer3' is 1,000,000.0, and more than 100 is hardly ever meant"
+        assert f"{said}; `%transfer undo` takes it back" in capsys.readouterr().out
+        with pytest.raises(UsageError, match=f"{said}; change it"):
+            start()
+        execute("undo")
+        with pytest.raises(Started):
+            start()
+
+    def test_a_change(self, execute, images):
+        run = Run(runs.create(recipe(images)))
+        with pytest.raises(UsageError, match=r"the learning rate is 10\.0, and more than 1 is hardly ever meant.*--unusual"):
+            execute("change", run.id, "--lr", "10", "--epochs", "3")
+        assert not inbox.has_any(run.paths.control)
+
+
+def test_numbers_are_read_as_in_the_form(execute):
+    assert execute("thaw", "layer3", "--lr", "0,1").value.plan.rules[-1].lr == 0.1
+    with pytest.raises(UsageError, match=r"--lr is '1,000', which can mean 1000 or 1\.000; write it without a comma"):
+        execute("thaw", "layer3", "--lr", "1,000")
