@@ -197,6 +197,7 @@ RUN = [
     (lambda run: run.predictions("valid"), "did you mean 'val'?"),
     (lambda run: run.predictions(None), "split should be text, not None"),
     (lambda run: run.pause(), ("is finished, so there is nothing to pause", "run.continue_(epochs=…)")),
+    (lambda run: run.resume(), ("is finished, so there is nothing to resume", "run.continue_(epochs=…)")),
     (lambda run: run.set_lr(0.1), ("is finished, so there is nothing to change", "run.continue_(epochs=…)")),
     (lambda run: run.set_lr("fast"), "lr should be a number, not 'fast'"),
     (lambda run: run.set_lr(), "run.set_lr needs lr"),
@@ -273,7 +274,7 @@ def test_every_public_name_and_every_method_of_a_run_is_in_the_table():
     written = inspect.getsource(inspect.getmodule(sentence))
     covered = {name for name in nt.__all__ if f"nt.{name}(" in written or f"nt.{name}." in written}
     assert set(nt.__all__) - covered == {"BackboneCard", "NbTransferError", "__version__"}
-    takes_nothing = {"resume", "kill", "checkpoint", "history", "trust_code"}
+    takes_nothing = {"kill", "checkpoint", "history", "trust_code"}
     methods = {name for name, value in vars(nt.Run).items() if inspect.isfunction(value) and not name.startswith("_")}
     assert {name for name in methods if f"run.{name}(" not in written} == takes_nothing
 
@@ -349,8 +350,8 @@ TYPED = [
     ("caches --clear zz", "there are no caches"),
     ("help strat", "did you mean 'start'"),
     *((name, "there are no runs in /") for name in (
-        "status", "attach", "wait", "pause", "resume", "stop", "kill", "checkpoint", "change --lr 1", "repeat", "trust", "log",
-        "explain", "export folder", "rename mine",
+        "status", "attach", "wait", "pause", "resume", "continue", "stop", "kill", "checkpoint", "change --lr 1", "repeat",
+        "trust", "log", "explain", "export folder", "rename mine",
     )),
 ]  # fmt: skip
 

@@ -159,6 +159,14 @@ def moved(p: argparse.ArgumentParser) -> None:
     add_optional(p, "--data", metavar="PATH", help="where its images lie now, if they have moved; their content is compared")
 
 
+def longer(p: argparse.ArgumentParser) -> None:
+    """How a run that has ended goes on as another."""
+    add_optional(p, "--epochs", type=whole, help="length of the new run (default: that of the last phase)")
+    add_optional(p, "--lr", type=number, help="peak learning rate (default: as it was)")
+    naming(p)
+    unusual(p)
+
+
 def naming(p: argparse.ArgumentParser) -> None:
     """What the new run is called."""
     add_optional(p, "--name", help="a name for the run, which is found wherever an id is taken")

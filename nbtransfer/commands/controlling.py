@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from nbtransfer.commands.finding import find_run, run_facts
 from nbtransfer.commands.parsing import CommandContext, Outcome, UsageError
@@ -56,15 +57,21 @@ def checkpoint(args: argparse.Namespace, context: CommandContext) -> Outcome:
     return _status_outcome(run, run.checkpoint())
 
 
+def go_on(args: argparse.Namespace, context: CommandContext) -> Outcome:
+    """Train a run that has ended further, as a new run."""
+    settings = {name: getattr(args, name) for name in ("epochs", "lr", "name") if name in args}
+    ask_back_about(settings, meant=args.unusual)
+    run = find_run(args.run, context).continue_(**settings)
+    return Outcome(run, f"{run.id} started; see `{context.prog} status {run.id}`", run_facts(run))
+
+
 def change(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Change a run from its next step on; the changes are made in the order freeze, thaw, lr, epochs."""
     run = find_run(args.run, context)
     changes = [name for name in ("freeze", "thaw", "lr", "epochs") if name in args]
     if not changes:
         raise UsageError("say what to change: --freeze LAYER, --thaw LAYER, --lr NUMBER or --epochs NUMBER")
-    ask_back(
-        (found for name in ("lr", "epochs") for found in unusual_value(name, getattr(args, name, None))), meant=args.unusual
-    )
+    ask_back_about(vars(args), meant=args.unusual)
     if "freeze" in args:
         run.freeze(*args.freeze)
     if "thaw" in args:
@@ -103,6 +110,11 @@ def ask_back(clauses: Iterable[str], *, meant: bool) -> None:
     """Raise UsageError for what is hardly ever meant, unless it was said that it is."""
     if (found := "; ".join(clauses)) and not meant:
         raise UsageError(f"{found}; change it, or add --unusual if it is")
+
+
+def ask_back_about(settings: Mapping[str, Any], *, meant: bool) -> None:
+    """The same for a learning rate and a length among settings."""
+    ask_back((found for name in ("lr", "epochs") for found in unusual_value(name, settings.get(name))), meant=meant)
 
 
 def _with_images(run: Run, args: argparse.Namespace) -> Run:

@@ -252,6 +252,7 @@ TREE: tuple[CommandSpec, ...] = (
         (arguments.run, arguments.moved),
         gives="text",
     ),
+    CommandSpec("continue", controlling.go_on, "train a run that has ended further", (arguments.run, arguments.longer)),
     CommandSpec("stop", controlling.stop, "stop a run and keep its best model", (arguments.run,), gives="text"),
     CommandSpec("kill", controlling.kill, "kill a worker that hangs; resume continues", (arguments.run,), gives="text"),
     CommandSpec("checkpoint", controlling.checkpoint, "save a checkpoint now", (arguments.run,), gives="text"),

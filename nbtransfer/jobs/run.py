@@ -148,8 +148,9 @@ class Run:
     def resume(self) -> RunState:
         """Continue a paused run, or a stopped, failed or lost one from its newest checkpoint.
 
-        It ends with the weights it would have had without the interruption, bit for bit. A finished run is left alone.
-        Raises FormatError if another version of nbtransfer wrote the checkpoint.
+        It ends with the weights it would have had without the interruption, bit for bit.
+        Raises RunError if it is finished, which `continue_` trains further, and FormatError if another version of
+        nbtransfer wrote the checkpoint.
         """
         return run_commands.resume(self._reader)
 

@@ -88,13 +88,15 @@ def stop(run: RunReader, timeout: float = ANSWER_SECONDS) -> RunState:
 def resume(run: RunReader, timeout: float = ANSWER_SECONDS) -> RunState:
     """Continue a run: a paused one where it is, any other unfinished one from its newest checkpoint.
 
-    Raises FormatError, and starts nothing, if another version wrote that checkpoint.
+    Raises RunError if it is finished, and FormatError if another version wrote that checkpoint; neither starts anything.
     """
     state = run.state
     require_known_format(run.paths, state)
+    if state.status == "finished":
+        raise RunError(f"run {run.id} is finished, so there is nothing to resume; run.continue_(epochs=…) trains it further")
     working = is_held(run.paths.lock)
     pending = inbox.has_any(run.paths.control)  # such as a pause not yet acknowledged
-    if state.status == "finished" or (working and not pending and state.status not in ("paused", "stopping")):
+    if working and not pending and state.status not in ("paused", "stopping"):
         return state
     if not working:
         checkpoints.require_resumable(run.paths.checkpoints)

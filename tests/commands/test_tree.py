@@ -88,6 +88,14 @@ class TestWhatIsHardlyMeant:
         assert not inbox.has_any(run.paths.control)
 
 
+def test_a_finished_run_goes_on_as_another(execute, lp_ft):
+    with pytest.raises(UsageError, match="more than 10,000 is hardly ever meant"):
+        execute("continue", lp_ft.id, "--epochs", "20000")
+    run = execute("continue", lp_ft.id, "--epochs", "3", "--lr", "0,01", "--name", "longer").value
+    run.kill()
+    assert (run.name, run.phases[-1].epochs, run.recipe.lr) == ("longer", 3, 0.01)
+
+
 def test_numbers_are_read_as_in_the_form(execute):
     assert execute("thaw", "layer3", "--lr", "0,1").value.plan.rules[-1].lr == 0.1
     with pytest.raises(UsageError, match=r"--lr is '1,000', which can mean 1000 or 1\.000; write it without a comma"):

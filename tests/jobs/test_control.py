@@ -36,7 +36,8 @@ def test_killed_and_resumed_from_another_process(images):
     other = nt.start(made)
     assert other.wait(PATIENCE).status == "finished"
     assert bits(run) == bits(other)
-    assert run.resume().status == "finished"
+    with pytest.raises(RunError, match=r"is finished, so there is nothing to resume; run\.continue_"):
+        run.resume()
 
 
 def test_pause_and_resume(images):
