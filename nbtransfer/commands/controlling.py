@@ -11,6 +11,7 @@ from nbtransfer.commands.parsing import CommandContext, Outcome, UsageError
 from nbtransfer.core.state import RunState
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
+from nbtransfer.errors import NbTransferError
 from nbtransfer.jobs.launcher import repeat
 from nbtransfer.jobs.run import Run
 from nbtransfer.jobs.unusual import unusual_value
@@ -93,9 +94,22 @@ def repeat_run(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 def rename(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Give a run a name."""
-    run = find_run(args.run, context)
+    try:
+        run = find_run(args.run, context)
+    except NbTransferError:
+        if args.run is not None and _is_run(args.name, context):
+            raise UsageError(f"the new name comes first: {context.prog} rename {args.run} {args.name}") from None
+        raise
     run.rename(args.name)
     return Outcome(run, f"{run.id} is called {args.name!r} now" if args.name else f"{run.id} has no name now", run_facts(run))
+
+
+def _is_run(name: str, context: CommandContext) -> bool:
+    try:
+        find_run(name, context)
+    except NbTransferError:
+        return False
+    return True
 
 
 def delete(args: argparse.Namespace, context: CommandContext) -> Outcome:

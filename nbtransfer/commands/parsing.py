@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
+import nbtransfer
 from nbtransfer.core.state import RunState
 from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import InputError
@@ -132,6 +133,7 @@ def _in_words(message: str) -> str:
 def parser(commands: Mapping[str, CommandSpec], prog: str, place: Place) -> Parser:
     """The parser of all these commands."""
     root = Parser(prog=prog, description=_WELCOME[place], formatter_class=_Columns)
+    root.add_argument("--version", action="version", version=f"nbtransfer {nbtransfer.__version__}", help="show the version")
     branches = root.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser, title="commands")
     for command in commands.values():
         branch = branches.add_parser(command.name, help=command.summary, description=command.summary)

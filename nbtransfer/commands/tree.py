@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nbtransfer.commands import arguments, choosing, controlling, explaining, predicting
+from nbtransfer.commands import arguments, choosing, controlling, explaining, first_word, predicting
 from nbtransfer.commands.finding import find_run, run_facts
 from nbtransfer.commands.parsing import CommandContext, CommandSpec, HelpShown, Outcome, Parser, Place, UsageError, parse
 from nbtransfer.commands.parsing import parser as parser_of
@@ -52,19 +52,11 @@ def shell_context() -> CommandContext:
 def execute(words: Sequence[str], context: CommandContext | None = None) -> tuple[argparse.Namespace, Outcome]:
     """Parse and run one command. Raises an NbTransferError with one sentence if that fails."""
     context = context or shell_context()
-    if words and not words[0].startswith("-"):
-        _check_name(words[0], context)
-    args = parse(parser(context.prog, context.place), list(words))
+    root = parser(context.prog, context.place)
+    if words:
+        first_word.check(words[0], context, root.options(), tree(context.place), [command.name for command in TREE])
+    args = parse(root, list(words))
     return args, tree(context.place)[args.command].function(args, context)
-
-
-def _check_name(name: str, context: CommandContext) -> None:
-    known = tree(context.place)
-    if name in known:
-        return
-    if any(command.name == name for command in TREE):
-        raise UsageError(f"{name!r} works in notebooks only, as %transfer {name}: the command line keeps no settings")
-    raise UsageError(f"there is no command {name!r}; {suggest(name, known)} ({context.prog} help lists all)")
 
 
 def start_task(args: argparse.Namespace, context: CommandContext) -> Outcome:

@@ -96,6 +96,13 @@ def test_a_finished_run_goes_on_as_another(execute, lp_ft):
     assert (run.name, run.phases[-1].epochs, run.recipe.lr) == ("longer", 3, 0.01)
 
 
+def test_a_new_name_comes_first(execute, images):
+    run = Run(runs.create(recipe(images)))
+    with pytest.raises(UsageError, match=f"the new name comes first: %transfer rename mine {run.id}"):
+        execute("rename", run.id, "mine")
+    assert execute("rename", "mine", run.id).value.name == "mine"
+
+
 def test_numbers_are_read_as_in_the_form(execute):
     assert execute("thaw", "layer3", "--lr", "0,1").value.plan.rules[-1].lr == 0.1
     with pytest.raises(UsageError, match=r"--lr is '1,000', which can mean 1000 or 1\.000; write it without a comma"):
