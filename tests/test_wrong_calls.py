@@ -131,6 +131,7 @@ STARTING = [
     (lambda: nt.LayerTree("resnet18", freez=3), "LayerTree has no argument 'freez'"),
     (lambda: nt.explain(None, None), "run should be a run"),
     (lambda: nt.explain("cat.png", "run"), ("run should be a run", "nt.attach(id)")),
+    (lambda: nt.clear_caches("zzz"), "no key begins with 'zzz'; there are no caches"),
     (lambda: nt.clear_caches(None), "keys should be text, not None"),
     (lambda: nt.caches(1), "caches takes no argument"),
     (lambda: nt.code(None, "x = 1"), "name should be text, not None"),
@@ -306,6 +307,10 @@ def test_numbers_of_numpy_are_numbers(task):
     assert [type(value) for value in (made.epochs, made.lr, made.fold, made.crop)] == [int, float, bool, float]
     assert nt.Phase("a", nt.FreezePlan.all().thaw("x", lr=np.float64(0.1)), np.int32(2)).epochs == 2
     assert nt.Task.from_folder(task.root, holdout=np.float32(0.25), seed=np.int64(0)).sizes == task.sizes
+
+
+def test_an_empty_table_says_so():
+    assert repr(nt.backbones("zzz")) == "no backbone has this in its name"
 
 
 def test_one_epoch_is_no_plural(task):

@@ -19,7 +19,6 @@ from nbtransfer.commands.parsing import parser as parser_of
 from nbtransfer.core.codec import dumps
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.text.counts import byte_size, quantity
-from nbtransfer.core.text.names import suggest
 from nbtransfer.core.text.paths import short_path
 from nbtransfer.jobs import own_runs
 from nbtransfer.jobs.draft import Draft
@@ -93,10 +92,6 @@ def show_caches(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Activations kept for the next run."""
     found = caches()
     if args.clear is not None:
-        for word in args.clear:
-            if not any(cache.key.startswith(word) for cache in found):
-                keys = [cache.key[:8] for cache in found]
-                raise UsageError(f"no key begins with {word!r}; {suggest(word, keys) if keys else 'there are no caches'}")
         freed = clear(*args.clear)
         return Outcome(freed, f"{byte_size(freed)} freed", {"bytes": freed})
     plain = [{"key": c.key, **{k: c.facts[k] for k in ("task", "backbone", "layer")}, "bytes": c.bytes} for c in found]

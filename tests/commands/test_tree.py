@@ -6,6 +6,7 @@ import pytest
 
 from nbtransfer.commands import tree as commands
 from nbtransfer.commands.parsing import UsageError
+from nbtransfer.errors import InputError
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.jobs.run import Run
 from nbtransfer.store import inbox, runs
@@ -31,10 +32,10 @@ class TestCaches:
         assert execute("caches").text == "there are no caches"
 
     def test_a_key_that_is_not_there(self, execute):
-        with pytest.raises(UsageError, match="no key begins with 'c'; there are no caches"):
+        with pytest.raises(InputError, match="no key begins with 'c'; there are no caches"):
             execute("caches", "--clear", "c")
         write_cache("aa")
-        with pytest.raises(UsageError, match="no key begins with 'ab'; choose one of aa"):
+        with pytest.raises(InputError, match="no key begins with 'ab'; choose one of aa"):
             execute("caches", "--clear", "aa", "ab")
         assert len(execute("caches").value) == 1
 
