@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+import nbtransfer as nt
 from nbtransfer import doctor
 from nbtransfer.cli import main
 from nbtransfer.commands.tree import COMMANDS, parser
@@ -129,6 +130,10 @@ def test_help_on_every_level(capsys):
         assert f"usage: nbtransfer {name}" in out
     code, out, _ = said(capsys, "--help")
     assert set(COMMANDS) <= set(out.split())
+
+
+def test_the_version(capsys):
+    assert said(capsys, "--version") == (0, f"nbtransfer {nt.__version__}\n", "")
 
 
 def test_every_command_takes_json():

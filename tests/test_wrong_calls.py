@@ -11,9 +11,12 @@ import pytest
 
 import nbtransfer as nt
 from nbtransfer.commands import tree as commands
+from nbtransfer.core import events as ev
+from nbtransfer.core.messages import message
 from nbtransfer.jobs import own_runs
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.store import runs
+from nbtransfer.store.journal import JournalWriter
 from nbtransfer.ui.progress import watch
 
 SMALL = {"backbone": "shufflenet_v2_x0_5", "weights": None, "image_size": 40}
@@ -64,8 +67,23 @@ RECIPE = [
     (lambda task: nt.Recipe(task=task, backbone="resnet18", epoch=3), "did you mean 'epochs'?"),
     (lambda task: nt.Recipe(task=task, backbone="resnet18", wd=0.1), "did you mean 'weight_decay'?"),
     (lambda task: nt.Recipe(task=task, backbone="resnet18", img_size=64), "did you mean 'image_size'?"),
-    (lambda task: nt.Recipe(task=task, backbone="resnet18", epochs="3"), "epochs is '3'; use a whole number from 1 up"),
+    (
+        lambda task: nt.Recipe(task=task, backbone="resnet18", epochs="3"),
+        "epochs is '3'; use a whole number from 1 to 1,000,000",
+    ),
     (lambda task: nt.Recipe(task=task, backbone="resnet18", epochs=2.5), "epochs is 2.5; use a whole number"),
+    (
+        lambda task: nt.Recipe(task=task, backbone="resnet18", epochs=10**9),
+        "epochs is 1000000000; use a whole number from 1 to",
+    ),
+    (
+        lambda task: nt.Recipe(task=task, backbone="resnet18", threads=10_000),
+        "threads is 10000; use a whole number from 1 to 1,024",
+    ),
+    (lambda task: nt.Recipe(task=task, backbone="resnet18", lr=-1), "lr is -1; use a number above 0, and at most 1e+30"),
+    (lambda task: nt.Recipe(task=task, backbone="resnet18", lr=0), "lr is 0; use a number above 0, and at most 1e+30"),
+    (lambda task: nt.Recipe(task=task, backbone="resnet18", clip_grad=0), "clip_grad is 0; use a number above 0"),
+    (lambda task: nt.Recipe(task=task, backbone="resnet18", crop=2), "crop is 2; use a number from 0.05 to 1, or None"),
     (lambda task: nt.Recipe(task=task, backbone="resnet18", lr="fast"), "lr is 'fast'; use a number"),
     (lambda task: nt.Recipe(task=task, backbone="resnet18", lr=True), "lr is True; use a number"),
     (lambda task: nt.Recipe(task=task, backbone="resnet18", optimiser=None), "optimiser is None; use one of"),
@@ -88,6 +106,10 @@ STARTING = [
     (lambda recipe: nt.start(recipe, name="x" * 81), "has 81 characters; use at most 80"),
     (lambda recipe: nt.start(nt.Recipe(task=recipe.task, backbone="resnt18")), "did you mean 'resnet18'"),
     (lambda recipe: nt.start(nt.Recipe(task=recipe.task, **{**SMALL, "weights": "none.pt"})), "there is no weights file"),
+    (
+        lambda recipe: nt.start(nt.Recipe(task=recipe.task, **{**SMALL, "weights": "/etc"})),
+        "/etc is a folder, not a weights file",
+    ),
     (lambda recipe: nt.start(nt.Recipe(task=recipe.task, **SMALL, device="cuda:99")), ("device is 'cuda:99'", "device='auto'")),
     (lambda: nt.repeat("20260101"), ("run should be a run", "nt.attach(id)")),
     (lambda recipe: nt.repeat(run=recipe), ("run should be a run", "nt.start(recipe)")),
@@ -97,7 +119,9 @@ STARTING = [
     (nt.attach, "attach needs run_id"),
     (lambda: nt.attach("/nowhere/at/all"), "is no run folder"),
     (lambda: nt.Run("20260101"), "use nt.start(recipe), or nt.attach(id)"),
-    (lambda: nt.runs("finished"), "runs takes no argument without a name"),
+    (lambda: nt.runs("finished"), "runs takes no argument without a name; leave it out"),
+    (lambda: nt.runs(1, 2), "runs takes no argument without a name; leave them out"),
+    (lambda: nt.attach(["20260101"]), ("run_id should be", "not a list; give one id")),
     (lambda: nt.dashboard("images/"), ("task should be", "nt.Task.from_folder(path)")),
     (lambda: nt.dashboard(run=3), "run should be"),
     (lambda: nt.dashboard(tasks=3), "did you mean 'task'?"),
@@ -107,16 +131,20 @@ STARTING = [
     (lambda: nt.LayerTree("resnet18", freez=3), "LayerTree has no argument 'freez'"),
     (lambda: nt.explain(None, None), "run should be a run"),
     (lambda: nt.explain("cat.png", "run"), ("run should be a run", "nt.attach(id)")),
+    (lambda: nt.clear_caches("zzz"), "no key begins with 'zzz'; there are no caches"),
     (lambda: nt.clear_caches(None), "keys should be text, not None"),
     (lambda: nt.caches(1), "caches takes no argument"),
     (lambda: nt.code(None, "x = 1"), "name should be text, not None"),
     (lambda: nt.code("mine"), "code needs source"),
+    (lambda: nt.load_model("/nope"), "/nope does not exist; give the folder that run.export wrote"),
+    (lambda: nt.load_model("/etc/hostname"), "/etc/hostname is a file; give the folder that run.export wrote"),
     (lambda: nt.load_model(None), "folder should be text or a path, not None"),
     (lambda: nt.predict(None, "cat.png"), ("model should be a model", "run.model()")),
     (lambda: nt.predict("cat.png", None), "model should be a model"),
 ]
 TASKS = [
     (lambda: nt.Task.from_folder(None), "root should be text or a path, not None"),
+    (lambda: nt.Task.from_folder(["L/A", "L/a"]), "root should be text or a path, not a list; give one folder"),
     (nt.Task.from_folder, "Task.from_folder needs root"),
     (lambda: nt.Task.from_folder("https://example.org/images.zip"), ("is an address in a network", "download")),
     (lambda: nt.Task.from_folder("nowhere"), "nowhere is missing"),
@@ -154,6 +182,7 @@ PLANS = [
     (lambda: nt.FreezePlan.up_to("resnet18"), "FreezePlan.up_to needs stage"),
     (lambda: nt.Phase("a", "layer1", 3), "plan should be a FreezePlan"),
     (lambda: nt.Phase("a", nt.FreezePlan.all(), "3"), "epochs should be a whole number, not '3'"),
+    (lambda: nt.Phase("a", nt.FreezePlan.all(), 10**9), "has 1000000000 epochs; give it a whole number from 1 to 1,000,000"),
     (lambda: nt.Phase("a", nt.FreezePlan.all(), 3, schedule="onecycle"), "did you mean 'one_cycle'?"),
     (lambda: nt.Phase("a", nt.FreezePlan.all()), "Phase needs epochs"),
     (lambda: nt.Strategy("mine", None), "phases should be a list, not None"),
@@ -178,6 +207,7 @@ RUN = [
     (lambda run: run.predictions("valid"), "did you mean 'val'?"),
     (lambda run: run.predictions(None), "split should be text, not None"),
     (lambda run: run.pause(), ("is finished, so there is nothing to pause", "run.continue_(epochs=…)")),
+    (lambda run: run.resume(), ("is finished, so there is nothing to resume", "run.continue_(epochs=…)")),
     (lambda run: run.set_lr(0.1), ("is finished, so there is nothing to change", "run.continue_(epochs=…)")),
     (lambda run: run.set_lr("fast"), "lr should be a number, not 'fast'"),
     (lambda run: run.set_lr(), "run.set_lr needs lr"),
@@ -193,6 +223,13 @@ RUN = [
     (lambda run: run.log("all"), "lines should be a whole number, not 'all'"),
     (lambda run: run.follow("x"), "timeout should be a number or None"),
     (lambda run: run.stop(3), "run.stop takes no argument without a name"),
+    (lambda run: run.export(["x"]), "folder should be text or a path, not a list; give one folder"),
+    (lambda run: run.rename(["x"]), "name should be text, not a list; give one name"),
+    (
+        lambda run: run.predict("a.png", "b.png"),
+        "run.predict takes one argument without a name; give a list: run.predict([a, b])",
+    ),
+    (lambda run: nt.load_model(folder=run), "folder should be text or a path, not a Run; the model of a run is run.model()"),
     (lambda run: run.export(None), "folder should be text or a path, not None"),
     (lambda run: run.predict(None), "it is None, not an image; give a path, a PIL image"),
     (lambda run: run.predict("https://example.org/cat.png"), "it is a URL; download it first"),
@@ -225,6 +262,26 @@ def test_scores_on_a_split_without_images_are_not_waited_for(task):
     check(lambda run: run.delete(), ("is created", "stop it first"), run=run)
 
 
+WITHOUT_MODEL = [
+    lambda run: run.predict("x.png"),
+    lambda run: run.export("new"),
+    lambda run: run.continue_(),
+    lambda run: run.model(),
+    lambda run: nt.explain(run, "x.png"),
+    lambda run: nt.explain(run, "x.png", before=run),
+]
+
+
+@pytest.mark.parametrize("call", WITHOUT_MODEL)
+def test_nobody_waits_for_the_model_of_a_run_that_has_failed(call, task):
+    run = runs_without_worker(task)
+    journal = JournalWriter(run.paths.events, 1)
+    journal.append(ev.Starting(1, "h", "3"))
+    journal.append(ev.Failed(message("fail.disk")))
+    journal.close()
+    check(call, ("is failed and has no model yet (the disk is full;", "see its log, then resume it, or start another"), run=run)
+
+
 def runs_without_worker(task):
     return nt.Run(runs.create(nt.Recipe(task=task, **SMALL)))
 
@@ -234,7 +291,7 @@ def test_every_public_name_and_every_method_of_a_run_is_in_the_table():
     written = inspect.getsource(inspect.getmodule(sentence))
     covered = {name for name in nt.__all__ if f"nt.{name}(" in written or f"nt.{name}." in written}
     assert set(nt.__all__) - covered == {"BackboneCard", "NbTransferError", "__version__"}
-    takes_nothing = {"resume", "kill", "checkpoint", "history", "trust_code"}
+    takes_nothing = {"kill", "checkpoint", "history", "trust_code"}
     methods = {name for name, value in vars(nt.Run).items() if inspect.isfunction(value) and not name.startswith("_")}
     assert {name for name in methods if f"run.{name}(" not in written} == takes_nothing
 
@@ -250,6 +307,14 @@ def test_numbers_of_numpy_are_numbers(task):
     assert [type(value) for value in (made.epochs, made.lr, made.fold, made.crop)] == [int, float, bool, float]
     assert nt.Phase("a", nt.FreezePlan.all().thaw("x", lr=np.float64(0.1)), np.int32(2)).epochs == 2
     assert nt.Task.from_folder(task.root, holdout=np.float32(0.25), seed=np.int64(0)).sizes == task.sizes
+
+
+def test_an_empty_table_says_so():
+    assert repr(nt.backbones("zzz")) == "no backbone has this in its name"
+
+
+def test_one_epoch_is_no_plural(task):
+    assert repr(nt.Recipe(task=task, **SMALL, strategy="ft", epochs=1)).endswith("'ft', 1 epoch)")
 
 
 def test_help_shows_the_signature_as_before():
@@ -280,11 +345,20 @@ TYPED = [
     ("cancel", "did you mean 'stop'?"),
     ("unfreeze", "did you mean 'thaw'?"),
     ("plot", "choose one of"),
+    ("-5", "'-5' is no command; begin with one, such as %transfer runs"),
+    ("--epochs 3", "'--epochs' is no command; begin with one"),
+    ("lr 0.1", "it is an option: `change --lr LR` for a run in progress, or `start --lr LR` for the next run"),
+    ("set-lr 0.1", "`change --lr LR` for a run in progress"),
+    ("set_epochs 3", "`change --epochs EPOCHS` for a run in progress"),
+    ("strategy ft", "it is an option: `start --strategy STRATEGY` for the next run"),
+    ("cache", "did you mean 'caches'?"),
     ("start --learning-rate 3", "did you mean 'lr'?"),
     ("start --bs 3", "did you mean 'batch-size'?"),
     ("start --optimizer adam", "did you mean 'optimiser'?"),
     ("start --epochs ten", "--epochs should be a whole number, not 'ten'"),
     ("start --epochs", "--epochs needs a value"),
+    ("start --lr 1,000", "--lr is '1,000', which can mean 1000 or 1.000; write it without a comma"),
+    ("start --wait=yes", "--wait takes no value; leave out 'yes'"),
     ("start", "there is no target task yet"),
     ("data", "give task"),
     ("data nowhere", "nowhere is missing"),
@@ -294,6 +368,7 @@ TYPED = [
     ("backbone timm/resnet5", "did you mean 'timm/resnet"),
     ("freeze", "give LAYER"),
     ("thaw layer9", "no layer of resnet18 is called 'layer9'"),
+    ("undo", "there is nothing to undo"),
     ("delete", "give RUN"),
     ("delete abc", "there is no run 'abc'"),
     ("rename", "give name"),
@@ -303,8 +378,8 @@ TYPED = [
     ("caches --clear zz", "there are no caches"),
     ("help strat", "did you mean 'start'"),
     *((name, "there are no runs in /") for name in (
-        "status", "attach", "wait", "pause", "resume", "stop", "kill", "checkpoint", "change --lr 1", "repeat", "trust", "log",
-        "explain", "export folder", "rename mine",
+        "status", "attach", "wait", "pause", "resume", "continue", "stop", "kill", "checkpoint", "change --lr 1", "repeat",
+        "trust", "log", "explain", "export folder", "rename mine",
     )),
 ]  # fmt: skip
 

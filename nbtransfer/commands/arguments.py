@@ -8,33 +8,54 @@ from typing import Any
 
 from nbtransfer.core.recipe import AUGMENTATIONS
 from nbtransfer.core.strategy import STRATEGIES
+from nbtransfer.core.text import typed
 from nbtransfer.engine.handoff import formats
+from nbtransfer.errors import InputError
 from nbtransfer.tasks.task import DEMO_PREFIX
 
 A_RUN = "name or id of a run, or part of the id's beginning or end"
 THE_DEFAULT = "default: the one started or attached here last; on the command line, the newest"
 
+
+def number(text: str) -> float:
+    """A number as in the form of the dashboard, such as 0.001 or 0,001. Raises what argparse turns into one sentence."""
+    try:
+        return float(typed.number(text, ""))
+    except typed.AmbiguousNumberError as error:
+        raise argparse.ArgumentTypeError(str(error).strip()) from None
+    except InputError as error:
+        raise ValueError(text) from error
+
+
+def whole(text: str) -> int:
+    """A whole number. Raises like `number`."""
+    value = number(text)
+    if not value.is_integer():
+        raise ValueError(text)
+    return int(value)
+
+
 RECIPE_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
-    ("epochs", int, "length of the run"),
-    ("lr", float, "peak learning rate of the last phase"),
-    ("batch-size", int, "images per step"),
+    ("epochs", whole, "length of the run"),
+    ("lr", number, "peak learning rate of the last phase"),
+    ("batch-size", whole, "images per step"),
     ("optimiser", str, "adamw, adam or sgd"),
     ("schedule", str, "one_cycle, cosine or constant"),
-    ("weight-decay", float, "weight decay"),
-    ("label-smoothing", float, "share of each label spread over all classes"),
-    ("image-size", int, "pixels"),
-    ("crop", float, "share of the shorter side the central crop keeps"),
-    ("patience", int, "epochs without a better validation score until a phase ends"),
-    ("max-missing", float, "share of the images of a split or class that may be left out"),
-    ("seed", int, "of all random choices"),
+    ("weight-decay", number, "weight decay"),
+    ("label-smoothing", number, "share of each label spread over all classes"),
+    ("image-size", whole, "pixels"),
+    ("crop", number, "share of the shorter side the central crop keeps"),
+    ("patience", whole, "epochs without a better validation score until a phase ends"),
+    ("max-missing", number, "share of the images of a split or class that may be left out"),
+    ("seed", whole, "of all random choices"),
     ("device", str, "auto, cpu, cuda, cuda:N or mps"),
     ("precision", str, "auto, fp32, bf16 or fp16"),
     ("probe", str, "how to fit a head on frozen layers: auto, logistic, ridge or sgd"),
     ("cache", str, "whether to cache the activations of frozen layers: auto, on or off"),
-    ("cache-budget", int, "disk space for all caches, in bytes"),
+    ("cache-budget", whole, "disk space for all caches, in bytes"),
     ("cache-dtype", str, "how to store cached activations: fp32, bf16 or fp16"),
-    ("views", int, "random views of each image under crop and colour, so that they can be cached"),
-    ("threads", int, "of the worker"),
+    ("views", whole, "random views of each image under crop and colour, so that they can be cached"),
+    ("threads", whole, "of the worker"),
     ("transform", str, "a transform of training images in custom code, such as augment.noisy"),
     ("head", str, "task-specific layers in custom code, such as heads.MLP"),
     ("title", str, "free text"),
@@ -49,7 +70,7 @@ def task(p: argparse.ArgumentParser) -> None:
     for split in ("train", "val"):
         add_optional(p, f"--{split}", nargs="+", metavar="FOLDER", help=f"folders in it with the classes of {split}")
     add_optional(p, "--ignore", nargs="+", metavar="PATTERN", help="names or paths to leave out, such as '*_mask.png'")
-    add_optional(p, "--holdout", type=float, help="share of each class for validation (default: 0.2)")
+    add_optional(p, "--holdout", type=number, help="share of each class for validation (default: 0.2)")
     add_optional(
         p,
         "--test",
@@ -57,23 +78,23 @@ def task(p: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="share of each class for the final test (default: 0), or a folder",
     )
-    add_optional(p, "--white-level", type=int, metavar="VALUE", help="of 16-bit images (default: by the bits in use)")
-    add_optional(p, "--max-aspect", type=float, metavar="TIMES", help="how much longer a side may be (default: 100)")
-    add_optional(p, "--per-class", type=int, help="use at most this many images of each class")
+    add_optional(p, "--white-level", type=whole, metavar="VALUE", help="of 16-bit images (default: by the bits in use)")
+    add_optional(p, "--max-aspect", type=number, metavar="TIMES", help="how much longer a side may be (default: 100)")
+    add_optional(p, "--per-class", type=whole, help="use at most this many images of each class")
     p.add_argument("--skip-bad", action="store_true", help="leave out unreadable images and conflicting copies")
 
 
 def share_or_folder(text: str) -> float | str:
     """A number, or the name of a folder."""
     try:
-        return float(text)
+        return number(text)
     except ValueError:
         return text
 
 
 def split_seed(p: argparse.ArgumentParser) -> None:
     """The seed of a task; a run has its own."""
-    add_optional(p, "--seed", type=int, help="of the split (default: 0)")
+    add_optional(p, "--seed", type=whole, help="of the split (default: 0)")
 
 
 def backbone(p: argparse.ArgumentParser) -> None:
@@ -94,7 +115,7 @@ def layers(p: argparse.ArgumentParser) -> None:
 
 def multiplier(p: argparse.ArgumentParser) -> None:
     """How fast they learn."""
-    p.add_argument("--lr", type=float, metavar="TIMES", help="learn at this multiple of the learning rate of the head")
+    p.add_argument("--lr", type=number, metavar="TIMES", help="learn at this multiple of the learning rate of the head")
 
 
 def recipe(p: argparse.ArgumentParser) -> None:
@@ -114,13 +135,18 @@ def changes(p: argparse.ArgumentParser) -> None:
     """What to change while a run is running."""
     add_optional(p, "--freeze", nargs="+", metavar="LAYER", help="layers to freeze, as globs")
     add_optional(p, "--thaw", nargs="+", metavar="LAYER", help="layers to thaw, as globs")
-    add_optional(p, "--lr", type=float, help="peak learning rate of the present phase")
-    add_optional(p, "--epochs", type=int, help="length of the run, all phases together")
+    add_optional(p, "--lr", type=number, help="peak learning rate of the present phase")
+    add_optional(p, "--epochs", type=whole, help="length of the run, all phases together")
 
 
 def watching(p: argparse.ArgumentParser) -> None:
     """Whether to wait."""
     p.add_argument("--wait", action="store_true", help="show progress until the run ends")
+
+
+def unusual(p: argparse.ArgumentParser) -> None:
+    """Whether settings that are hardly ever meant are meant."""
+    p.add_argument("--unusual", action="store_true", help="take values that are hardly ever meant, too")
 
 
 def run(p: argparse.ArgumentParser) -> None:
@@ -131,6 +157,14 @@ def run(p: argparse.ArgumentParser) -> None:
 def moved(p: argparse.ArgumentParser) -> None:
     """Where the images of the run are now."""
     add_optional(p, "--data", metavar="PATH", help="where its images lie now, if they have moved; their content is compared")
+
+
+def longer(p: argparse.ArgumentParser) -> None:
+    """How a run that has ended goes on as another."""
+    add_optional(p, "--epochs", type=whole, help="length of the new run (default: that of the last phase)")
+    add_optional(p, "--lr", type=number, help="peak learning rate (default: as it was)")
+    naming(p)
+    unusual(p)
 
 
 def naming(p: argparse.ArgumentParser) -> None:
@@ -156,12 +190,12 @@ def trusting(p: argparse.ArgumentParser) -> None:
 
 def timeout(p: argparse.ArgumentParser) -> None:
     """How long to wait."""
-    p.add_argument("--timeout", type=float, metavar="SECONDS", help="stop waiting after this time; the run continues")
+    p.add_argument("--timeout", type=number, metavar="SECONDS", help="stop waiting after this time; the run continues")
 
 
 def lines(p: argparse.ArgumentParser) -> None:
     """How much of a log."""
-    p.add_argument("--lines", type=int, default=40, help="number of lines (default: %(default)s)")
+    p.add_argument("--lines", type=whole, default=40, help="number of lines (default: %(default)s)")
 
 
 def folder(p: argparse.ArgumentParser) -> None:

@@ -13,10 +13,11 @@ from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.jobs import warm
 from nbtransfer.jobs.draft import Draft
+from nbtransfer.jobs.unusual import unusual_rates
 from nbtransfer.tasks.task import Task
 from nbtransfer.usercode.module import code as write_code
 
-_FIELDS = {f.name for f in fields(Recipe)} - {"task", "freeze"}
+FIELDS = {f.name for f in fields(Recipe)} - {"task", "freeze"}
 TASK_OPTIONS = (
     "holdout", "test", "seed", "per_class", "groups", "layout", "train", "val", "ignore", "white_level", "max_aspect",
 )  # fmt: skip
@@ -32,7 +33,7 @@ def task_of(args: argparse.Namespace) -> Task:
 
 def options_of(args: argparse.Namespace) -> dict[str, Any]:
     """The fields of a recipe set on a command line."""
-    options = {name: value for name, value in vars(args).items() if name in _FIELDS}
+    options = {name: value for name, value in vars(args).items() if name in FIELDS}
     for file in options.pop("code", ()):
         write_code(Path(file).stem, read_text(Path(file)))
     if "freeze" in args and "thaw" in args:
@@ -84,6 +85,8 @@ def freeze(args: argparse.Namespace, context: CommandContext) -> Outcome:
 def thaw(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Let more layers learn."""
     context.draft.choose(freeze=context.draft.plan.thaw(*args.layers, lr=args.lr))
+    for found in unusual_rates(FreezePlan().thaw(*args.layers, lr=args.lr)):
+        context.say(f"{found}; `{context.prog} undo` takes it back")  # `start` asks, as for all settings
     return _draft_outcome(context)
 
 

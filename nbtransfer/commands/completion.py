@@ -33,7 +33,7 @@ def on_line(text: str, context: CommandContext) -> list[str]:
     """All completions of the last word of a line, which may be empty."""
     cell = _CELL.fullmatch(text)
     if cell:
-        return _with_prefix(["-o", "--wait", "--help"], cell["word"])
+        return _with_prefix(["-o", "--wait", "--unusual", "--help"], cell["word"])
     match = _LINE.fullmatch(text)
     if match is None:
         return []

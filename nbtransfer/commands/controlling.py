@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from nbtransfer.commands.finding import find_run, run_facts
 from nbtransfer.commands.parsing import CommandContext, Outcome, UsageError
 from nbtransfer.core.state import RunState
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
+from nbtransfer.errors import NbTransferError
 from nbtransfer.jobs.launcher import repeat
 from nbtransfer.jobs.run import Run
+from nbtransfer.jobs.unusual import unusual_value
 from nbtransfer.usercode.trusted import is_trusted
 
 
@@ -40,8 +44,12 @@ def stop(args: argparse.Namespace, context: CommandContext) -> Outcome:
 def kill(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """End the worker of a run at once."""
     run = find_run(args.run, context)
+    over = run.state.over
     run.kill()
-    return Outcome(run, f"the worker of {run.id} will be killed; resume continues from its newest checkpoint", run_facts(run))
+    what = (
+        f"has no worker: {run.state.headline}" if over else "has lost its worker; resume continues from its newest checkpoint"
+    )
+    return Outcome(run, f"{run.id} {what}", run_facts(run))
 
 
 def checkpoint(args: argparse.Namespace, context: CommandContext) -> Outcome:
@@ -50,12 +58,21 @@ def checkpoint(args: argparse.Namespace, context: CommandContext) -> Outcome:
     return _status_outcome(run, run.checkpoint())
 
 
+def go_on(args: argparse.Namespace, context: CommandContext) -> Outcome:
+    """Train a run that has ended further, as a new run."""
+    settings = {name: getattr(args, name) for name in ("epochs", "lr", "name") if name in args}
+    ask_back_about(settings, meant=args.unusual)
+    run = find_run(args.run, context).continue_(**settings)
+    return Outcome(run, f"{run.id} started; see `{context.prog} status {run.id}`", run_facts(run))
+
+
 def change(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Change a run from its next step on; the changes are made in the order freeze, thaw, lr, epochs."""
     run = find_run(args.run, context)
     changes = [name for name in ("freeze", "thaw", "lr", "epochs") if name in args]
     if not changes:
         raise UsageError("say what to change: --freeze LAYER, --thaw LAYER, --lr NUMBER or --epochs NUMBER")
+    ask_back_about(vars(args), meant=args.unusual)
     if "freeze" in args:
         run.freeze(*args.freeze)
     if "thaw" in args:
@@ -77,9 +94,22 @@ def repeat_run(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 def rename(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Give a run a name."""
-    run = find_run(args.run, context)
+    try:
+        run = find_run(args.run, context)
+    except NbTransferError:
+        if args.run is not None and _is_run(args.name, context):
+            raise UsageError(f"the new name comes first: {context.prog} rename {args.run} {args.name}") from None
+        raise
     run.rename(args.name)
     return Outcome(run, f"{run.id} is called {args.name!r} now" if args.name else f"{run.id} has no name now", run_facts(run))
+
+
+def _is_run(name: str, context: CommandContext) -> bool:
+    try:
+        find_run(name, context)
+    except NbTransferError:
+        return False
+    return True
 
 
 def delete(args: argparse.Namespace, context: CommandContext) -> Outcome:
@@ -88,6 +118,17 @@ def delete(args: argparse.Namespace, context: CommandContext) -> Outcome:
     folder = str(run.paths.root)
     run.delete()
     return Outcome(None, f"{run.id} is deleted, with all that was in {folder}", {"id": run.id, "folder": folder})
+
+
+def ask_back(clauses: Iterable[str], *, meant: bool) -> None:
+    """Raise UsageError for what is hardly ever meant, unless it was said that it is."""
+    if (found := "; ".join(clauses)) and not meant:
+        raise UsageError(f"{found}; change it, or add --unusual if it is")
+
+
+def ask_back_about(settings: Mapping[str, Any], *, meant: bool) -> None:
+    """The same for a learning rate and a length among settings."""
+    ask_back((found for name in ("lr", "epochs") for found in unusual_value(name, settings.get(name))), meant=meant)
 
 
 def _with_images(run: Run, args: argparse.Namespace) -> Run:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
+import nbtransfer
 from nbtransfer.core.state import RunState
 from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import InputError
@@ -108,9 +109,12 @@ class Parser(argparse.ArgumentParser):
         return [text for action in self._actions for text in action.option_strings]
 
 
-_KINDS = {"int": "a whole number", "float": "a number"}
+_KINDS = {"whole": "a whole number", "number": "a number"}
 _ARGPARSE: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     (r"argument (\S+): invalid (\w+) value: (.+)", lambda m: f"{m[1]} should be {_KINDS.get(m[2], m[2])}, not {m[3]}"),
+    (r"argument (\S+): (is .+)", lambda m: f"{m[1]} {m[2]}"),
+    (r"argument (\S+): invalid choice: (\S+) .+", lambda m: f"{m[1]} cannot be {m[2]}"),
+    (r"argument (\S+): ignored explicit argument (.+)", lambda m: f"{m[1]} takes no value; leave out {m[2]}"),
     (r"argument (\S+): expected (?:one|at least one) argument", lambda m: f"{m[1]} needs a value"),
     (r"argument (\S+): not allowed with argument (\S+)", lambda m: f"give either {m[1]} or {m[2]}"),
     (r"the following arguments are required: (.+)", lambda m: f"give {m[1].replace(', ', ' and ')}"),
@@ -129,6 +133,7 @@ def _in_words(message: str) -> str:
 def parser(commands: Mapping[str, CommandSpec], prog: str, place: Place) -> Parser:
     """The parser of all these commands."""
     root = Parser(prog=prog, description=_WELCOME[place], formatter_class=_Columns)
+    root.add_argument("--version", action="version", version=f"nbtransfer {nbtransfer.__version__}", help="show the version")
     branches = root.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser, title="commands")
     for command in commands.values():
         branch = branches.add_parser(command.name, help=command.summary, description=command.summary)

@@ -12,20 +12,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nbtransfer.commands import arguments, choosing, controlling, explaining, predicting
+from nbtransfer.commands import arguments, choosing, controlling, explaining, first_word, predicting
 from nbtransfer.commands.finding import find_run, run_facts
 from nbtransfer.commands.parsing import CommandContext, CommandSpec, HelpShown, Outcome, Parser, Place, UsageError, parse
 from nbtransfer.commands.parsing import parser as parser_of
 from nbtransfer.core.codec import dumps
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.text.counts import byte_size, quantity
-from nbtransfer.core.text.names import suggest
 from nbtransfer.core.text.paths import short_path
 from nbtransfer.jobs import own_runs
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.jobs.launcher import start as start_run
 from nbtransfer.jobs.listing import list_runs
 from nbtransfer.jobs.run import Run
+from nbtransfer.jobs.unusual import unusual
 from nbtransfer.pretrained.listing import backbone, backbones
 from nbtransfer.store.caches import caches, clear
 from nbtransfer.ui.progress import watch
@@ -51,19 +51,11 @@ def shell_context() -> CommandContext:
 def execute(words: Sequence[str], context: CommandContext | None = None) -> tuple[argparse.Namespace, Outcome]:
     """Parse and run one command. Raises an NbTransferError with one sentence if that fails."""
     context = context or shell_context()
-    if words and not words[0].startswith("-"):
-        _check_name(words[0], context)
-    args = parse(parser(context.prog, context.place), list(words))
+    root = parser(context.prog, context.place)
+    if words:
+        first_word.check(words[0], context, root.options(), tree(context.place), [command.name for command in TREE])
+    args = parse(root, list(words))
     return args, tree(context.place)[args.command].function(args, context)
-
-
-def _check_name(name: str, context: CommandContext) -> None:
-    known = tree(context.place)
-    if name in known:
-        return
-    if any(command.name == name for command in TREE):
-        raise UsageError(f"{name!r} works in notebooks only, as %transfer {name}: the command line keeps no settings")
-    raise UsageError(f"there is no command {name!r}; {suggest(name, known)} ({context.prog} help lists all)")
 
 
 def start_task(args: argparse.Namespace, context: CommandContext) -> Outcome:
@@ -75,11 +67,12 @@ def start_task(args: argparse.Namespace, context: CommandContext) -> Outcome:
 def start(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Start a run from the draft and the options, which apply to this run only."""
     recipe = choosing.recipe_with(context.draft, choosing.options_of(args))
-    return launch(recipe, context, stay=args.wait, name=getattr(args, "name", None))
+    return launch(recipe, context, stay=args.wait, name=getattr(args, "name", None), meant=args.unusual)
 
 
-def launch(recipe: Recipe, context: CommandContext, *, stay: bool, name: str | None = None) -> Outcome:
-    """Start a run, and wait for its end if asked to."""
+def launch(recipe: Recipe, context: CommandContext, *, stay: bool, name: str | None = None, meant: bool = False) -> Outcome:
+    """Start a run, and wait for its end if asked to. Raises UsageError for what is hardly ever meant, unless it is."""
+    controlling.ask_back(unusual(recipe), meant=meant)
     run = start_run(recipe, name=name)
     card = backbone(recipe.backbone)
     phases = recipe.resolved(card)
@@ -99,10 +92,6 @@ def show_caches(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Activations kept for the next run."""
     found = caches()
     if args.clear is not None:
-        for word in args.clear:
-            if not any(cache.key.startswith(word) for cache in found):
-                keys = [cache.key[:8] for cache in found]
-                raise UsageError(f"no key begins with {word!r}; {suggest(word, keys) if keys else 'there are no caches'}")
         freed = clear(*args.clear)
         return Outcome(freed, f"{byte_size(freed)} freed", {"bytes": freed})
     plain = [{"key": c.key, **{k: c.facts[k] for k in ("task", "backbone", "layer")}, "bytes": c.bytes} for c in found]
@@ -225,13 +214,17 @@ TREE: tuple[CommandSpec, ...] = (
     CommandSpec("thaw", choosing.thaw, "let more layers learn", (arguments.layers, arguments.multiplier), NOTEBOOK),
     CommandSpec("undo", choosing.undo, "take back the last choice", (), NOTEBOOK),
     CommandSpec(
-        "start", start, "start a run in the background", (arguments.recipe, arguments.naming, arguments.watching), NOTEBOOK
+        "start",
+        start,
+        "start a run in the background",
+        (arguments.recipe, arguments.naming, arguments.watching, arguments.unusual),
+        NOTEBOOK,
     ),
     CommandSpec(
         "start",
         start_task,
         "start a run in the background",
-        (arguments.task, arguments.recipe, arguments.naming, arguments.watching),
+        (arguments.task, arguments.recipe, arguments.naming, arguments.watching, arguments.unusual),
         ("shell",),
     ),
     CommandSpec("runs", show_runs, "all runs, newest first"),
@@ -246,6 +239,7 @@ TREE: tuple[CommandSpec, ...] = (
         (arguments.run, arguments.moved),
         gives="text",
     ),
+    CommandSpec("continue", controlling.go_on, "train a run that has ended further", (arguments.run, arguments.longer)),
     CommandSpec("stop", controlling.stop, "stop a run and keep its best model", (arguments.run,), gives="text"),
     CommandSpec("kill", controlling.kill, "kill a worker that hangs; resume continues", (arguments.run,), gives="text"),
     CommandSpec("checkpoint", controlling.checkpoint, "save a checkpoint now", (arguments.run,), gives="text"),
@@ -253,7 +247,7 @@ TREE: tuple[CommandSpec, ...] = (
         "change",
         controlling.change,
         "change a run while it runs: layers, learning rate, length",
-        (arguments.run, arguments.changes),
+        (arguments.run, arguments.changes, arguments.unusual),
         gives="text",
     ),
     CommandSpec("repeat", controlling.repeat_run, "repeat a run, including its changes", (arguments.run, arguments.moved)),

@@ -17,6 +17,7 @@ from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import InputError, NbTransferError, RunError
 from nbtransfer.jobs.listing import list_runs
 from nbtransfer.jobs.run import Run, open_run
+from nbtransfer.jobs.run_results import no_model
 from nbtransfer.pretrained.listing import backbone
 from nbtransfer.store import runs
 
@@ -82,9 +83,7 @@ def names_before(run: Run, after: str = BEST) -> tuple[str, ...]:
 def find_snapshot(run: Run, name: str) -> Snapshot:
     """One snapshot of a run; raises InputError that lists the others, RunError if the run has no model yet."""
     if name == BEST and name not in names(run):
-        raise RunError(
-            f"run {run.id} is {run.state.status} and has no model yet; wait for its first epoch to end, or see its log"
-        )
+        raise no_model(run.id, run.state)
     if name not in names(run):
         raise InputError(f"run {run.id} has no snapshot {name!r}; {suggest(name, names(run))}")
     return Snapshot(run, name)
@@ -155,7 +154,7 @@ def _conditions(run: Run) -> tuple[object, ...]:
     """What two runs must share to be compared."""
     recipe, prepared = run.recipe, run.state.prepared
     if prepared is None:
-        raise RunError(f"run {run.id} has not begun yet; wait for its first epoch to end")
+        raise no_model(run.id, run.state)
     weights = prepared.weights or recipe.seed
     return recipe.task.digest, recipe.backbone, weights, recipe.input_for(_card(run))
 

@@ -199,7 +199,7 @@ class BackboneList(tuple[BackboneCard, ...]):
         ]
 
     def __repr__(self) -> str:
-        return text_table(self._HEADER, self._rows())
+        return text_table(self._HEADER, self._rows()) if self else "no backbone has this in its name"
 
     def _repr_html_(self) -> str:
         return html_table(self._HEADER, self._rows())

@@ -91,7 +91,7 @@ def _sentence(signature: inspect.Signature, called: str, args: tuple[Any, ...], 
         hint = suggest(unknown[0], known) if known else "leave it out"
         return f"{called} has no argument {unknown[0]!r}; {hint}"
     if given > len(places):
-        return f"{called} takes {_count(len(places))} without a name; {_names(parameters, places)}"
+        return f"{called} takes {_count(len(places))} without a name; {_names(called, parameters, places, given)}"
     twice = [p.name for p in places[:given] if p.name in named]
     if twice:
         return f"{called} is given {twice[0]} twice; give it once"
@@ -104,10 +104,17 @@ def _count(number: int) -> str:
     return {0: "no argument", 1: "one argument"}.get(number, f"{number} arguments")
 
 
-def _names(parameters: list[inspect.Parameter], places: list[inspect.Parameter]) -> str:
+def _names(called: str, parameters: list[inspect.Parameter], places: list[inspect.Parameter], given: int) -> str:
     """How to give the others."""
+    if places and places[-1].name == "images":
+        before = "".join(f"{p.name}, " for p in places[:-1])
+        return f"give a list: {called}({before}[a, b])"
     rest = [p.name for p in parameters if p not in places and p.kind is inspect.Parameter.KEYWORD_ONLY]
-    return f"name the others, such as {', '.join(f'{name}=…' for name in rest[:2])}" if rest else "leave the others out"
+    return f"name the others, such as {', '.join(f'{name}=…' for name in rest[:2])}" if rest else _left_out(places, given)
+
+
+def _left_out(places: list[inspect.Parameter], given: int) -> str:
+    return "leave the others out" if places else "leave it out" if given == 1 else "leave them out"
 
 
 @functools.cache
@@ -133,4 +140,5 @@ def _fit(parameter: inspect.Parameter, hint: Any, value: Any, error: type[InputE
             return value
         return fitted(hint, os.fspath(value) if isinstance(value, os.PathLike) and hint is str else value)
     except Mismatch as wrong:
+        wrong.many = parameter.kind is inspect.Parameter.VAR_POSITIONAL
         raise error(wrong.sentence(parameter.name)) from None

@@ -43,11 +43,12 @@ _HINTS: dict[tuple[str, str], str] = {
     ("TransferModel", "Run"): "use run.predict(images), or run.model()",
     ("TransferModel", "str"): "load it with nt.load_model(folder)",
     ("FreezePlan", "str"): "write FreezePlan.none().freeze('layer1'), for example",
-    ("str", "list"): "give names one after the other, or with a star: *names",
-    ("str", "tuple"): "give names one after the other, or with a star: *names",
+    ("folder", "Run"): "the model of a run is run.model()",
     ("BackboneCard", "Recipe"): "use recipe.backbone",
 }
-"""What to do with a value of the second class where one of the first is expected."""
+"""What to do with a value of the second class where one of the first, or an argument of that name, is expected."""
+_ONE = {"root": "folder", "place": "folder", "run_id": "id"}
+"""What an argument that takes one value is, where its name does not say it."""
 
 _MOST_LETTERS = 60
 
@@ -59,12 +60,19 @@ class Mismatch(Exception):  # noqa: N818 - becomes an InputError with the name o
         super().__init__()
         self.hint, self.value = hint, value
         self.inside = False
+        self.many = False
 
     def sentence(self, name: str) -> str:
         """`epochs should be a whole number, not 'ten'`, and what to do where that is not plain."""
-        name = f"each of {name}" if self.inside else name
-        found = [_HINTS[pair] for kind in _options(self.hint) if (pair := (_name(kind), type(self.value).__name__)) in _HINTS]
-        return f"{name} should be {expected(self.hint)}, not {shown(self.value)}" + (f"; {found[0]}" if found else "")
+        called = f"each of {name}" if self.inside else name
+        text = f"{called} should be {expected(self.hint)}, not {shown(self.value)}"
+        kinds, given = [_name(kind) for kind in _options(self.hint)], type(self.value).__name__
+        found = [_HINTS[kind, given] for kind in (name, *kinds) if (kind, given) in _HINTS]
+        if not found and "str" in kinds and given in ("list", "tuple"):
+            found = [
+                "give names one after the other, or with a star: *names" if self.many else f"give one {_ONE.get(name, name)}"
+            ]
+        return f"{text}; {found[0]}" if found else text
 
 
 def fitted(hint: Any, value: Any) -> Any:

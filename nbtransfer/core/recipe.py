@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import operator
 import os
 import re
@@ -11,6 +10,7 @@ import typing
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
+from nbtransfer.core import ranges
 from nbtransfer.core import strategy as strategies
 from nbtransfer.core.backbone import BackboneCard, InputSpec
 from nbtransfer.core.calls import checked_class
@@ -21,6 +21,7 @@ from nbtransfer.core.scalars import plain
 from nbtransfer.core.sentences import SENTENCES
 from nbtransfer.core.strategy import Phase, Schedule, Strategy
 from nbtransfer.core.task import TaskCard
+from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import RecipeError
 
@@ -137,7 +138,8 @@ class Recipe:
         if not isinstance(given, (tuple, list)):
             raise RecipeError(f"augment is {given!r}; use a list of names such as ['flip'], or [] for none")
         object.__setattr__(self, "augment", tuple(given))
-        self._check_numbers()
+        for name in ranges.RANGES:
+            ranges.check(name, getattr(self, name))
         self._check_choices()
 
     def _check_types(self) -> None:
@@ -168,36 +170,6 @@ class Recipe:
     def references(self) -> tuple[str, ...]:
         """References to custom code, except those of the task."""
         return tuple(name for name in (self.transform, self.head) if name is not None)
-
-    def _check_numbers(self) -> None:
-        whole = {
-            "epochs": 1, "batch_size": 2, "image_size": 8, "patience": 1, "seed": 0, "threads": 1, "loader_workers": 0,
-            "cache_budget": 0, "views": 2, "checkpoint_every": 1,
-        }  # fmt: skip
-        may_be_none = {field.name for field in fields(self) if field.default is None}
-        for name, least in whole.items():
-            value = getattr(self, name)
-            if value is None and name in may_be_none:
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise RecipeError(f"{name} is {value!r}; use a whole number from {least} up")
-        spans = {
-            "lr": (0, 1e30),
-            "weight_decay": (0, 10),
-            "label_smoothing": (0, 0.99),
-            "crop": (0.05, 1),
-            "max_missing": (0, 1),
-            "clip_grad": (0, 1e9),
-        }
-        for name, (low, high) in spans.items():
-            value = getattr(self, name)
-            if value is None and name in may_be_none | {"clip_grad"}:
-                continue
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not math.isfinite(value) or not low <= value <= high:
-                raise RecipeError(f"{name} is {value!r}; use a number from {low:g} to {high:g}")
-        if self.lr == 0 or self.clip_grad == 0:
-            raise RecipeError("lr and clip_grad must be above 0; leave them out for the defaults")
 
     def _check_choices(self) -> None:
         for name, kind in (
@@ -296,4 +268,4 @@ class Recipe:
     def __repr__(self) -> str:
         weights = "random weights" if self.weights is None else f"weights {self.weights!r}"
         epochs = self.epochs if isinstance(self.strategy, str) else self.strategy.epochs
-        return f"Recipe({self.task!r}, {self.backbone!r}, {weights}, {self.strategy_name!r}, {epochs} epochs)"
+        return f"Recipe({self.task!r}, {self.backbone!r}, {weights}, {self.strategy_name!r}, {quantity(epochs, 'epoch')})"

@@ -12,6 +12,7 @@ from typing import Literal
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.calls import checked_class
 from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.core.ranges import RANGES
 from nbtransfer.core.scalars import plain
 from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import PlanError
@@ -45,8 +46,8 @@ class Phase:
             )
         for name in ("epochs", "lr"):
             object.__setattr__(self, name, plain(getattr(self, name)))
-        if not isinstance(self.epochs, int) or isinstance(self.epochs, bool) or self.epochs < 1:
-            raise PlanError(f"phase {self.name!r} has {self.epochs!r} epochs; give it a whole number from 1 up")
+        if not RANGES["epochs"].fits(self.epochs):
+            raise PlanError(f"phase {self.name!r} has {self.epochs!r} epochs; give it {RANGES['epochs']}")
         if self.lr is not None and not 0 < self.lr < math.inf:
             raise PlanError(f"phase {self.name!r} has learning rate {self.lr}; use a number above 0")
         if self.schedule not in (known := typing.get_args(Schedule)):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from nbtransfer.core import ranges
 from nbtransfer.core import strategy as strategies
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.codec import from_plain
@@ -191,8 +192,7 @@ def check(op: str, arguments: dict[str, Any]) -> None:
     elif op == "set_epochs":
         epochs = arguments.get("epochs")
         _no_others(op, arguments, {"epochs"})
-        if not isinstance(epochs, int) or isinstance(epochs, bool) or not 1 <= epochs <= 1_000_000:
-            raise InputError(f"epochs is {epochs!r}; use a whole number from 1 up")
+        ranges.check("epochs", epochs)
     else:
         raise InputError(f"{op!r} is not a change of the training plan; use one of {', '.join(CHANGES)}")
 

@@ -105,6 +105,9 @@ def _with_absolute_weights(recipe: Recipe) -> Recipe:
     if recipe.weights_file is None:
         return recipe
     path = Path(recipe.weights_file).expanduser().absolute()
+    if path.is_dir():
+        inside = next((file.name for file in sorted(path.iterdir()) if file.suffix in WEIGHT_SUFFIXES), "a weights file")
+        raise RecipeError(f"{path} is a folder, not a weights file; give {inside} in it")
     if not path.is_file():
         raise RecipeError(f"there is no weights file {path}; give a path that exists, or weights='default'")
     if path.suffix not in WEIGHT_SUFFIXES:

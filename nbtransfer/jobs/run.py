@@ -148,8 +148,9 @@ class Run:
     def resume(self) -> RunState:
         """Continue a paused run, or a stopped, failed or lost one from its newest checkpoint.
 
-        It ends with the weights it would have had without the interruption, bit for bit. A finished run is left alone.
-        Raises FormatError if another version of nbtransfer wrote the checkpoint.
+        It ends with the weights it would have had without the interruption, bit for bit.
+        Raises RunError if it is finished, which `continue_` trains further, and FormatError if another version of
+        nbtransfer wrote the checkpoint.
         """
         return run_commands.resume(self._reader)
 
@@ -158,7 +159,10 @@ class Run:
         return run_commands.stop(self._reader)
 
     def kill(self) -> None:
-        """End the worker at once, even if it hangs. `resume` repeats what was not on the disk yet."""
+        """End the worker at once, even one that hangs or is about to begin. `resume` repeats what was not on the disk yet.
+
+        Returns when it has ended; a run without a worker is left alone. Raises RunError if the worker may still be there.
+        """
         run_commands.kill(self._reader)
 
     def checkpoint(self) -> RunState:

@@ -71,10 +71,13 @@ def replan(run: RunReader, card: BackboneCard, plan: FreezePlan) -> RunState:
 
 
 def stop(run: RunReader, timeout: float = ANSWER_SECONDS) -> RunState:
-    """Ask a run to stop; one that has ended is left alone. If its worker has exited, a new one keeps the best model."""
+    """Ask a run to stop; one that has ended is left alone. If its worker has exited, a new one keeps the best model.
+
+    A worker that is about to begin finds the command, and stops before its first step.
+    """
     state = run.state
     require_known_format(run.paths, state)
-    if state.over:
+    if state.over and not run.never_began:
         return state
     command = inbox.send(run.paths.control, "stop")
     if state.waits and state.waits.left:
@@ -85,13 +88,15 @@ def stop(run: RunReader, timeout: float = ANSWER_SECONDS) -> RunState:
 def resume(run: RunReader, timeout: float = ANSWER_SECONDS) -> RunState:
     """Continue a run: a paused one where it is, any other unfinished one from its newest checkpoint.
 
-    Raises FormatError, and starts nothing, if another version wrote that checkpoint.
+    Raises RunError if it is finished, and FormatError if another version wrote that checkpoint; neither starts anything.
     """
     state = run.state
     require_known_format(run.paths, state)
+    if state.status == "finished":
+        raise RunError(f"run {run.id} is finished, so there is nothing to resume; run.continue_(epochs=…) trains it further")
     working = is_held(run.paths.lock)
     pending = inbox.has_any(run.paths.control)  # such as a pause not yet acknowledged
-    if state.status == "finished" or (working and not pending and state.status not in ("paused", "stopping")):
+    if working and not pending and state.status not in ("paused", "stopping"):
         return state
     if not working:
         checkpoints.require_resumable(run.paths.checkpoints)
@@ -111,9 +116,20 @@ def require_known_format(paths: RunPaths, state: RunState) -> None:
 
 
 def kill(run: RunReader) -> None:
-    """Ask the runner to kill its worker; without a worker, do nothing."""
-    if is_held(run.paths.lock):
-        run.paths.kill.touch(mode=0o600)
+    """Let the runner kill its worker, also one that is about to begin, and wait for that; without a worker, do nothing.
+
+    Raises RunError if the worker may still be there.
+    """
+    if not is_held(run.paths.lock) and not run.never_began:
+        return
+    run.paths.kill.touch(mode=0o600)
+    deadline = time.monotonic() + START_SECONDS
+    while run.paths.kill.exists():  # the runner removes it once it has written down how its worker ended
+        if not is_held(run.paths.lock) and not run.never_began and run.state.over:
+            run.paths.kill.unlink(missing_ok=True)  # the worker ended by itself, and its runner before it saw the request
+        elif time.monotonic() >= deadline:
+            raise RunError(f"no runner has killed the worker of run {run.id} within {START_SECONDS:.0f} s; see its log")
+        time.sleep(POLL_SECONDS)
 
 
 def delete(run: RunReader) -> None:
@@ -159,6 +175,7 @@ def _start_worker(run: RunReader, attempt: int) -> RunState:
     deadline = time.monotonic() + START_SECONDS
     while is_held(run.paths.lock) and time.monotonic() < deadline:  # the last one is about to end
         time.sleep(POLL_SECONDS)
+    run.paths.kill.unlink(missing_ok=True)  # it was about an earlier worker
     process.launch(run.paths)
     while run.state.attempt <= attempt:
         if time.monotonic() >= deadline:

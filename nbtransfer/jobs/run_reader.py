@@ -59,6 +59,11 @@ class RunReader:
                 self._age()  # raises if the folder is gone, too
                 return replace(self._state, status="lost", message=exit_reports.loss_message(self.paths, self._state.pid))
 
+    @property
+    def never_began(self) -> bool:
+        """No worker has taken the run yet, as far as can be seen; one may be on its way, however long that takes."""
+        return self.state.seq < 0 and exit_reports.newest(self.paths) is None
+
     def _may_be_lost(self) -> bool:
         """A run without a worker is lost, unless it is so new that its worker may still be starting."""
         return self._state.seq >= 0 or exit_reports.newest(self.paths) is not None or self._age() > START_SECONDS

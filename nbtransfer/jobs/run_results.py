@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nbtransfer.core.codec import from_plain
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.recipe import Recipe
+from nbtransfer.core.state import RunState
 from nbtransfer.core.text.names import suggest
 from nbtransfer.core.verdict import verdict
 from nbtransfer.engine.handoff import formats
@@ -44,12 +45,18 @@ def _why_nothing(run: RunReader, recipe: Recipe, split: str, what: str) -> NbTra
         return InputError(
             f"the task of run {run.id} has no {split} images; use 'val', or make the task with a share for it, such as test=0.2"
         )
-    return RunError(f"run {run.id} is {run.state.status} and has no {what} on {split!r}; {what_to_do(run)}")
+    return RunError(f"run {run.id} is {run.state.status} and has no {what} on {split!r}; {what_to_do(run.state)}")
 
 
-def what_to_do(run: RunReader) -> str:
+def no_model(run_id: str, state: RunState) -> RunError:
+    """The error for a run without a model: it has not come so far, or it ended before, and why."""
+    why = f" ({state.message})" if state.status == "failed" and state.message else ""
+    hint = what_to_do(state) if state.over or state.status == "paused" else "wait for its first epoch to end"
+    return RunError(f"run {run_id} is {state.status} and has no model yet{why}; {hint}")
+
+
+def what_to_do(state: RunState) -> str:
     """How to come to the result of a run that has none."""
-    state = run.state
     if state.status == "finished":
         return "none of its images could be decoded, see its log"
     if state.status == "stopped":
@@ -64,7 +71,7 @@ def receipt(run: RunReader) -> dict[str, str]:
     try:
         return from_plain(dict[str, str], json.loads((run.paths.result / "receipt.json").read_text(encoding="utf-8")))
     except FileNotFoundError as error:
-        raise RunError(f"run {run.id} is {run.state.status} and has no receipt; {what_to_do(run)}") from error
+        raise RunError(f"run {run.id} is {run.state.status} and has no receipt; {what_to_do(run.state)}") from error
 
 
 def predictions(run: RunReader, recipe: Recipe, split: str) -> list[tuple[int, int, list[float]]]:
@@ -85,7 +92,13 @@ def model(run: RunReader, recipe: Recipe) -> TransferModel:
     return check_input(_load(run, recipe))
 
 
+def _require_model(run: RunReader) -> None:
+    if not run.paths.best_model.is_dir():
+        raise no_model(run.id, run.state)
+
+
 def _load(run: RunReader, recipe: Recipe) -> TransferModel:
+    _require_model(run)
     from nbtransfer.engine.checkpoints import result  # loads torch
 
     return result.load(run.paths, recipe)
@@ -93,6 +106,7 @@ def _load(run: RunReader, recipe: Recipe) -> TransferModel:
 
 def predict(run: RunReader, recipe: Recipe, images: Any, kept: KeptModel) -> Answers:
     """The best model's answers."""
+    _require_model(run)
     from nbtransfer.engine.handoff import predict  # loads torch
 
     return predict.predict(kept.get(run.paths, recipe), images, task=recipe.task)

@@ -83,12 +83,12 @@ def _watch(worker: Worker, paths: RunPaths) -> int:
     """
     watch, patience = Watch(paths.heartbeat), float(os.environ.get("NBTRANSFER_STALL_SECONDS", STALL_SECONDS))
     while True:
+        if paths.kill.exists():  # before the first wait, too: a request may be older than the worker
+            worker.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = worker.wait(LOOK_SECONDS)
             paths.stalled.unlink(missing_ok=True)
             return code
-        if paths.kill.exists():
-            worker.kill()
         quiet = watch.quiet()
         with contextlib.suppress(OSError):
             if quiet < patience:

@@ -60,7 +60,9 @@ def read(path: Path) -> StateDict:
     try:
         data = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        # PyTorch's own text advises to run whatever code the file holds.
+        code = "Unsupported global" in str(error) or "Unsupported class" in str(error)
+        reason = "it holds objects of Python, not only tensors" if code else "it is damaged, or no weights file"
         raise WeightsError(
             f"{path} cannot be read as plain weights ({reason}); "
             "save it as safetensors, or with torch.save(model.state_dict(), …)"

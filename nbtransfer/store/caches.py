@@ -23,8 +23,9 @@ from typing import Any
 from nbtransfer.core.calls import checked
 from nbtransfer.core.codec import dumps
 from nbtransfer.core.text.counts import byte_size
+from nbtransfer.core.text.names import suggest
 from nbtransfer.core.text.tables import html_table, text_table
-from nbtransfer.errors import RunError
+from nbtransfer.errors import InputError, RunError
 from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
 from nbtransfer.store.lock import RunLock, is_held
@@ -104,8 +105,19 @@ def use(cache: Cache) -> None:
 def clear(*keys: str) -> int:
     """Remove the caches whose keys begin with one of these, or all of them; returns the bytes freed.
 
-    A run that uses or writes one is not disturbed. Without a key, partial caches of killed runs are removed as well.
+    A run that uses or writes one is not disturbed. Without a key, partial caches of killed runs are removed as well. Raises
+    InputError, and removes nothing, if no key begins with one of these.
     """
+    known = [cache.key for cache in caches()]
+    for word in keys:
+        if not any(key.startswith(word) for key in known):
+            hint = suggest(word, [key[:8] for key in known]) if known else "there are no caches"
+            raise InputError(f"no key begins with {word!r}; {hint}")
+    return remove(*keys)
+
+
+def remove(*keys: str) -> int:
+    """The same for caches that another process may have removed meanwhile."""
     targets = [cache.folder for cache in caches() if not keys or cache.key.startswith(keys)]
     targets += [] if keys else _leftovers()
     freed = sum(_bytes(target) for target in targets)
@@ -133,7 +145,7 @@ def make_room(wanted: int, budget: int | None) -> None:
     if wanted > most:
         raise RunError(f"there is room for {byte_size(most)} on the disk, not for {byte_size(wanted)}")
     while kept and wanted + sum(cache.bytes for cache in kept) > most:
-        clear(kept.pop().key)
+        remove(kept.pop().key)
 
 
 @contextmanager

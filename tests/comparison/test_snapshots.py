@@ -95,5 +95,5 @@ def test_a_run_that_has_not_begun_says_so(images):
     task = nt.Task.from_folder(images, holdout=0.25)
     run = Run(runs.create(nt.Recipe(task=task, backbone="shufflenet_v2_x0_5", weights=None, strategy="ft")))
     assert snapshots.names(run) == ("start",)
-    with pytest.raises(RunError, match="has not begun"):
+    with pytest.raises(RunError, match="is created and has no model yet; wait for its first epoch to end"):
         snapshots.find_before(run, None)

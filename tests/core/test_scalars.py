@@ -41,7 +41,7 @@ def test_a_recipe_takes_them():
 
 @pytest.mark.parametrize("value", [np.array([3, 4]), np.float64(2.5), np.bool_(True), np.nan])
 def test_what_is_no_whole_number_is_refused(value):
-    with pytest.raises(RecipeError, match=r"epochs is .*; use a whole number from 1 up"):
+    with pytest.raises(RecipeError, match=r"epochs is .*; use a whole number from 1 to 1,000,000"):
         recipe(epochs=value)
 
 

@@ -211,8 +211,8 @@ REFUSED = [
     ("set_lr", {"lr": "fast"}, "'fast' is not a number"),
     ("set_lr", {"lr": 0}, "use a number above 0"),
     ("set_lr", {"lr": 1e-3, "now": True}, "has no argument 'now'"),
-    ("set_epochs", {"epochs": 0}, "whole number from 1 up"),
-    ("set_epochs", {"epochs": True}, "whole number from 1 up"),
+    ("set_epochs", {"epochs": 0}, "whole number from 1 to 1,000,000"),
+    ("set_epochs", {"epochs": True}, "whole number from 1 to 1,000,000"),
 ]
 
 

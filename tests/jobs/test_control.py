@@ -16,6 +16,7 @@ from nbtransfer.errors import InputError, RunError
 from nbtransfer.jobs.launcher import repeat
 from nbtransfer.store import inbox
 from nbtransfer.store.journal import JournalReader
+from nbtransfer.store.lock import is_held
 from tests.support.runs import PATIENCE, bits, elsewhere, eventually, long, released, until
 
 
@@ -35,7 +36,8 @@ def test_killed_and_resumed_from_another_process(images):
     other = nt.start(made)
     assert other.wait(PATIENCE).status == "finished"
     assert bits(run) == bits(other)
-    assert run.resume().status == "finished"
+    with pytest.raises(RunError, match=r"is finished, so there is nothing to resume; run\.continue_"):
+        run.resume()
 
 
 def test_pause_and_resume(images):
@@ -168,6 +170,31 @@ def test_one_that_hangs_is_noticed_and_can_be_killed(images, monkeypatch):
     until(run, lambda s: s.status == "running" and s.attempt == 2)
     run.stop()
     assert run.wait(PATIENCE).status == "stopped"
+
+
+@pytest.mark.parametrize("warm", ["0", "1"])
+def test_killed_before_a_worker_has_taken_it(images, monkeypatch, warm):
+    monkeypatch.setenv("NBTRANSFER_WARM", warm)
+    run = nt.start(long(images, epochs=500))
+    run.kill()
+    assert not run.paths.kill.exists()
+    assert not is_held(run.paths.lock)
+    state = run.wait(PATIENCE)
+    assert (state.status, state.history) == ("lost", ())
+    assert "killed on request" in state.message
+    run.kill()  # there is nothing left to kill
+    assert not run.paths.kill.exists()
+    run.resume()
+    until(run, lambda s: s.status == "running")
+    run.stop()
+    assert run.wait(PATIENCE).status == "stopped"
+
+
+def test_stopped_before_a_worker_has_taken_it(images):
+    run = nt.start(long(images, epochs=500))
+    run.stop()
+    state = run.wait(PATIENCE)
+    assert (state.status, state.step) == ("stopped", 0)
 
 
 def test_a_folder_that_is_removed_while_it_runs(images):

@@ -218,14 +218,14 @@ class TestBeforeAWorkerStarts:
     @pytest.mark.parametrize(
         ("settings", "message"),
         [
-            ({"epochs": 0}, "epochs is 0; use a whole number from 1 up"),
+            ({"epochs": 0}, "epochs is 0; use a whole number from 1 to 1,000,000"),
             ({"epochs": True}, "epochs is True"),
             ({"epochs": None}, "epochs is None"),
             ({"weight_decay": None}, "weight_decay is None"),
             ({"augment": [1]}, "there is no augmentation 1"),
             ({"batch_size": 1}, "batch_size is 1; use a whole number from 2 up"),
-            ({"lr": -1}, "lr is -1; use a number from 0"),
-            ({"lr": 0}, "must be above 0"),
+            ({"lr": -1}, "lr is -1; use a number above 0"),
+            ({"lr": 0}, "lr is 0; use a number above 0, and at most 1e+30, or None for the optimiser's default"),
             ({"lr": float("nan")}, "lr is nan"),
             ({"label_smoothing": 1}, "label_smoothing is 1"),
             ({"optimiser": "adamax"}, "optimiser is 'adamax'; use one of 'adamw', 'adam', 'sgd'"),

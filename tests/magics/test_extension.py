@@ -274,7 +274,7 @@ class TestHelp:
         everything = cell("%transfer help").out
         assert set(commands.tree("notebook")) <= set(everything.split())
         assert cell("%transfer --help").out == everything
-        assert "usage: %%transfer [-h] [-o NAME] [--wait]" in cell("%%transfer --help\nx").out
+        assert "usage: %%transfer [-h] [-o NAME] [--wait] [--unusual]" in cell("%%transfer --help\nx").out
 
     def test_defaults_said_are_those_that_hold(self, cell):
         default = inspect.signature(nt.explain).parameters["baseline"].default

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import nbtransfer as nt
-from nbtransfer.errors import RunError
+from nbtransfer.errors import InputError, RunError
 from nbtransfer.store import caches
 from nbtransfer.store.lock import RunLock
 from tests.support.folders import FACTS, write_cache
@@ -32,7 +32,10 @@ def test_cleared_by_the_beginning_of_their_key_or_all():
         write_cache(key)
     assert nt.clear_caches("aa") >= 5
     assert {cache.key for cache in nt.caches()} == {"ab", "b"}
-    assert nt.clear_caches("../..", "/") == 0
+    for keys in (("b", "../.."), ("/",)):
+        with pytest.raises(InputError, match="no key begins with"):
+            nt.clear_caches(*keys)
+    assert {cache.key for cache in nt.caches()} == {"ab", "b"}
     nt.clear_caches()
     assert nt.caches() == ()
     assert nt.clear_caches() == 0

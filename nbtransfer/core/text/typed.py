@@ -1,4 +1,4 @@
-"""Numbers as people type them, in every form field."""
+"""Numbers as people type them, in every form field and command."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from nbtransfer.errors import InputError
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _COMMA = re.compile(r"(?P<whole>[+-]?\d*),(?P<rest>\d+)")
+
+
+class AmbiguousNumberError(InputError):
+    """A text that can mean two numbers."""
 
 
 def number(text: str, name: str) -> int | float:
@@ -20,7 +24,7 @@ def number(text: str, name: str) -> int | float:
         whole, rest = comma["whole"], comma["rest"]
         if len(rest) == 3 and whole.lstrip("+-0"):
             meanings = f"{whole}{rest} or {whole}.{rest}"
-            raise InputError(f"{name} is {text.strip()!r}, which can mean {meanings}; write it without a comma")
+            raise AmbiguousNumberError(f"{name} is {text.strip()!r}, which can mean {meanings}; write it without a comma")
         found = f"{whole}.{rest}"
     if not _NUMBER.fullmatch(found):
         raise InputError(f"{name} is {text.strip()!r}, not a number; enter one such as 10 or 0.001")

@@ -53,7 +53,7 @@ class Lookup:
         except OSError:
             return None
         if any(self._is_decodable(split, number) for split in SPLITS for number in stored.activations[split].failed):
-            caches.clear(cache.key)
+            caches.remove(cache.key)
             return None
         return stored
 

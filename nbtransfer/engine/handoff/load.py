@@ -41,6 +41,9 @@ def load_model(folder: str | os.PathLike[str], *, trust: bool = False) -> Transf
     another format; CodeError if its code is not trusted.
     """
     path = Path(folder).expanduser()
+    if not path.is_dir():
+        what = "is a file" if path.exists() else "does not exist"
+        raise CheckpointError(f"{path} {what}; give the folder that run.export wrote")
     try:
         facts: dict[str, Any] = json.loads((path / FACTS).read_text(encoding="utf-8"))
         _check_format(path, facts)

@@ -23,7 +23,7 @@ def readme(
         *_scores(scores),
         *(f"- {caveat}" for caveat in caveats),
         "",
-        f"Shared layers: {model.card.origin}, licence of their weights: {model.card.licence}.",
+        f"Shared layers: {model.card.origin}, {_licence(model, recipe)}.",
         "",
         "## Classes",
         "",
@@ -47,6 +47,15 @@ def readme(
         "",
     ]
     return "\n".join(lines)
+
+
+def _licence(model: TransferModel, recipe: Recipe) -> str:
+    """Only published weights have the licence of the card."""
+    if recipe.weights is None:
+        return "trained from random weights"
+    if recipe.weights_file is not None:
+        return "trained from weights in a file, whose licence applies"
+    return f"licence of their weights: {model.card.weights_named(recipe.weights).licence}"
 
 
 def _scores(scores: Sequence[Evaluation]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,6 +52,19 @@ def test_wide_greys_are_read_as_those_of_its_task(model, tmp_path):
     text = (folder / "README.md").read_text()
     assert "in 16-bit greys, 4,095 is white" in text
     assert "- few images" in text
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        (None, "Shared layers: torchvision, trained from random weights."),
+        ("w.pt", "Shared layers: torchvision, trained from weights in a file, whose licence applies."),
+        ("default", "Shared layers: torchvision, licence of their weights: BSD-3-Clause."),
+    ],
+)
+def test_only_published_weights_have_a_licence(model, tmp_path, weights, said):
+    made = replace(recipe(backbone=model.card.name), weights=weights)
+    assert said in (export(model, made, (), tmp_path / "model") / "README.md").read_text()
 
 
 def test_the_example_is_the_question_in_all_its_forms(model, folder):
