@@ -44,7 +44,7 @@ def test_a_run_from_the_shell(capsys, images, tmp_path):
     assert [row["epoch"] for row in json.loads(out)["history"]] == [1, 2]
     assert facts["id"] in said(capsys, "runs")[1]
     assert json.loads(said(capsys, "runs", "--json")[1])[0]["id"] == facts["id"]
-    assert "has ended already: finished" in said(capsys, "stop")[1]
+    assert "has already ended: finished" in said(capsys, "stop")[1]
     assert said(capsys, "wait", "--timeout", "5")[0] == 0
     assert said(capsys, "log")[0] == 0
     image = str(images / "red" / "00.png")

@@ -117,7 +117,7 @@ STARTING = [
     (lambda: nt.attach(None), "run_id should be"),
     (lambda: nt.attach(3), "run_id should be"),
     (nt.attach, "attach needs run_id"),
-    (lambda: nt.attach("/nowhere/at/all"), "is no run folder"),
+    (lambda: nt.attach("/nowhere/at/all"), "is not a run folder"),
     (lambda: nt.Run("20260101"), "use nt.start(recipe), or nt.attach(id)"),
     (lambda: nt.runs("finished"), "runs takes no argument without a name; leave it out"),
     (lambda: nt.runs(1, 2), "runs takes no argument without a name; leave them out"),
@@ -146,7 +146,7 @@ TASKS = [
     (lambda: nt.Task.from_folder(None), "root should be text or a path, not None"),
     (lambda: nt.Task.from_folder(["L/A", "L/a"]), "root should be text or a path, not a list; give one folder"),
     (nt.Task.from_folder, "Task.from_folder needs root"),
-    (lambda: nt.Task.from_folder("https://example.org/images.zip"), ("is an address in a network", "download")),
+    (lambda: nt.Task.from_folder("https://example.org/images.zip"), ("is a URL", "download")),
     (lambda: nt.Task.from_folder("nowhere"), "nowhere is missing"),
     (lambda images: nt.Task.from_folder(images, 0.2), ("takes one argument without a name", "holdout=…")),
     (lambda images: nt.Task.from_folder(images, val_split=0.2), "did you mean 'holdout'?"),
@@ -239,7 +239,7 @@ RUN = [
     (lambda run: run.at(None), "place should be text or a path, not None"),
     (lambda run: run.continue_(epochs="3"), "epochs should be a whole number or None, not '3'"),
     (lambda run: run.continue_(task="images/"), "nt.Task.from_folder(path)"),
-    (lambda run: run.continue_(backbone="resnet18"), "backbone stays as it was"),
+    (lambda run: run.continue_(backbone="resnet18"), "backbone cannot change"),
     (lambda run: run.continue_(optimizer="adam"), "did you mean 'optimiser'?"),
     (nt.explain, "explain needs run and images"),
     (lambda run: nt.explain(run, None), "it is None, not an image; give a path, a PIL image"),
@@ -257,8 +257,8 @@ def test_a_finished_run_answers_wrong_calls_with_one_sentence(lp_ft):
 def test_scores_on_a_split_without_images_are_not_waited_for(task):
     run = runs_without_worker(task)
     check(lambda run: run.evaluate("test"), ("has no test images", "test=0.2"), run=run)
-    check(lambda run: run.evaluate("val"), ("is created and has no scores on 'val'", "wait for its end"), run=run)
-    check(lambda run: run.receipt(), "wait for its end", run=run)
+    check(lambda run: run.evaluate("val"), ("is created and has no scores on 'val'", "wait until it ends"), run=run)
+    check(lambda run: run.receipt(), "wait until it ends", run=run)
     check(lambda run: run.delete(), ("is created", "stop it first"), run=run)
 
 
@@ -362,7 +362,7 @@ TYPED = [
     ("start", "there is no target task yet"),
     ("data", "give task"),
     ("data nowhere", "nowhere is missing"),
-    ("data https://example.org/a.zip", "is an address in a network"),
+    ("data https://example.org/a.zip", "is a URL"),
     ("data images --val-split 0.2", "did you mean 'holdout'?"),
     ("backbone", "give NAME"),
     ("backbone timm/resnet5", "did you mean 'timm/resnet"),
@@ -393,5 +393,5 @@ def test_a_wrong_command_is_answered_with_one_sentence(words, part, execute):
 
 
 def test_every_command_is_in_the_table():
-    harmless = {"dashboard", "backbones", "runs", "undo", "demo", "doctor"}
+    harmless = {"dashboard", "backbones", "runs", "demo", "doctor"}
     assert set(commands.tree("notebook")) - {words.split()[0] for words, _ in TYPED} == harmless

@@ -68,7 +68,9 @@ def task(p: argparse.ArgumentParser) -> None:
     add_optional(p, "--groups", metavar="REGEX", help="keep images whose paths match in the same text in one split")
     add_optional(p, "--layout", help="what the levels of folders are: class, split/class, '*/class', or with names of folders")
     for split in ("train", "val"):
-        add_optional(p, f"--{split}", nargs="+", metavar="FOLDER", help=f"folders in it with the classes of {split}")
+        add_optional(
+            p, f"--{split}", nargs="+", metavar="FOLDER", help=f"folders in it that hold the class folders for {split}"
+        )
     add_optional(p, "--ignore", nargs="+", metavar="PATTERN", help="names or paths to leave out, such as '*_mask.png'")
     add_optional(p, "--holdout", type=number, help="share of each class for validation (default: 0.2)")
     add_optional(
@@ -156,7 +158,7 @@ def run(p: argparse.ArgumentParser) -> None:
 
 def moved(p: argparse.ArgumentParser) -> None:
     """Where the images of the run are now."""
-    add_optional(p, "--data", metavar="PATH", help="where its images lie now, if they have moved; their content is compared")
+    add_optional(p, "--data", metavar="PATH", help="where its images lie now, if they have moved; their content is checked")
 
 
 def longer(p: argparse.ArgumentParser) -> None:
@@ -169,12 +171,12 @@ def longer(p: argparse.ArgumentParser) -> None:
 
 def naming(p: argparse.ArgumentParser) -> None:
     """What the new run is called."""
-    add_optional(p, "--name", help="a name for the run, which is found wherever an id is taken")
+    add_optional(p, "--name", help="a name for the run, accepted wherever an id is")
 
 
 def rename(p: argparse.ArgumentParser) -> None:
     """The new name, and which run."""
-    p.add_argument("name", help='its name from now on; "" takes it away')
+    p.add_argument("name", help='its name from now on; "" removes it')
     run(p)
 
 

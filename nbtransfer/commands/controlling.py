@@ -37,7 +37,7 @@ def stop(args: argparse.Namespace, context: CommandContext) -> Outcome:
     run = find_run(args.run, context)
     over = run.state.over
     state = run.stop()
-    what = f"has ended already: {state.headline}" if over else "will stop after this step"
+    what = f"has already ended: {state.headline}" if over else "will stop after this step"
     return Outcome(run, f"{run.id} {what}", run_facts(run))
 
 
@@ -101,7 +101,7 @@ def rename(args: argparse.Namespace, context: CommandContext) -> Outcome:
             raise UsageError(f"the new name comes first: {context.prog} rename {args.run} {args.name}") from None
         raise
     run.rename(args.name)
-    return Outcome(run, f"{run.id} is called {args.name!r} now" if args.name else f"{run.id} has no name now", run_facts(run))
+    return Outcome(run, f"{run.id} is now called {args.name!r}" if args.name else f"{run.id} now has no name", run_facts(run))
 
 
 def _is_run(name: str, context: CommandContext) -> bool:
@@ -121,7 +121,7 @@ def delete(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 
 def ask_back(clauses: Iterable[str], *, meant: bool) -> None:
-    """Raise UsageError for what is hardly ever meant, unless it was said that it is."""
+    """Raise UsageError for what is usually a typing error, unless it was said that it is."""
     if (found := "; ".join(clauses)) and not meant:
         raise UsageError(f"{found}; change it, or add --unusual if it is")
 

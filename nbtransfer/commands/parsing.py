@@ -118,7 +118,7 @@ _ARGPARSE: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     (r"argument (\S+): expected (?:one|at least one) argument", lambda m: f"{m[1]} needs a value"),
     (r"argument (\S+): not allowed with argument (\S+)", lambda m: f"give either {m[1]} or {m[2]}"),
     (r"the following arguments are required: (.+)", lambda m: f"give {m[1].replace(', ', ' and ')}"),
-    (r"ambiguous option: (\S+) could match (.+)", lambda m: f"{m[1]} may be {m[2].replace(', ', ' or ')}"),
+    (r"ambiguous option: (\S+) could match (.+)", lambda m: f"{m[1]} can mean {m[2].replace(', ', ' or ')}; write it in full"),
 )
 
 

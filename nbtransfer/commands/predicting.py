@@ -31,5 +31,5 @@ def _files(word: str) -> Iterator[str]:
         return
     found = sorted(glob.glob(str(Path(word).expanduser()), recursive=True))  # noqa: PTH207 - patterns may be absolute
     if not found:
-        raise UsageError(f"no file is called {word!r}; check the pattern")
+        raise UsageError(f"no file matches {word!r}; check the pattern")
     yield from found

@@ -71,7 +71,7 @@ def start(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 
 def launch(recipe: Recipe, context: CommandContext, *, stay: bool, name: str | None = None, meant: bool = False) -> Outcome:
-    """Start a run, and wait for its end if asked to. Raises UsageError for what is hardly ever meant, unless it is."""
+    """Start a run, and wait for its end if asked to. Raises UsageError for settings that are usually typing errors."""
     controlling.ask_back(unusual(recipe), meant=meant)
     run = start_run(recipe, name=name)
     card = backbone(recipe.backbone)

@@ -70,7 +70,9 @@ class Mismatch(Exception):  # noqa: N818 - becomes an InputError with the name o
         found = [_HINTS[kind, given] for kind in (name, *kinds) if (kind, given) in _HINTS]
         if not found and "str" in kinds and given in ("list", "tuple"):
             found = [
-                "give names one after the other, or with a star: *names" if self.many else f"give one {_ONE.get(name, name)}"
+                "give the names as separate arguments, or unpack them: *names"
+                if self.many
+                else f"give one {_ONE.get(name, name)}"
             ]
         return f"{text}; {found[0]}" if found else text
 

@@ -22,7 +22,7 @@ def missing_images(skipped: Sequence[ImageSkipped], task: TaskCard) -> Iterator[
         lost = [samples[source] for source in sources if source in samples]
         parts = short_list([*_shares(lost, task)])
         yield (
-            f"{len(sources):,} of {quantity(len(task.samples), 'image')} left out, because {reason}: {parts}; "
+            f"{len(sources):,} of {quantity(len(task.samples), 'image')} left out, each because {reason}: {parts}; "
             f"{short_list(sources, most=3)}"
         )
 

@@ -99,8 +99,8 @@ SENTENCES = {
     "array.other": "the array file does not hold images as written by nbtransfer",
     "array.row": "{row!r} is not a row number",
     "array.short": "the array file has no such row",
-    "image.aspect": "its header claims {width} × {height} pixels, more than {most:g} times as long as wide, which is usually "
-    "damage; if it is right, use max_aspect={aspect} when the task is made",
+    "image.aspect": "its header claims {width} × {height} pixels, one side more than {most:g} times the other, which usually "
+    "means damage; if the size is right, make the task with max_aspect={aspect}",
     "image.changed": "it changed after the task was made",
     "image.claim": "it claims {width} × {height} pixels",
     "image.damaged": "it is damaged ({error})",

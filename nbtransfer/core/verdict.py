@@ -56,8 +56,8 @@ def _ended_early(state: RunState) -> Iterator[str]:
 def _on_scores(found: Evaluation, *, tested: bool) -> Iterator[str]:
     if not tested:
         yield (
-            "there are no test images: the validation images chose the best epoch, so their score is a little too good; hold "
-            "some out with test=0.2"
+            "there are no test images: the best epoch was chosen on the validation images, so their score is slightly "
+            "optimistic; hold out test images with test=0.2"
         )
     scores = found.per_class()
     missed = [score.name for score in scores if score.recall == 0]
@@ -65,7 +65,8 @@ def _on_scores(found: Evaluation, *, tested: bool) -> Iterator[str]:
         yield f"none of the {split_name(found.split)} images of {_classes(missed)} is recognised (recall 0)"
     absent = [score.name for score in scores if not score.examples]
     if absent:
-        yield f"there are no {split_name(found.split)} images of {_classes(absent)}, so the score says nothing about it"
+        them = "them" if len(absent) > 1 else "it"
+        yield f"there are no {split_name(found.split)} images of {_classes(absent)}, so the score says nothing about {them}"
     most = max(scores, key=lambda score: score.examples)
     always = most.examples / found.examples
     if found.accuracy <= always:

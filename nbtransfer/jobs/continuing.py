@@ -24,10 +24,12 @@ def continued(run: Run, epochs: int | None, task: Task | None, name: str | None,
     """Start it; raises RunError while the run is in progress or has no model, InputError for settings that cannot change."""
     state = run.state
     if not state.over:
-        raise RunError(f"run {run.id} is {state.status}; wait for its end, or make it longer with run.set_epochs(…)")
+        raise RunError(f"run {run.id} is {state.status}; wait until it ends, or make it longer with run.set_epochs(…)")
     fixed = [setting for setting in settings if setting in _FIXED]
     if fixed:
-        raise InputError(f"{fixed[0]} stays as it was when a run goes on; use nt.start with weights= for anything else")
+        raise InputError(
+            f"{fixed[0]} cannot change when a run is continued; start a new run with nt.start and weights= instead"
+        )
     recipe = preflight(replace(_recipe(run, epochs), **{"task": task or run.recipe.task, **settings}))
     if name is not None:
         run_names.require_free(name)

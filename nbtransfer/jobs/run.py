@@ -40,7 +40,7 @@ class Run:
 
     def __init__(self, paths: RunPaths) -> None:
         if not isinstance(paths, RunPaths):
-            raise InputError("a Run is not made by its name; use nt.start(recipe), or nt.attach(id)")
+            raise InputError("a Run cannot be created directly; use nt.start(recipe), or nt.attach(id)")
         self.paths = paths
         self._reader = RunReader(paths)
         self._kept = KeptModel()
@@ -56,7 +56,7 @@ class Run:
         return run_names.read(self.paths)
 
     def rename(self, name: str) -> None:
-        """Give it a name, by which it is found wherever an id is taken; an empty one takes the name away.
+        """Give it a name, by which it is found wherever an id is taken; an empty one removes the name.
 
         Printable, without slashes, at most 80 characters, and of no other run. Raises InputError.
         """

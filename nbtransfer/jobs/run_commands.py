@@ -136,7 +136,7 @@ def delete(run: RunReader) -> None:
     """Remove the folder of a run; raises RunError while a worker has it, or is about to."""
     state = run.state
     if is_held(run.paths.lock) or state.status == "created":
-        raise RunError(f"run {run.id} is {state.status}; stop it first, and wait for its end")
+        raise RunError(f"run {run.id} is {state.status}; stop it first, and wait until it has ended")
     began_from = _weights_named(run)
     runs.delete(run.paths)
     kept_weights.drop_unless_named(began_from)

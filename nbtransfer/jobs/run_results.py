@@ -58,12 +58,12 @@ def no_model(run_id: str, state: RunState) -> RunError:
 def what_to_do(state: RunState) -> str:
     """How to come to the result of a run that has none."""
     if state.status == "finished":
-        return "none of its images could be decoded, see its log"
+        return "see its log: none of its images could be decoded"
     if state.status == "stopped":
         return "resume it and let it finish"
     if state.over:
         return "see its log, then resume it, or start another"
-    return "resume it" if state.status == "paused" else "wait for its end"
+    return "resume it" if state.status == "paused" else "wait until it ends"
 
 
 def receipt(run: RunReader) -> dict[str, str]:

@@ -48,4 +48,4 @@ def unusual_rates(plan: FreezePlan) -> Iterator[str]:
 
 
 def _clause(name: str, value: float, most: float) -> str:
-    return f"{name} is {value:,}, and more than {most:,} is hardly ever meant"
+    return f"{name} is {value:,}, and more than {most:,} is usually a typing error"

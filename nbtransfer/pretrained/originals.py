@@ -88,7 +88,7 @@ def original(card: BackboneCard, size: int, classes: int) -> Original:
     if card.origin == timm_models.ORIGIN:
         call = ("create_model", (timm_models.architecture(card.name),), {"num_classes": classes})
         return Original("timm", call, _timm_changes(card, classes))
-    raise BackboneError(f"{card.name} is no architecture of torchvision or timm")
+    raise BackboneError(f"{card.name} is not an architecture of torchvision or timm")
 
 
 def original_state(

@@ -33,7 +33,7 @@ def open_folder(folder: Path) -> RunPaths:
     """A run folder wherever it lies, such as one that was moved or copied."""
     paths = RunPaths(folder.expanduser().absolute())
     if not paths.spec.is_file():
-        raise RunError(f"{paths.root} is no run folder; give one that holds a spec.json, such as .nbtransfer/runs/ID")
+        raise RunError(f"{paths.root} is not a run folder; give one that holds a spec.json, such as .nbtransfer/runs/ID")
     return paths
 
 

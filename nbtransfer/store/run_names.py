@@ -19,13 +19,15 @@ MOST_LETTERS = 80
 def check(name: str) -> None:
     """Raise InputError if a run cannot be called so."""
     if not name.strip() or name != name.strip():
-        raise InputError(f"{name!r} is no name for a run; use some letters, without blanks at the ends")
+        raise InputError(f"{name!r} is not a valid run name; use at least one character, and no spaces at either end")
     if len(name) > MOST_LETTERS:
         raise InputError(f"the name {name[:20]!r}… has {len(name)} characters; use at most {MOST_LETTERS}")
     if not name.isprintable() or "/" in name or "\\" in name:
-        raise InputError(f"{name!r} is no name for a run; use printable characters without slashes")
+        raise InputError(f"{name!r} is not a valid run name; use printable characters without slashes")
     if name.startswith("-") or ID.fullmatch(name):
-        raise InputError(f"{name!r} is no name for a run, because it looks like an {'id' if ID.fullmatch(name) else 'option'}")
+        raise InputError(
+            f"{name!r} is not a valid run name, because it looks like an {'id' if ID.fullmatch(name) else 'option'}"
+        )
 
 
 def read(paths: RunPaths) -> str:
@@ -51,7 +53,7 @@ def write(paths: RunPaths, name: str) -> None:
         try:
             atomic.write_text(paths.name, name)
         except OSError as error:
-            raise RunError(f"run {paths.id} cannot be renamed ({error.strerror}); see whether its folder is there") from error
+            raise RunError(f"run {paths.id} cannot be renamed ({error.strerror}); check that its folder exists") from error
 
 
 def require_free(name: str) -> None:
@@ -63,7 +65,7 @@ def require_free(name: str) -> None:
 def _require_free(name: str, own: str) -> None:
     other = find(name)
     if other is not None and other.id != own:
-        raise InputError(f"run {other.id} is called {name!r} already; choose another name, or rename that run")
+        raise InputError(f"run {other.id} is already called {name!r}; choose another name, or rename that run")
 
 
 _naming = threading.Lock()
@@ -78,7 +80,7 @@ def _alone() -> Iterator[None]:
         try:
             lock = RunLock(path)
         except OSError as error:
-            raise RunError(f"runs cannot be named ({error.strerror}); see whether {path.parent} can be written to") from error
+            raise RunError(f"runs cannot be named ({error.strerror}); check that {path.parent} is writable") from error
         try:
             if not lock.acquire(patience=10):
                 raise RunError(f"another process has held {path} for ten seconds; try again")

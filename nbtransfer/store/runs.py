@@ -91,11 +91,11 @@ def delete(paths: RunPaths) -> None:
     try:
         paths.root.rename(doomed)
     except OSError as error:
-        raise RunError(f"run {paths.id} cannot be removed ({error.strerror}); see who owns {paths.root}") from error
+        raise RunError(f"run {paths.id} cannot be removed ({error.strerror}); check the permissions of {paths.root}") from error
     try:
         shutil.rmtree(doomed)
     except OSError as error:
-        raise RunError(f"parts of run {paths.id} are left in {doomed} ({error.strerror}); see who owns them") from error
+        raise RunError(f"parts of run {paths.id} are left in {doomed} ({error.strerror}); check their permissions") from error
 
 
 def read_spec(paths: RunPaths) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def move_images(paths: RunPaths, root: str) -> None:
         atomic.write_text(paths.images, dumps(root))
     except OSError as error:
         raise RunError(
-            f"run {paths.id} cannot note where its images are ({error.strerror}); see who owns its folder"
+            f"run {paths.id} cannot note where its images are ({error.strerror}); check the permissions of its folder"
         ) from error
 
 

@@ -71,7 +71,7 @@ def _label_array(y: Any) -> np.ndarray[Any, Any]:
     try:
         labels = np.asarray(y.detach().cpu() if hasattr(y, "detach") else y)
     except (ValueError, TypeError) as error:  # rows of different lengths
-        raise TaskError(f"labels make no array ({error}); give one label per image") from error
+        raise TaskError(f"labels cannot be read as an array ({error}); give one label per image") from error
     if labels.dtype.kind != "O":
         return labels
     values = [plain(value) for value in labels.ravel().tolist()]

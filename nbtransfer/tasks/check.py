@@ -108,7 +108,9 @@ def _check_classes(found: FolderLayout, images: Sequence[tuple[Path, str, Split 
     trained = next((found.classes[split] for split in ("train", None) if split in found.classes), [])
     unknown = sorted(names - set(trained))
     if unknown:
-        findings.problems.append(f"no training images of class {short_list(unknown)}; add some, or leave it out with ignore=")
+        findings.problems.append(
+            f"no training images of class {short_list(unknown)}; add some, or leave the class out with ignore="
+        )
     counts = Counter((label, split) for _, label, split in images)
     few = [f"{name} ({counts[name, split]})" for split in ("train", None) for name in found.classes.get(split, ())
            if counts[name, split] < 2]  # fmt: skip
@@ -126,8 +128,9 @@ def notes_on_splits(samples: Sequence[Sample], classes: Sequence[str], test: flo
     for split in ("val", "test"):
         missing = [name for label, name in enumerate(classes) if not counts[split, label]]
         if 0 < len(missing) < len(classes):
-            name = split_name(split)
-            yield f"there are no {name} images of class {short_list(missing)}: scores on the {name} images say nothing about it"
+            name, them = split_name(split), "them" if len(missing) > 1 else "it"
+            scores = f"scores on the {name} images say nothing about {them}"
+            yield f"there are no {name} images of class {short_list(missing)}: {scores}"
     if test and not any(sample.split == "test" for sample in samples):
         yield f"no test examples: {test:g} of each class rounds to none; use a larger share"
 

@@ -91,7 +91,7 @@ def as_image(reference: str, value: Any) -> Image.Image:
     try:
         found = list(pixels.separate(pixels.as_array(value))) if pixels.is_array(value) else []
     except InputError as error:
-        raise CodeError(f"{reference} returns an array that is no image: {error}") from error
+        raise CodeError(f"{reference} returns an array that is not an image: {error}") from error
     if len(found) != 1:
         raise CodeError(f"{reference} returns {type(value).__name__}; return a PIL image, or one array such as uint8 (H, W, 3)")
     return pixels.picture(found[0])

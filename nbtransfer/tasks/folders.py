@@ -71,7 +71,7 @@ class Tree:
             if folder.path == wanted:
                 return folder
         inside = wanted.is_relative_to(self.root.path)
-        raise TaskError(f"{wanted} is {'no folder' if inside else 'outside the task'}; give folders in {self.root.path}")
+        raise TaskError(f"{wanted} is {'not a folder' if inside else 'outside the task'}; give folders in {self.root.path}")
 
 
 def read_tree(root: Path, ignore: Sequence[str] = ()) -> Tree:
@@ -102,7 +102,7 @@ def read_tree(root: Path, ignore: Sequence[str] = ()) -> Tree:
             entries = sorted(os.scandir(path), key=lambda entry: entry.name)
         except OSError as error:
             raise TaskError(
-                f"{path} cannot be read ({error.strerror}); see who owns it, or leave it out with ignore="
+                f"{path} cannot be read ({error.strerror}); check its permissions, or leave it out with ignore="
             ) from error
         kept = [entry for entry in entries if not is_junk(entry.name) and not is_ignored(path / entry.name)]
         folders = [entry for entry in kept if entry.is_dir()]
@@ -119,9 +119,11 @@ def read_tree(root: Path, ignore: Sequence[str] = ()) -> Tree:
 
     tree = Tree(read(root))
     if unused:
-        raise TaskError(f"ignore={short_list(sorted(map(repr, unused)))} fits no name in {root}; leave it out, or correct it")
+        raise TaskError(
+            f"ignore={short_list(sorted(map(repr, unused)))} matches nothing in {root}; correct it, or leave it out"
+        )
     if ignore and not tree.root.count and read_tree(root).root.count:
-        raise TaskError(f"ignore={short_list([*map(repr, ignore)])} leaves out every image in {root}; leave out less")
+        raise TaskError(f"ignore={short_list([*map(repr, ignore)])} leaves out every image in {root}; use narrower patterns")
     tree.notes = list(_notes(tree.root))
     return tree
 
@@ -146,7 +148,7 @@ def is_junk(name: str) -> bool:
 def _notes(root: Folder) -> Iterator[str]:
     links = sorted(name for folder in root.walk() for name in folder.links)
     if links:
-        yield f"linked folders not entered: {short_list(links)}"
+        yield f"linked folders not followed: {short_list(links)}"
     others = [path for folder in root.walk() for path in folder.others]
     for suffixes, advice in UNREADABLE_SUFFIXES.items():
         left_out = [path for path in others if path.suffix.lower() in suffixes]

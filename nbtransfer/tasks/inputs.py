@@ -121,7 +121,7 @@ class InputReader:
     def _sample(self, sample: Sample) -> GivenImage:
         task = self._task
         if task is None:
-            raise InputError("it is a sample, which only its task can read; say task=…, or give task.image(sample)")
+            raise InputError("it is a sample, which only its task can read; pass task=…, or give task.image(sample)")
         known = self._known.get(sample.source)
         if known is None or known.digest != sample.digest:
             raise InputError(f"it is not a sample of {task.name!r}, the task of this run; give the path of its file")
@@ -188,7 +188,9 @@ def _at_path(name: str) -> Iterator[GivenImage]:
         path = Path(name).expanduser()
         is_folder, exists = path.is_dir(), path.exists()
     except (OSError, ValueError, RuntimeError) as error:  # too long, with a null character, or of an unknown user
-        raise InputError(_why_missing(name) if _URL.match(name) else f"it is no path ({_short(error)}); {WANTED}") from error
+        raise InputError(
+            _why_missing(name) if _URL.match(name) else f"it is not a valid path ({_short(error)}); {WANTED}"
+        ) from error
     if not name or not exists:
         raise InputError(_why_missing(name))
     if not is_folder:
@@ -226,7 +228,7 @@ def _contents(file: Any) -> bytes:
     except (OSError, ValueError, AttributeError) as error:  # closed, or opened for writing
         raise InputError(f"the file object cannot be read ({error}); open it with 'rb'") from error
     if not isinstance(data, bytes):
-        raise InputError("the file object is opened as text; open it with 'rb'")
+        raise InputError("the file object is open in text mode; open it with 'rb'")
     return data
 
 

@@ -115,7 +115,7 @@ def _check_apart(folders: Sequence[tuple[Split, Folder]], root: Folder) -> None:
             raise TaskError(f"{names[0]} is given {twice}; give each folder once")
         if one.path.is_relative_to(other.path) or other.path.is_relative_to(one.path):
             inner, outer = names if one.path.is_relative_to(other.path) else names[::-1]
-            raise TaskError(f"{inner} lies in {outer}, and both are given; give folders that lie beside each other")
+            raise TaskError(f"{inner} is inside {outer}, and both are given; give folders that do not contain one another")
 
 
 def _is_unlabelled(folder: Folder, classes: Collection[str]) -> bool:
@@ -128,7 +128,7 @@ def fitting(root: Folder, pattern: str) -> FolderLayout:
     parts = _parts(pattern)
     layout = FolderLayout(_in_words(parts), list(_match(root, parts, None, None)), list(_loose(root, root)))
     if not layout.places:
-        raise TaskError(f"layout={pattern!r} fits no folder in {root.path}; its folders are {_outline(root)}")
+        raise TaskError(f"layout={pattern!r} matches no folder in {root.path}; its folders are {_outline(root)}")
     if SPLIT in parts and not layout.classes_of("train"):
         raise TaskError(f"layout={pattern!r} finds no train folder in {root.path}; its folders are {_outline(root)}")
     return layout
@@ -173,7 +173,8 @@ def _loose(folder: Folder, root: Folder) -> Iterator[str]:
 def _left_out(folder: Folder, root: Folder, count: int) -> str:
     where = _name(folder, root)
     have, them = ("has", "it") if count == 1 else ("have", "them")
-    return f"{quantity(count, 'image')} in {where} {have} no class folder and no label: left out; a trained run predicts {them}"
+    without = f"{quantity(count, 'image')} in {where} {have} no class folder, so no label"
+    return f"{without}: left out; use run.predict on {them} after training"
 
 
 def _name(folder: Folder, root: Folder) -> str:

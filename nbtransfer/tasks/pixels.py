@@ -133,7 +133,7 @@ def check_reach(reach: int, white: int) -> None:
     if 0 < reach < white / LEVELS:
         raise InputError(
             f"its 16-bit values reach only {reach:,} of the {white:,} that is read as white, so it would be nearly black; "
-            "divide them by the value that is white in them, or give 8 bits"
+            "divide it by its own white value to get floats in 0…1, or convert it to 8 bits"
         )
 
 

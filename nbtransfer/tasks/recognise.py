@@ -20,7 +20,7 @@ from nbtransfer.tasks.folders import Folder, Tree, folders_of_images
 from nbtransfer.tasks.layout import ANY, CLASS, SPLIT, FolderLayout, fitting, of_splits, role_of, unwrapped
 
 UNSORTED = frozenset({"images", "imgs", "unlabelled", "unlabeled", "unsup", "unsorted"})
-"""Names of folders that are hardly classes."""
+"""Names of folders that are probably not classes."""
 HOLD_OUTS = frozenset({"val", "valid", "validation", "validate", "eval", "evaluation", "holdout", "test", "testing", "tst"})
 """Names of hold-outs. Of the other words for one, `control` and `dev` are likely classes."""
 SHARED = 0.6
@@ -119,7 +119,7 @@ def _two_levels(folder: Folder) -> tuple[str, ...]:
 def _without_train(root: Folder, splits: Sequence[Folder]) -> TaskError:
     names = short_list([folder.name for folder in root.filled])
     if splits:
-        return TaskError(f"{root.path} has {names} but no train folder; add one, or say what trains with train='…'")
+        return TaskError(f"{root.path} has {names} but no train folder; add one, or name the training folder with train='…'")
     return TaskError(
         f"{root.path} has {names} with images in them, but no class folders; sort each into one folder per class, or say "
         "with layout='class' that they are the classes"
@@ -159,7 +159,7 @@ def _check_each_is_a_class(root: Folder) -> None:
         return
     one, several = doubtful[0], len(doubtful) > 1
     leave = f"leave them out with ignore={doubtful!r}" if several else f"leave it out with ignore={one!r}"
-    what = "hardly classes" if several else "hardly a class"
+    what = "probably not classes" if several else "probably not a class"
     say = f"say with layout='class' that {'they are classes' if several else 'it is one'}"
     unlabelled = any(name.casefold().startswith("un") or name in held_out for name in doubtful)
     predict = f"; a trained run can predict {'their' if several else 'its'} images" if unlabelled else ""
@@ -191,8 +191,8 @@ def _ambiguous(root: Folder, *patterns: str) -> TaskError:
 
 
 def _two_ways(root: Folder, layouts: Mapping[str, FolderLayout]) -> TaskError:
-    readings = "; ".join(f"layout={pattern!r} reads {layout}" for pattern, layout in layouts.items())
-    return TaskError(f"{root.path} can be read in two ways, say which: {readings}")
+    readings = "; ".join(f"layout={pattern!r} reads it as {layout}" for pattern, layout in layouts.items())
+    return TaskError(f"{root.path} can be read in two ways; choose one: {readings}")
 
 
 def _of_splits(root: Folder) -> FolderLayout:
@@ -203,5 +203,5 @@ def _of_splits(root: Folder) -> FolderLayout:
     if strangers:
         which = short_list([f"{quantity(folder.count, 'image')} in {folder.name}" for folder in strangers])
         them = "it" if sum(folder.count for folder in strangers) == 1 else "them"
-        layout.notes.append(f"left out, because there is a train folder: {which}; a trained run predicts {them}")
+        layout.notes.append(f"left out, because there is a train folder: {which}; use run.predict on {them} after training")
     return layout

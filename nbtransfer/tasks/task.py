@@ -45,7 +45,7 @@ class Task(TaskCard):
 
     def __init__(self, *given: Any, **fields: Any) -> None:
         if len(given) + len(fields) < LEAST_FIELDS:
-            raise TaskError("a Task is not made by its name; call Task.from_folder(path), from_arrays, from_code or demo")
+            raise TaskError("a Task cannot be created directly; call Task.from_folder(path), from_arrays, from_code or demo")
         super().__init__(*given, **fields)
 
     @classmethod
@@ -269,9 +269,9 @@ def _given(**paths: Folders) -> dict[Split, tuple[Any, ...]]:
 
 def _folder_at(root: str | os.PathLike[str]) -> Path:
     if root == "":
-        raise TaskError("the folder has an empty name; give its path, or '.' for the folder this runs in")
+        raise TaskError("the path of the folder is empty; give its path, or '.' for the current folder")
     if is_address(root):
-        raise TaskError(f"{root} is an address in a network; download the images, then give their folder")
+        raise TaskError(f"{root} is a URL; download the images, then give their folder")
     return Path(root).expanduser().absolute()
 
 

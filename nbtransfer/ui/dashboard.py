@@ -138,7 +138,7 @@ class Dashboard(Panel):
         recipe = self.draft.recipe()
         if (found := "; ".join(unusual(recipe))) and recipe != self._asked_about:
             self._asked_about = recipe
-            raise RecipeError(f"{found}; change it, or press Start again if it is")
+            raise RecipeError(f"{found}; change it, or press Start again if you mean it")
         run = self._runs.start(recipe)
         self._comparison.clear()
         return run.id

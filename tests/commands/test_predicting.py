@@ -55,7 +55,7 @@ def test_a_bad_file_is_a_row_of_its_own(lp_ft, new, capsys):
 
 
 def test_mistakes_are_one_sentence(lp_ft, new, execute):
-    with pytest.raises(UsageError, match=r"no file is called 'new/\*.jpg'; check the pattern"):
+    with pytest.raises(UsageError, match=r"no file matches 'new/\*.jpg'; check the pattern"):
         execute("predict", "new/*.jpg")
     with pytest.raises(UsageError, match="give FILE; see"):
         execute("predict")

@@ -59,7 +59,7 @@ class TestWhatIsHardlyMeant:
     @pytest.mark.parametrize(
         ("option", "value", "said"),
         [
-            ("lr", "1e6", "the learning rate is 1,000,000.0, and more than 1 is hardly ever meant"),
+            ("lr", "1e6", "the learning rate is 1,000,000.0, and more than 1 is usually a typing error"),
             ("image-size", "20000", "the image size in pixels is 20,000, and more than 2,048"),
             ("batch-size", "5000", "the batch size is 5,000, and more than 1,024"),
             ("epochs", "100000", "the number of epochs is 100,000, and more than 10,000"),
@@ -74,7 +74,7 @@ class TestWhatIsHardlyMeant:
 
     def test_how_fast_layers_learn(self, start, execute, capsys):
         execute("thaw", "layer3", "--lr", "1e6")
-        said = "the learning-rate multiplier of 'layer3' is 1,000,000.0, and more than 100 is hardly ever meant"
+        said = "the learning-rate multiplier of 'layer3' is 1,000,000.0, and more than 100 is usually a typing error"
         assert f"{said}; `%transfer undo` takes it back" in capsys.readouterr().out
         with pytest.raises(UsageError, match=f"{said}; change it"):
             start()
@@ -84,13 +84,15 @@ class TestWhatIsHardlyMeant:
 
     def test_a_change(self, execute, images):
         run = Run(runs.create(recipe(images)))
-        with pytest.raises(UsageError, match=r"the learning rate is 10\.0, and more than 1 is hardly ever meant.*--unusual"):
+        with pytest.raises(
+            UsageError, match=r"the learning rate is 10\.0, and more than 1 is usually a typing error.*--unusual"
+        ):
             execute("change", run.id, "--lr", "10", "--epochs", "3")
         assert not inbox.has_any(run.paths.control)
 
 
 def test_a_finished_run_goes_on_as_another(execute, lp_ft):
-    with pytest.raises(UsageError, match="more than 10,000 is hardly ever meant"):
+    with pytest.raises(UsageError, match="more than 10,000 is usually a typing error"):
         execute("continue", lp_ft.id, "--epochs", "20000")
     run = execute("continue", lp_ft.id, "--epochs", "3", "--lr", "0,01", "--name", "longer").value
     run.kill()

@@ -52,7 +52,7 @@ def test_a_good_run_on_test_images_has_no_caveat():
     [
         (
             state(scores((20, 0, 0), (0, 20, 0), (0, 0, 20), split="val")),
-            "there are no test images: the validation images chose",
+            "there are no test images: the best epoch was chosen on",
         ),
         (state(scores((20, 0, 0), (0, 20, 0), (5, 0, 0))), "none of the test images of class c is recognised (recall 0)"),
         (

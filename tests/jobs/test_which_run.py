@@ -264,7 +264,7 @@ class TestGoingOn:
         assert not begun.head.weight.any()
 
     def test_one_in_progress_or_without_a_model_does_not(self):
-        with pytest.raises(RunError, match="wait for its end, or make it longer"):
+        with pytest.raises(RunError, match="wait until it ends, or make it longer"):
             nt.Run(runs.create(plain())).continue_(epochs=1)
 
     def test_scores_stay_until_there_are_others(self, images):

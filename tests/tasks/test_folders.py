@@ -38,15 +38,15 @@ class TestSaid:
         (root / "test").mkdir()
         picture((1, 2, 3), 998).save(root / "test" / "1.png")
         notes = nt.Task.from_folder(root).notes
-        assert "1 image in train has no class folder and no label: left out; a trained run predicts it" in notes
-        assert "1 image in test has no class folder and no label: left out; a trained run predicts it" in notes
+        assert "1 image in train has no class folder, so no label: left out; use run.predict on it after training" in notes
+        assert "1 image in test has no class folder, so no label: left out; use run.predict on it after training" in notes
 
     def test_folders_beside_train(self, tmp_path):
         root = self.folders(tmp_path, "train")
         (root / "unlabelled").mkdir()
         for number in range(2):
             picture((1, 2, 3), 900 + number).save(root / "unlabelled" / f"{number}.png")
-        note = "left out, because there is a train folder: 2 images in unlabelled; a trained run predicts them"
+        note = "left out, because there is a train folder: 2 images in unlabelled; use run.predict on them after training"
         assert note in nt.Task.from_folder(root).notes
 
     def test_a_hold_out_without_a_class(self, tmp_path):
@@ -94,5 +94,7 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(TaskError, match=r"private cannot be read \(Permission denied\); see who owns it, or leave it out"):
+    with pytest.raises(
+        TaskError, match=r"private cannot be read \(Permission denied\); check its permissions, or leave it out"
+    ):
         read_tree(tmp_path / "images")

@@ -96,7 +96,9 @@ class TestWideArrays:
         assert found.min() == 255
 
     def test_that_would_be_nearly_black_are_refused(self, shape):
-        with pytest.raises(InputError, match=r"reach only 200 of the 4,095 .* nearly black; divide them by .*, or give 8 bits"):
+        with pytest.raises(
+            InputError, match=r"reach only 200 of the 4,095 .* nearly black; divide it by .*, or convert it to 8 bits"
+        ):
             self.read(np.full(shape, 200, np.uint16), 4095)
 
     def test_may_be_black_or_dark_beside_others(self, shape):

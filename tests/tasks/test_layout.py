@@ -108,8 +108,8 @@ REFUSED = {
         product(["train", "test"], ["site1", "site2"], ["a", "b"]),
         [
             "in two ways",
-            "layout='split/class' reads folders split/class: 2 classes (site1, site2)",
-            "layout='split/*/class' reads folders split/*/class: 2 classes (a, b), 8 train + 8 test",
+            "layout='split/class' reads it as folders split/class: 2 classes (site1, site2)",
+            "layout='split/*/class' reads it as folders split/*/class: 2 classes (a, b), 8 train + 8 test",
         ],
     ),
     "batches in splits, one of them to test": (
@@ -127,11 +127,13 @@ REFUSED = {
     "one level too high": (product(["data"], ["a", "b"]), ["{root}/data has the folders a, b; give that one"]),
     "two levels too high": (product(["x/data"], ["train", "test"], ["a", "b"]), ["{root}/x/data has the folders test, train"]),
     "several tasks": (product(["pets", "cars"], ["train", "test"], ["a", "b"]), ["several tasks, cars, pets"]),
-    "images and masks": (["images", "masks"], ["images, hardly a class", "ignore='images'"]),
+    "images and masks": (["images", "masks"], ["images, probably not a class", "ignore='images'"]),
     "unlabelled beside classes": (["cats", "dogs", "unlabelled"], ["ignore='unlabelled'", "a trained run can predict"]),
     "test beside classes": (
         ["cats", "dogs", "test"],
-        ["beside test, hardly a class; leave it out with ignore='test', or say with layout='class' that it is one; a trained"],
+        [
+            "beside test, probably not a class; leave it out with ignore='test', or say with layout='class' that it is one",
+        ],
     ),
     "a hold-out of the classes beside it": (
         ["cats", "dogs", "test/cats", "test/dogs"],
@@ -139,7 +141,7 @@ REFUSED = {
     ),
     "val and test beside classes": (
         ["cats", "dogs", "val", "Test_2"],
-        ["beside Test_2, val, hardly classes; leave them out with ignore=['Test_2', 'val'], or say"],
+        ["beside Test_2, val, probably not classes; leave them out with ignore=['Test_2', 'val'], or say"],
     ),
     "no folders": (["1.png", "2.png"], ["its images are not in folders; sort them"]),
     "no images": (["a/1.txt"], ["has no class folders with images"]),
@@ -213,18 +215,18 @@ class TestGiven:
         [
             ({"pattern": "classes"}, "name each level of folders: class, split, \\* for any"),
             ({"pattern": "class/class"}, "name each level"),
-            ({"pattern": "split/class"}, "fits no folder in .*; its folders are a/x, a/y, b/x, b/y"),
+            ({"pattern": "split/class"}, "matches no folder in .*; its folders are a/x, a/y, b/x, b/y"),
             ({"pattern": "split/class", "train": "a"}, "either layout='split/class' or the folders of each split"),
-            ({"train": "c"}, "/c is no folder; give folders in"),
+            ({"train": "c"}, "/c is not a folder; give folders in"),
             ({"train": "../other"}, "is outside the task"),
             ({"val": "a"}, "no class folders to train on"),
             ({"train": "a", "test": "a/"}, "^a is given for train and for test; give each folder once"),
-            ({"train": "a", "test": "a/x"}, "^a/x lies in a, and both are given"),
-            ({"train": ".", "test": "a"}, "a lies in .*, and both are given"),
+            ({"train": "a", "test": "a/x"}, "^a/x is inside a, and both are given"),
+            ({"train": ".", "test": "a"}, "a is inside .*, and both are given"),
             ({"train": "a/x"}, "no class folders to train on"),
-            ({"ignore": ["*"]}, "ignore='\\*' leaves out every image in .*; leave out less"),
+            ({"ignore": ["*"]}, "ignore='\\*' leaves out every image in .*; use narrower patterns"),
             ({"ignore": ["[0-9].png", "b"]}, "ignore='.*', 'b' leaves out every image in"),
-            ({"ignore": ["nothing*"]}, "ignore='nothing\\*' fits no name in"),
+            ({"ignore": ["nothing*"]}, "ignore='nothing\\*' matches nothing in"),
         ],
     )
     def test_mistakes_are_explained(self, tmp_path, options, message):

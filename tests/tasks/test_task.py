@@ -76,7 +76,7 @@ class TestFolders:
         (images / "red" / "loop").symlink_to(images)
         task = nt.Task.from_folder(images)
         assert len(task.samples) == 36
-        assert task.notes == ("linked folders not entered: loop",)
+        assert task.notes == ("linked folders not followed: loop",)
 
     def test_names_that_are_not_unicode(self, images):
         strange = os.fsdecode(b"caf\xe9\xff.png")
@@ -137,7 +137,7 @@ class TestProblems:
     def test_val_without_train(self, images, tmp_path):
         for name in ("val", "test"):
             shutil.copytree(images, tmp_path / "split" / name)
-        assert "has test, val but no train folder; add one, or say what trains" in self.problems(tmp_path / "split")
+        assert "has test, val but no train folder; add one, or name the training folder" in self.problems(tmp_path / "split")
 
     def test_a_class_of_copies(self, images):
         for path in (images / "red").iterdir():
@@ -166,7 +166,7 @@ class TestProblems:
         shutil.copytree(images / "red", root / "val" / "red")
         shutil.copytree(images / "blue", root / "val" / "azure")
         text = self.problems(root)
-        assert "no training images of class azure; add some, or leave it out with ignore=" in text
+        assert "no training images of class azure; add some, or leave the class out with ignore=" in text
         assert "12 images in more than one split, so scores would be too good" in text
 
     def test_copies_on_both_sides_can_be_kept_for_training_only(self, images, tmp_path):
@@ -184,7 +184,7 @@ class TestProblems:
         [
             (lambda p: p / "nowhere", "is missing; give a folder with one folder per class"),
             (lambda p: p / "red" / "00.png", "is a file"),
-            (lambda _: "", "the folder has an empty name; give its path, or '\\.' for"),
+            (lambda _: "", "the path of the folder is empty; give its path, or '\\.' for"),
             (lambda p: p / "red", r"has no class folders with images \(its images are not in folders"),
         ],
     )

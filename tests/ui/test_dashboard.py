@@ -83,7 +83,7 @@ def test_numbers_are_read_as_they_are_meant(made, told):
 def test_what_is_hardly_meant_is_asked_about_once(made, told):
     made.draft.choose(backbone="shufflenet_v2_x0_5", weights=None, device="cpu", image_size=40)
     ask(made, told, "choose", lr="1e6")
-    assert "the learning rate is 1,000,000.0, and more than 1 is hardly ever meant" in ask(made, told, "start")["error"]
+    assert "the learning rate is 1,000,000.0, and more than 1 is usually a typing error" in ask(made, told, "start")["error"]
     assert not nt.runs()
     run = nt.attach(ask(made, told, "start")["value"])
     run.kill()

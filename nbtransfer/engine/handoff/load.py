@@ -48,7 +48,9 @@ def load_model(folder: str | os.PathLike[str], *, trust: bool = False) -> Transf
         facts: dict[str, Any] = json.loads((path / FACTS).read_text(encoding="utf-8"))
         _check_format(path, facts)
         if file_digest(path / WEIGHTS) != facts["sha256"]:
-            raise CheckpointError(f"{path / WEIGHTS} is damaged: its sha256 is not the one it was exported with")
+            raise CheckpointError(
+                f"{path / WEIGHTS} is damaged (its sha256 is not the one it was exported with); copy it or export it again"
+            )
         model, sample = _rebuild_model(path, facts, trust), load_file(path / SAMPLE)
         difference = (logits_of(model, sample["pixels"]) - sample["logits"]).abs().max().item()
     except CodeError:

@@ -26,7 +26,7 @@ __all__ = ["Answer", "Answers", "predict"]
 def predict(model: TransferModel, images: Any, batch_size: int = 32, *, task: TaskCard | None = None) -> Answers:
     """Answers for one image or many, as a list that shows as a table.
 
-    images       paths of files or folders, PIL images, bytes or opened files, arrays or tensors, and lists, columns or
+    images       paths of files or folders, PIL images, bytes or open files, arrays or tensors, and lists, columns or
                  generators of these. Arrays are (H, W), (H, W, C) or (C, H, W), or several as (N, H, W, C) or
                  (N, C, H, W), with C = 1, 3 or 4: uint8, bool, uint16 or floats in 0…1. What can be read in two ways is refused
     batch_size   images computed at a time; only these are in memory

@@ -8,7 +8,7 @@ CHECK = """
 example = facts["example"]
 answer = classify(Image.open(example["image"]))
 print(answer)
-assert np.allclose(list(answer.values()), example["probabilities"], atol=1e-3), "other versions compute other values here"
+assert np.allclose(list(answer.values()), example["probabilities"], atol=1e-3), "the packages here give different values"
 """
 """The stored question, asked again."""
 

@@ -33,7 +33,7 @@ def _check(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
         low, high = model.spec.value_range
         raise InputError(
             f"the model expects {_name(_dtype(model))} (N, 3, {', '.join(map(str, model.spec.shape))}) with normalised values "
-            f"from {low:.2f} to {high:.2f}, not {problem}; make that of images with model.preprocess(images)"
+            f"from {low:.2f} to {high:.2f}, not {problem}; prepare images with model.preprocess(images)"
         )
 
 
@@ -69,7 +69,7 @@ def _range_problem(x: torch.Tensor, expected: tuple[float, float]) -> str | None
     if 0 <= low < SLACK and 1 - SLACK < high <= 1 and expected[0] < -SLACK:
         warnings.warn(
             f"the values lie between 0 and 1, as if they were not normalised (expected: {expected[0]:.2f} to "
-            f"{expected[1]:.2f}); make the input of images with model.preprocess(images)",
+            f"{expected[1]:.2f}); prepare images with model.preprocess(images)",
             stacklevel=_caller(),
         )
     return None

@@ -15,7 +15,7 @@ export function monitor(view) {
   const bar = h("progress", { max: 1, "aria-label": "Progress of the run" });
   const position = h("p"); // changes all the time; each epoch is announced by the curves
   const facts = h("p.nbt-soft");
-  const caveats = h("ul.nbt-caveats", { "aria-label": "What to know before the score is believed" });
+  const caveats = h("ul.nbt-caveats", { "aria-label": "What to know before you trust the score" });
   const notes = h("ul.nbt-notes");
   const { status, buttons, failure, update } = controls(view);
   const whole = section(

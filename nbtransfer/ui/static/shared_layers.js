@@ -42,7 +42,7 @@ export function sharedLayers(view) {
 
   /** @param {string} backbone */
   function take(backbone) {
-    const first = backbone.startsWith("timm/") ? "; the first look at a model of timm takes some seconds" : "";
+    const first = backbone.startsWith("timm/") ? "; the first look-up of a timm model takes a few seconds" : "";
     saying(busy, `Looking up ${backbone}${first} …`, choose({ backbone }));
   }
 

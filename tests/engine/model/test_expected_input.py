@@ -58,7 +58,7 @@ def test_white_and_black_are_in_range(model):
     ],
 )
 def test_anything_else_is_refused_in_one_sentence(model, x, found):
-    with pytest.raises(InputError, match=EXPECTED.format(found) + r"make that of images with model\.preprocess\(images\)$"):
+    with pytest.raises(InputError, match=EXPECTED.format(found) + r"prepare images with model\.preprocess\(images\)$"):
         model(x)
 
 

@@ -86,7 +86,8 @@ def _compare(path: Path, model: TransferModel, inputs: torch.Tensor) -> None:
         difference = (torch.from_numpy(logits) - model(batch)).abs().max().item()
         if not difference <= TOLERANCE:
             raise InputError(
-                f"{model.card.name} answers otherwise as 'onnx', by {difference:.2g}; export it as 'nbtransfer' or 'state_dict'"
+                f"{model.card.name} gives different logits as 'onnx', by up to {difference:.2g}; export it as 'nbtransfer' or "
+                "'state_dict'"
             )
 
 

@@ -62,8 +62,8 @@ def _compare(net: nn.Module, of: Original, model: TransferModel, example: Stored
     difference = (logits - example.logits).abs().max().item()
     if not difference <= TOLERANCE:
         raise InputError(
-            f"{model.card.name} of {of.library} would answer otherwise than this model, by {difference:.2g}, because layers "
-            f"before its head were replaced; {OTHERS}"
+            f"{model.card.name} of {of.library} would give logits that differ from this model's by up to {difference:.2g}, "
+            f"because layers before its head were replaced; {OTHERS}"
         )
 
 

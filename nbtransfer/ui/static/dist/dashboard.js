@@ -114,6 +114,7 @@ function compare(view) {
       menus.grid.hidden = false;
       show();
     } catch (error) {
+      if (mine !== newest) return;
       problem.textContent = messageOf(error);
       open.disabled = false;
     }
@@ -786,7 +787,7 @@ function monitor(view) {
   const bar = h("progress", { max: 1, "aria-label": "Progress of the run" });
   const position = h("p");
   const facts = h("p.nbt-soft");
-  const caveats = h("ul.nbt-caveats", { "aria-label": "What to know before the score is believed" });
+  const caveats = h("ul.nbt-caveats", { "aria-label": "What to know before you trust the score" });
   const notes = h("ul.nbt-notes");
   const { status, buttons, failure, update } = controls(view);
   const whole = section(
@@ -953,7 +954,7 @@ function sharedLayers(view) {
     take(list.options.length === 1 ? list.options[0].value : search.value.trim());
   }
   function take(backbone) {
-    const first = backbone.startsWith("timm/") ? "; the first look at a model of timm takes some seconds" : "";
+    const first = backbone.startsWith("timm/") ? "; the first look-up of a timm model takes a few seconds" : "";
     saying(busy, `Looking up ${backbone}${first} …`, choose({ backbone }));
   }
   view.watch("backbones", draw);

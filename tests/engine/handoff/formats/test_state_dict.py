@@ -40,7 +40,7 @@ def test_the_code_shows_what_is_changed(tmp_path):
     ("change", "message"),
     [
         ({"head": nn.Sequential(nn.Linear(1024, 3))}, "the head of this run is custom code"),
-        ({"card": "elsewhere"}, "shufflenet_v2_x0_5 is no architecture of torchvision or timm"),
+        ({"card": "elsewhere"}, "shufflenet_v2_x0_5 is not an architecture of torchvision or timm"),
     ],
 )
 def test_what_has_no_place_in_the_original_is_refused(change, message, tmp_path):
@@ -55,6 +55,8 @@ def test_what_has_no_place_in_the_original_is_refused(change, message, tmp_path)
 def test_another_pooling_than_in_the_original_is_noticed(tmp_path):
     model = random_model("shufflenet_v2_x0_5", 40)
     model.backbone.pool = nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten(1))
-    with pytest.raises(InputError, match=r"would answer otherwise than this model, .*; export it as 'onnx' or 'nbtransfer'$"):
+    with pytest.raises(
+        InputError, match=r"would give logits that differ from this model's .*; export it as 'onnx' or 'nbtransfer'$"
+    ):
         written(model, tmp_path / "model")
     assert not list(tmp_path.iterdir())
