@@ -121,9 +121,9 @@ def delete(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 
 def ask_back(clauses: Iterable[str], *, meant: bool) -> None:
-    """Raise UsageError for what is usually a typing error, unless it was said that it is."""
+    """Raise UsageError with what is unusual, unless it was said to be meant."""
     if (found := "; ".join(clauses)) and not meant:
-        raise UsageError(f"{found}; change it, or add --unusual if it is")
+        raise UsageError(f"{found}; change it, or add --unusual if you mean it")
 
 
 def ask_back_about(settings: Mapping[str, Any], *, meant: bool) -> None:

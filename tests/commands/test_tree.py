@@ -67,7 +67,7 @@ class TestWhatIsHardlyMeant:
         ],
     )
     def test_a_setting(self, start, option, value, said):
-        with pytest.raises(UsageError, match=f"{said}.*; change it, or add --unusual if it is"):
+        with pytest.raises(UsageError, match=f"{said}.*; change it, or add --unusual if you mean it"):
             start(f"--{option}", value)
         with pytest.raises(Started):
             start(f"--{option}", value, "--unusual")
