@@ -44,6 +44,10 @@ class UndecodableError(ValueError):
     """This file is not an image we can use; the text says why."""
 
 
+class TooDarkError(UndecodableError):
+    """The bits of this image that can be read leave it nearly black."""
+
+
 def check_header(path: Path, reading: Reading = AS_IS) -> tuple[int, int]:
     """Width and height from the header alone; raises UndecodableError if the image cannot or must not be decoded."""
     with _open(path, reading) as image:
@@ -83,14 +87,22 @@ def white_level_of(value: int) -> int:
     return int(2 ** min(16, max(8, value.bit_length())) - 1)
 
 
+DARK = 16
+"""Of 255. A file of 16-bit colours with no brighter one holds fewer bits."""
+
+
 def to_rgb(image: Image.Image, reading: Reading = AS_IS) -> Image.Image:
     """An opened image as 8-bit RGB, upright; raises UndecodableError with the reason."""
+    wide = _has_wide_colours(image)  # loading it forgets that
     try:
-        return _convert(ImageOps.exif_transpose(image), reading)
+        found = _convert(ImageOps.exif_transpose(image), reading)
+        if wide:
+            _check_colours(found)
     except UndecodableError:
         raise
     except Exception as error:  # Pillow's plugins raise almost anything on damaged data
         raise UndecodableError(message("image.damaged", error=str(error))) from error
+    return found
 
 
 @contextmanager
@@ -137,6 +149,18 @@ def _convert(image: Image.Image, reading: Reading) -> Image.Image:
         white = Image.new("RGBA", layered.size, "white")
         return Image.alpha_composite(white, layered).convert("RGB")
     return image.convert("RGB")
+
+
+def _has_wide_colours(image: Image.Image) -> bool:
+    """Whether its file has 16 bits for each colour, of which Pillow keeps the upper 8."""
+    return image.mode in ("RGB", "RGBA", "LA") and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+
+
+def _check_colours(image: Image.Image) -> None:
+    """Of 12 bits in 16 Pillow keeps 4: raise UndecodableError for an image that would be nearly black by that."""
+    most = max(high for _, high in image.getextrema())
+    if 0 < most < DARK:
+        raise TooDarkError(message("image.dark", most=most * 256 + 255))
 
 
 def _from_wide_grey(image: Image.Image, white: int) -> Image.Image:

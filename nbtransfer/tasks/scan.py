@@ -19,7 +19,7 @@ from nbtransfer.core.task import Reading
 from nbtransfer.errors import InputError
 from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
-from nbtransfer.tasks.decode import AS_IS, UndecodableError, brightest, check_header, load_rgb, white_level_of
+from nbtransfer.tasks.decode import AS_IS, TooDarkError, UndecodableError, brightest, check_header, load_rgb, white_level_of
 from nbtransfer.tasks.identity import Stamp, digest_of
 from nbtransfer.tasks.near_copies import ENOUGH_PIXELS, Array, NearCopy, near_copies, signature
 
@@ -113,6 +113,8 @@ def _fact(path: Path, reading: Reading) -> tuple[FileFact, Array | None]:
     try:
         white = replace(reading, white_level=white_level_of(fact.brightest)) if fact.brightest else reading
         return fact, signature(load_rgb(path, ENOUGH_PIXELS, white))
+    except TooDarkError as error:  # the others are likely to be so, too
+        return replace(fact, problem=str(error)), None
     except UndecodableError:
         return fact, None  # a run leaves it out, and says so
 

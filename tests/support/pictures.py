@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -23,3 +25,16 @@ def folder_of_pictures(root: Path, size: int = 40) -> Path:
         for number in range(12):
             picture(colour, 100 * offset + number, size).save(root / name / f"{number:02}.png")
     return root
+
+
+def save_wide_colours(path: Path, values: np.ndarray) -> None:
+    """A PNG file with 16 bits for each colour, which Pillow cannot write; values are (H, W, 3)."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    height, width, _ = values.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in values)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)

@@ -14,6 +14,7 @@ from PIL import Image
 from nbtransfer.core.task import Reading
 from nbtransfer.errors import TaskError
 from nbtransfer.tasks.decode import UndecodableError, check_header, load_rgb, white_level_of
+from tests.support.pictures import save_wide_colours
 
 
 def chunk(kind, data):
@@ -164,6 +165,16 @@ class TestReading:
     )
     def test_white_is_the_largest_value_of_the_bits_in_use(self, value, white):
         assert white_level_of(value) == white
+
+    def test_colours_of_twelve_bits_in_sixteen_are_refused(self, tmp_path):
+        values = np.random.default_rng(0).integers(0, 4096, (9, 8, 3))
+        save_wide_colours(tmp_path / "x.png", values)
+        with pytest.raises(UndecodableError, match=r"its 16-bit colours reach only 4,095 of 65,535, .*; convert it to 8 bits"):
+            load_rgb(tmp_path / "x.png")
+        save_wide_colours(tmp_path / "y.png", values * 16)
+        assert np.array_equal(np.asarray(load_rgb(tmp_path / "y.png")), values * 16 // 256)
+        save_wide_colours(tmp_path / "z.png", values * 0)
+        assert not np.asarray(load_rgb(tmp_path / "z.png")).any()
 
     def test_a_long_image_is_refused_with_the_setting_that_allows_it(self, tmp_path):
         Image.new("RGB", (9000, 80)).save(tmp_path / "x.png")
