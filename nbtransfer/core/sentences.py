@@ -102,8 +102,8 @@ SENTENCES = {
     "image.aspect": "its header claims {width} × {height} pixels, one side more than {most:g} times the other, which usually "
     "means damage; if the size is right, make the task with max_aspect={aspect}",
     "image.changed": "it changed after the task was made",
-    "image.dark": "its 16-bit colours reach only {most:,} of 65,535, and only their upper 8 bits are read; convert it to 8 bits "
-    "per colour",
+    "image.dark": "its 16-bit colours reach only {most:,} of 65,535, and only their upper 8 bits are read; convert it to "
+    "8 bits per colour",
     "image.claim": "it claims {width} × {height} pixels",
     "image.damaged": "it is damaged ({error})",
     "image.empty": "it is empty",

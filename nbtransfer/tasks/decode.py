@@ -158,7 +158,7 @@ def _has_wide_colours(image: Image.Image) -> bool:
 
 def _check_colours(image: Image.Image) -> None:
     """Of 12 bits in 16 Pillow keeps 4: raise UndecodableError for an image that would be nearly black by that."""
-    most = max(high for _, high in image.getextrema())
+    most = int(np.asarray(image).max())
     if 0 < most < DARK:
         raise TooDarkError(message("image.dark", most=most * 256 + 255))
 
