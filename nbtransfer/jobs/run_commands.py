@@ -17,7 +17,7 @@ from nbtransfer.core.scalars import plain
 from nbtransfer.core.state import RunState
 from nbtransfer.core.training_plan import check
 from nbtransfer.errors import PlanError, RunError
-from nbtransfer.jobs import process
+from nbtransfer.jobs import exit_reports, process
 from nbtransfer.jobs.run_reader import START_SECONDS, RunReader
 from nbtransfer.store import checkpoints, inbox, kept_weights, runs
 from nbtransfer.store.lock import is_held
@@ -125,9 +125,11 @@ def kill(run: RunReader) -> None:
     run.paths.kill.touch(mode=0o600)
     deadline = time.monotonic() + START_SECONDS
     while run.paths.kill.exists():  # the runner removes it once it has written down how its worker ended
-        if not is_held(run.paths.lock) and not run.never_began and run.state.over:
+        late = time.monotonic() >= deadline
+        over = not is_held(run.paths.lock) and not run.never_began and run.state.over
+        if over and (late or exit_reports.newest(run.paths, run.state.pid)):
             run.paths.kill.unlink(missing_ok=True)  # the worker ended by itself, and its runner before it saw the request
-        elif time.monotonic() >= deadline:
+        elif late:
             raise RunError(f"no runner has killed the worker of run {run.id} within {START_SECONDS:.0f} s; see its log")
         time.sleep(POLL_SECONDS)
 

@@ -109,7 +109,7 @@ def check_values(values: Array, given: Any = None) -> None:
                 "float images should lie in 0…1 without NaN; scale them first (divide by 255, say), but do not normalise them"
             )
         return
-    what = "whole numbers of unknown range" if kind in "iu" else "no pixels"
+    what = "whole numbers of unknown range" if kind in "iu" else "not pixels"
     advice = f"; if they are in 0…255, use {_to_bytes(given)}" if kind in "iu" else ""
     raise InputError(f"images should be {VALUES}; {values.dtype} values are {what}{advice}")
 

@@ -125,7 +125,7 @@ class TestNames:
         assert (run.name, nt.attach("night shift, 2nd").id) == ("night shift, 2nd", run.id)
         assert "'night shift, 2nd'" in repr(run)
         assert "night shift, 2nd" in repr(nt.runs())
-        assert execute("rename", "früh", run.id[-6:]).text == f"{run.id} is called 'früh' now"
+        assert execute("rename", "früh", run.id[-6:]).text == f"{run.id} is now called 'früh'"
         assert nt.attach("früh").id == run.id
         with pytest.raises(RunError, match=r"there is no run 'fruh'.*did you mean 'früh'"):
             nt.attach("fruh")
@@ -134,7 +134,7 @@ class TestNames:
 
     def test_no_two_runs_share_one(self, images, launched):
         one = nt.start(recipe(images), name="one")
-        with pytest.raises(InputError, match=f"run {one.id} is called 'one' already; choose another name"):
+        with pytest.raises(InputError, match=f"run {one.id} is already called 'one'; choose another name"):
             nt.start(recipe(images), name="one")
         assert len(nt.runs()) == 1
         two = nt.start(recipe(images), name="two")

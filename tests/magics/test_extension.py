@@ -121,7 +121,7 @@ class TestRuns:
             assert (status.value, status.out.startswith(f"{run.id}: finished")) == (None, True)
         assert repr(cell("%transfer runs").value) == repr(nt.runs())
         assert cell("%transfer wait run").out.startswith("finished")
-        assert cell("%transfer stop").out.startswith(f"{run.id} has ended already")
+        assert cell("%transfer stop").out.startswith(f"{run.id} has already ended")
         assert cell("%transfer log --lines 1").ok
         assert cell(f"%transfer export {tmp_path / 'model'}").value == tmp_path / "model"
         found = cell("%transfer explain run --before start").value

@@ -175,7 +175,7 @@ REFUSED = {
     "normalised": (lambda _: np.full((3, 40, 40), -0.5), "should lie in 0…1 without NaN"),
     "an array with NaN": (lambda _: np.full((40, 40, 3), np.nan), "should lie in 0…1 without NaN"),
     "an array with infinity": (lambda _: np.full((40, 40, 3), np.inf), "should lie in 0…1 without NaN"),
-    "complex": (lambda _: np.zeros((40, 40, 3), complex), "complex128 values are no pixels"),
+    "complex": (lambda _: np.zeros((40, 40, 3), complex), "complex128 values are not pixels"),
     "lists of numbers": (lambda _: np.zeros((40, 40, 3), int).tolist(), r"int64 values .*, use np\.array\(…, 'uint8'\)"),
     "ragged lists": (lambda _: [[1, 2, 3], [1, 2]], "it cannot be read as one array"),
     "PIL F": (lambda _: Image.new("F", (40, 40)), "it has floating-point values of unknown range"),
