@@ -101,9 +101,8 @@ def read_tree(root: Path, ignore: Sequence[str] = ()) -> Tree:
         try:
             entries = sorted(os.scandir(path), key=lambda entry: entry.name)
         except OSError as error:
-            raise TaskError(
-                f"{path} cannot be read ({error.strerror}); check its permissions, or leave it out with ignore="
-            ) from error
+            why = f"{path} cannot be read ({error.strerror})"
+            raise TaskError(f"{why}; check its permissions, or leave it out with ignore=") from error
         kept = [entry for entry in entries if not is_junk(entry.name) and not is_ignored(path / entry.name)]
         folders = [entry for entry in kept if entry.is_dir()]
         files = [path / entry.name for entry in kept if not entry.is_dir()]
@@ -118,14 +117,20 @@ def read_tree(root: Path, ignore: Sequence[str] = ()) -> Tree:
         )
 
     tree = Tree(read(root))
-    if unused:
-        raise TaskError(
-            f"ignore={short_list(sorted(map(repr, unused)))} matches nothing in {root}; correct it, or leave it out"
-        )
-    if ignore and not tree.root.count and read_tree(root).root.count:
-        raise TaskError(f"ignore={short_list([*map(repr, ignore)])} leaves out every image in {root}; use narrower patterns")
+    _check_ignored(tree.root, ignore, unused)
     tree.notes = list(_notes(tree.root))
     return tree
+
+
+def _check_ignored(root: Folder, ignore: Sequence[str], unused: set[str]) -> None:
+    """Raise TaskError if a pattern matched nothing, or all of them everything."""
+    if unused:
+        raise TaskError(
+            f"ignore={short_list(sorted(map(repr, unused)))} matches nothing in {root.path}; correct it, or leave it out"
+        )
+    if ignore and not root.count and read_tree(root.path).root.count:
+        names = short_list([*map(repr, ignore)])
+        raise TaskError(f"ignore={names} leaves out every image in {root.path}; use narrower patterns")
 
 
 def folders_of_images(path: Path) -> list[str]:
