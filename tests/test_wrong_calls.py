@@ -350,6 +350,7 @@ TYPED = [
     ("lr 0.1", "it is an option: `change --lr LR` for a run in progress, or `start --lr LR` for the next run"),
     ("set-lr 0.1", "`change --lr LR` for a run in progress"),
     ("set_epochs 3", "`change --epochs EPOCHS` for a run in progress"),
+    ("clip_grad 1", "there is no command 'clip_grad'; choose one of"),
     ("strategy ft", "it is an option: `start --strategy STRATEGY` for the next run"),
     ("cache", "did you mean 'caches'?"),
     ("start --learning-rate 3", "did you mean 'lr'?"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,8 @@ def number(text: str) -> float:
 
 def whole(text: str) -> int:
     """A whole number. Raises like `number`."""
+    with contextlib.suppress(ValueError):
+        return int(text)  # exact, however long
     value = number(text)
     if not value.is_integer():
         raise ValueError(text)

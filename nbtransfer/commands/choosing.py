@@ -17,7 +17,7 @@ from nbtransfer.jobs.unusual import unusual_rates
 from nbtransfer.tasks.task import Task
 from nbtransfer.usercode.module import code as write_code
 
-FIELDS = {f.name for f in fields(Recipe)} - {"task", "freeze"}
+_FIELDS = {f.name for f in fields(Recipe)} - {"task", "freeze"}
 TASK_OPTIONS = (
     "holdout", "test", "seed", "per_class", "groups", "layout", "train", "val", "ignore", "white_level", "max_aspect",
 )  # fmt: skip
@@ -33,7 +33,7 @@ def task_of(args: argparse.Namespace) -> Task:
 
 def options_of(args: argparse.Namespace) -> dict[str, Any]:
     """The fields of a recipe set on a command line."""
-    options = {name: value for name, value in vars(args).items() if name in FIELDS}
+    options = {name: value for name, value in vars(args).items() if name in _FIELDS}
     for file in options.pop("code", ()):
         write_code(Path(file).stem, read_text(Path(file)))
     if "freeze" in args and "thaw" in args:

@@ -46,8 +46,9 @@ def kill(args: argparse.Namespace, context: CommandContext) -> Outcome:
     run = find_run(args.run, context)
     over = run.state.over
     run.kill()
+    killed = run.state.status == "lost" and not over
     what = (
-        f"has no worker: {run.state.headline}" if over else "has lost its worker; resume continues from its newest checkpoint"
+        "has lost its worker; resume continues from its newest checkpoint" if killed else f"has no worker: {run.state.headline}"
     )
     return Outcome(run, f"{run.id} {what}", run_facts(run))
 

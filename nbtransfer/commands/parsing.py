@@ -113,7 +113,10 @@ _KINDS = {"whole": "a whole number", "number": "a number"}
 _ARGPARSE: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     (r"argument (\S+): invalid (\w+) value: (.+)", lambda m: f"{m[1]} should be {_KINDS.get(m[2], m[2])}, not {m[3]}"),
     (r"argument (\S+): (is .+)", lambda m: f"{m[1]} {m[2]}"),
-    (r"argument (\S+): invalid choice: (\S+) .+", lambda m: f"{m[1]} cannot be {m[2]}"),
+    (
+        r"argument (\S+): invalid choice: (\S+) \(choose from (.+)\)",
+        lambda m: f"{m[1]} cannot be {m[2]}; choose from {m[3]}",
+    ),
     (r"argument (\S+): ignored explicit argument (.+)", lambda m: f"{m[1]} takes no value; leave out {m[2]}"),
     (r"argument (\S+): expected (?:one|at least one) argument", lambda m: f"{m[1]} needs a value"),
     (r"argument (\S+): not allowed with argument (\S+)", lambda m: f"give either {m[1]} or {m[2]}"),

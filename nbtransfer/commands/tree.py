@@ -53,7 +53,7 @@ def execute(words: Sequence[str], context: CommandContext | None = None) -> tupl
     context = context or shell_context()
     root = parser(context.prog, context.place)
     if words:
-        first_word.check(words[0], context, root.options(), tree(context.place), [command.name for command in TREE])
+        first_word.check(words[0], root, context, tree(context.place), [command.name for command in TREE])
     args = parse(root, list(words))
     return args, tree(context.place)[args.command].function(args, context)
 

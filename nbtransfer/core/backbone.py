@@ -191,6 +191,7 @@ class BackboneList(tuple[BackboneCard, ...]):
 
     __slots__ = ()
     _HEADER = ("backbone", "parameters", "multiply-adds", "input", "top-1 %", "licence of the weights")
+    _NONE = "no backbone has this in its name"
 
     def _rows(self) -> list[tuple[object, ...]]:
         return [
@@ -199,10 +200,10 @@ class BackboneList(tuple[BackboneCard, ...]):
         ]
 
     def __repr__(self) -> str:
-        return text_table(self._HEADER, self._rows()) if self else "no backbone has this in its name"
+        return text_table(self._HEADER, self._rows()) if self else self._NONE
 
     def _repr_html_(self) -> str:
-        return html_table(self._HEADER, self._rows())
+        return html_table(self._HEADER, self._rows()) if self else self._NONE
 
 
 def _top1(card: BackboneCard) -> str:

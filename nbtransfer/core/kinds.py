@@ -46,7 +46,7 @@ _HINTS: dict[tuple[str, str], str] = {
     ("folder", "Run"): "the model of a run is run.model()",
     ("BackboneCard", "Recipe"): "use recipe.backbone",
 }
-"""What to do with a value of the second class where one of the first, or an argument of that name, is expected."""
+"""What to do with a value of the second class where one of the first, or the argument of that name, is expected."""
 _ONE = {"root": "folder", "place": "folder", "run_id": "id"}
 """What an argument that takes one value is, where its name does not say it."""
 
@@ -72,7 +72,7 @@ class Mismatch(Exception):  # noqa: N818 - becomes an InputError with the name o
             found = [
                 "give the names as separate arguments, or unpack them: *names"
                 if self.many
-                else f"give one {_ONE.get(name, name)}"
+                else f"give one {_ONE.get(name, 'value' if name.endswith('s') else name)}"
             ]
         return f"{text}; {found[0]}" if found else text
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import typing
 from collections.abc import Callable
@@ -48,8 +47,8 @@ class Phase:
             object.__setattr__(self, name, plain(getattr(self, name)))
         if not RANGES["epochs"].fits(self.epochs):
             raise PlanError(f"phase {self.name!r} has {self.epochs!r} epochs; give it {RANGES['epochs']}")
-        if self.lr is not None and not 0 < self.lr < math.inf:
-            raise PlanError(f"phase {self.name!r} has learning rate {self.lr}; use a number above 0")
+        if self.lr is not None and not RANGES["lr"].fits(self.lr):
+            raise PlanError(f"phase {self.name!r} has learning rate {self.lr}; use {RANGES['lr']}")
         if self.schedule not in (known := typing.get_args(Schedule)):
             raise PlanError(f"there is no schedule {self.schedule!r}; {suggest(self.schedule, known)}")
 

@@ -187,8 +187,8 @@ def check(op: str, arguments: dict[str, Any]) -> None:
     elif op == "set_lr":
         lr = _number(arguments.get("lr"))
         _no_others(op, arguments, {"lr"})
-        if not 0 < lr <= 1e30:
-            raise InputError(f"the learning rate is {lr}; use a number above 0")
+        if not ranges.RANGES["lr"].fits(lr):
+            raise InputError(f"the learning rate is {lr}; use a number above 0, and at most {ranges.RANGES['lr'].high:g}")
     elif op == "set_epochs":
         epochs = arguments.get("epochs")
         _no_others(op, arguments, {"epochs"})

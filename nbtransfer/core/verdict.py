@@ -14,7 +14,7 @@ from nbtransfer.core.missing import missing_images
 from nbtransfer.core.state import RunState
 from nbtransfer.core.task import TaskCard, split_name
 from nbtransfer.core.text.counts import quantity
-from nbtransfer.core.text.names import short_list
+from nbtransfer.core.text.names import of_classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,11 @@ def _on_scores(found: Evaluation, *, tested: bool) -> Iterator[str]:
     scores = found.per_class()
     missed = [score.name for score in scores if score.recall == 0]
     if missed:
-        yield f"none of the {split_name(found.split)} images of {_classes(missed)} is recognised (recall 0)"
+        yield f"none of the {split_name(found.split)} images of {of_classes(missed)} is recognised (recall 0)"
     absent = [score.name for score in scores if not score.examples]
     if absent:
         them = "them" if len(absent) > 1 else "it"
-        yield f"there are no {split_name(found.split)} images of {_classes(absent)}, so the score says nothing about {them}"
+        yield f"there are no {split_name(found.split)} images of {of_classes(absent)}, so the score says nothing about {them}"
     most = max(scores, key=lambda score: score.examples)
     always = most.examples / found.examples
     if found.accuracy <= always:
@@ -76,7 +76,3 @@ def _on_scores(found: Evaluation, *, tested: bool) -> Iterator[str]:
             f"accuracy {found.accuracy:.3f} is not clearly better than always answering {most.name!r} ({always:.3f}): its "
             f"interval begins at {found.interval.low:.3f}"
         )
-
-
-def _classes(names: list[str]) -> str:
-    return f"class{'es' if len(names) > 1 else ''} {short_list(names)}"

@@ -122,16 +122,24 @@ def kill(run: RunReader) -> None:
     """
     if not is_held(run.paths.lock) and not run.never_began:
         return
+    pid = run.state.pid
     run.paths.kill.touch(mode=0o600)
     deadline = time.monotonic() + START_SECONDS
-    while run.paths.kill.exists():  # the runner removes it once it has written down how its worker ended
+    while run.paths.kill.exists() or _is_alive(run, pid):  # the runner removes it once it has written down the worker's end
         late = time.monotonic() >= deadline
         over = not is_held(run.paths.lock) and not run.never_began and run.state.over
         if over and (late or exit_reports.newest(run.paths, run.state.pid)):
             run.paths.kill.unlink(missing_ok=True)  # the worker ended by itself, and its runner before it saw the request
         elif late:
             raise RunError(f"no runner has killed the worker of run {run.id} within {START_SECONDS:.0f} s; see its log")
+        elif not run.paths.kill.exists():
+            run.paths.kill.touch(mode=0o600)  # the runner of another worker has taken it for its own
         time.sleep(POLL_SECONDS)
+
+
+def _is_alive(run: RunReader, pid: int | None) -> bool:
+    """Whether the worker that was there is still there."""
+    return is_held(run.paths.lock) and run.state.pid == pid
 
 
 def delete(run: RunReader) -> None:

@@ -67,8 +67,9 @@ def attend(worker: Worker, paths: RunPaths) -> int:
         "asked": paths.kill.exists(),
         "peak_bytes": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
     }
-    # The run may have been deleted meanwhile. Somebody else's worker, which made this one superfluous, has its own runner.
-    if paths.attempts.is_dir() and code != os.EX_TEMPFAIL:
+    if code == os.EX_TEMPFAIL:  # another worker made this one superfluous; its runner reports, and heeds requests
+        return code
+    if paths.attempts.is_dir():  # the run may have been deleted meanwhile
         number = 1 + max((int(p.stem) for p in paths.attempts.glob("*.json") if p.stem.isdigit()), default=0)
         atomic.write_text(paths.attempts / f"{number}.json", json.dumps(record, indent=1))
     with contextlib.suppress(OSError):

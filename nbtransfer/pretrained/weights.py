@@ -61,8 +61,9 @@ def read(path: Path) -> StateDict:
         data = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         # PyTorch's own text advises to run whatever code the file holds.
-        code = "Unsupported global" in str(error) or "Unsupported class" in str(error)
-        reason = "it holds objects of Python, not only tensors" if code else "it is damaged, or no weights file"
+        code = "global" in str(error).lower() or "Can only" in str(error)
+        what = "holds more than tensors" if "Unsupported operand" in str(error) else "no weights file"
+        reason = "it holds objects of Python, not only tensors" if code else f"it is damaged, or {what}"
         raise WeightsError(
             f"{path} cannot be read as plain weights ({reason}); "
             "save it as safetensors, or with torch.save(model.state_dict(), …)"

@@ -14,10 +14,15 @@ def folder() -> Path:
     return private_folder(home() / "weights")
 
 
+def holds(path: str) -> bool:
+    """Whether a file of weights is one of these."""
+    return Path(path).parent == home() / "weights"
+
+
 def drop_unless_named(path: str | None) -> None:
     """Remove a file of this folder that no run names any more; anything else is left alone."""
     file = Path(path or "")
-    if file.parent == home() / "weights" and not any(_names(run_id, file.name) for run_id in list_ids()):
+    if holds(str(file)) and not any(_names(run_id, file.name) for run_id in list_ids()):
         file.unlink(missing_ok=True)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from nbtransfer.core.scalars import plain
 from nbtransfer.core.text.counts import quantity
-from nbtransfer.core.text.names import short_list
+from nbtransfer.core.text.names import of_classes, short_list
 from nbtransfer.errors import TaskError
 from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
@@ -53,8 +53,10 @@ def _as_column(y: Any, shape: tuple[int, ...]) -> str:
     if len(shape) != 2:
         return "give one label per image"
     if hasattr(y, "columns") and hasattr(y, "iloc"):
-        return f"give the column of labels, such as y[{next(iter(y.columns))!r}]"
-    return "give one label per image, such as y[:, 0]" if shape[1] == 1 else "if they are one-hot, give y.argmax(1)"
+        return f"give the column of labels, such as y[{next(iter(y.columns), 'label')!r}]"
+    if shape[1] == 1:
+        return "give one label per image, such as y[:, 0]" if hasattr(y, "shape") else "give one label per image"
+    return f"if they are one-hot, give {'y.argmax(1)' if hasattr(y, 'argmax') else 'np.argmax(y, axis=1)'}"
 
 
 def _as_numbers(y: Any, labels: np.ndarray[Any, Any]) -> str:
@@ -77,7 +79,7 @@ def _label_array(y: Any) -> np.ndarray[Any, Any]:
     values = [plain(value) for value in labels.ravel().tolist()]
     for row, value in enumerate(values):
         if not isinstance(value, (str, int)) or isinstance(value, bool) or isinstance(value, str) != isinstance(values[0], str):
-            advice = _as_numbers(y, np.asarray(values))
+            advice = _as_numbers(y, np.asarray(values)) if all(isinstance(each, (bool, float)) for each in values) else ""
             raise TaskError(
                 f"the label of image {row} is {value!r}; labels should be whole numbers or names, all of one kind{advice}"
             )
@@ -88,7 +90,7 @@ def check_counts(labels: Sequence[int], classes: Sequence[str]) -> None:
     """Every class needs one example to train on and one to validate on."""
     few = [name for number, name in enumerate(classes) if labels.count(number) < 2]
     if few:
-        raise TaskError(f"too few images of class {short_list(few)}; each class needs at least 2")
+        raise TaskError(f"too few images of {of_classes(few)}; each class needs at least 2")
 
 
 def check_copies(labels: Sequence[int], classes: Sequence[str], copies: Sequence[str]) -> None:

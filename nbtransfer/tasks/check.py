@@ -10,7 +10,7 @@ from typing import Literal
 
 from nbtransfer.core.task import Sample, Split, split_name
 from nbtransfer.core.text.counts import quantity
-from nbtransfer.core.text.names import short_list
+from nbtransfer.core.text.names import of_classes, short_list
 from nbtransfer.errors import TaskError
 from nbtransfer.tasks.layout import FolderLayout
 from nbtransfer.tasks.near_copies import NearCopy
@@ -108,9 +108,7 @@ def _check_classes(found: FolderLayout, images: Sequence[tuple[Path, str, Split 
     trained = next((found.classes[split] for split in ("train", None) if split in found.classes), [])
     unknown = sorted(names - set(trained))
     if unknown:
-        findings.problems.append(
-            f"no training images of class {short_list(unknown)}; add some, or leave the class out with ignore="
-        )
+        findings.problems.append(f"no training images of {of_classes(unknown)}; add some, or leave out its others with ignore=")
     counts = Counter((label, split) for _, label, split in images)
     few = [f"{name} ({counts[name, split]})" for split in ("train", None) for name in found.classes.get(split, ())
            if counts[name, split] < 2]  # fmt: skip
@@ -130,7 +128,7 @@ def notes_on_splits(samples: Sequence[Sample], classes: Sequence[str], test: flo
         if 0 < len(missing) < len(classes):
             name, them = split_name(split), "them" if len(missing) > 1 else "it"
             scores = f"scores on the {name} images say nothing about {them}"
-            yield f"there are no {name} images of class {short_list(missing)}: {scores}"
+            yield f"there are no {name} images of {of_classes(missing)}: {scores}"
     if test and not any(sample.split == "test" for sample in samples):
         yield f"no test examples: {test:g} of each class rounds to none; use a larger share"
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import functools
 import importlib.util
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -89,11 +89,13 @@ def white_level_of(value: int) -> int:
 
 DARK = 16
 """Of 255. A file of 16-bit colours with no brighter one holds fewer bits."""
+_WIDE = "nbtransfer_16_bit_colours"
+"""What is noted about an opened image, which forgets it when it is loaded."""
 
 
 def to_rgb(image: Image.Image, reading: Reading = AS_IS) -> Image.Image:
     """An opened image as 8-bit RGB, upright; raises UndecodableError with the reason."""
-    wide = _has_wide_colours(image)  # loading it forgets that
+    wide = _has_wide_colours(image)
     try:
         found = _convert(ImageOps.exif_transpose(image), reading)
         if wide:
@@ -153,7 +155,22 @@ def _convert(image: Image.Image, reading: Reading) -> Image.Image:
 
 def _has_wide_colours(image: Image.Image) -> bool:
     """Whether its file has 16 bits for each colour, of which Pillow keeps the upper 8."""
-    return image.mode in ("RGB", "RGBA", "LA") and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+    if image.mode not in ("RGB", "RGBA", "LA"):
+        return False
+    if _WIDE not in image.info:
+        image.info[_WIDE] = any(";16" in str(tile[3]) for tile in _tiles(image))
+    return bool(image.info[_WIDE])
+
+
+def _tiles(image: Image.Image) -> Sequence[Any]:
+    """How the parts of its file are encoded: once it is loaded, only the file still says that."""
+    if tiles := getattr(image, "tile", ()):
+        return tuple(tiles)
+    try:
+        with Image.open(image.filename) as again:  # type: ignore[attr-defined]
+            return tuple(again.tile)
+    except (AttributeError, OSError, ValueError):  # not from a file, or no longer
+        return ()
 
 
 def _check_colours(image: Image.Image) -> None:

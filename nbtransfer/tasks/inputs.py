@@ -35,17 +35,24 @@ WANTED = "give a path, a PIL image, an array or a tensor"
 class GivenImage:
     """One image that was given: a path as it was written, or "image 3", counted from 0; its class, if known; how it is read.
 
-    `reach` finds the largest value of an image of 16 bits, and is 0 for others.
+    `reach` finds the largest value of an image of 16 bits, or of the array it is from, and is 0 for others; `in_memory` is
+    that of an array.
     """
 
     name: str
     read: Callable[[Reading], Image.Image]
     truth: str | None = None
     reading: Reading = AS_IS
-    reach: Callable[[], int] = int
+    reach: Callable[[Reading], int] = lambda _: 0
+    in_memory: int = 0
 
     def rgb(self) -> Image.Image:
         """The image as 8-bit RGB. Raises InputError with the reason alone; `refusal` makes a sentence of it."""
+        pixels.check_reach(self.in_memory, self.reading.white_level)
+        return self.opened()
+
+    def opened(self) -> Image.Image:
+        """The same for one of many images that were found bright enough together, of which some may be dark."""
         try:
             image = self.read(self.reading)
         except UndecodableError as error:
@@ -106,7 +113,7 @@ class InputReader:
         if isinstance(given, (str, os.PathLike)):
             yield from _at_path(os.fsdecode(given))
         elif isinstance(given, Image.Image):
-            yield GivenImage(first, partial(to_rgb, given), reach=partial(reach_of, given))
+            yield GivenImage(first, partial(to_rgb, given), reach=lambda _: reach_of(given))
         elif isinstance(given, (bytes, bytearray, memoryview)):
             yield _encoded(first, bytes(given))
         elif hasattr(given, "read"):
@@ -173,13 +180,7 @@ def _from_array(values: pixels.Array, given: Any, name: str) -> Iterator[GivenIm
     reach = pixels.reach_of(values)
     for number, one in enumerate(pixels.separate(values, given)):
         place = f"image {number}" if not name else f"{name}[{number}]" if several else name
-        yield GivenImage(place, partial(_from_pixels, one, reach), reach=partial(int, reach))
-
-
-def _from_pixels(values: pixels.Array, reach: int, reading: Reading) -> Image.Image:
-    """One image of an array whose values reach so far: of several images, some may be dark."""
-    pixels.check_reach(reach, reading.white_level)
-    return pixels.picture(values, reading)
+        yield GivenImage(place, partial(pixels.picture, one), reach=lambda _: reach, in_memory=reach)
 
 
 def _at_path(name: str) -> Iterator[GivenImage]:
@@ -233,7 +234,7 @@ def _contents(file: Any) -> bytes:
 
 
 def _encoded(name: str, data: bytes) -> GivenImage:
-    return GivenImage(name, partial(_from_bytes, data), reach=lambda: brightest(io.BytesIO(data)))
+    return GivenImage(name, partial(_from_bytes, data), reach=lambda reading: brightest(io.BytesIO(data), reading))
 
 
 def _from_bytes(data: bytes, reading: Reading) -> Image.Image:

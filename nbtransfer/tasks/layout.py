@@ -97,7 +97,10 @@ def of_splits(tree: Tree, pattern: str | None, given: Mapping[Split, Sequence[st
         if split != "train" and _is_unlabelled(folder, layout.classes_of("train")):
             layout.notes.append(_left_out(folder, tree.root, folder.count))
             continue
-        layout.places += _match(folder, parts, split, None)
+        found = list(_match(folder, parts, split, None))
+        if not found and split != "train":
+            raise _none_inside(folder, tree.root, parts)
+        layout.places += found
         layout.notes += _loose(folder, tree.root)
         where.append(f"{_name(folder, tree.root)} ({split})")
     layout.pattern = f"{', '.join(where)}, {_in_words(parts)}"
@@ -131,7 +134,26 @@ def fitting(root: Folder, pattern: str) -> FolderLayout:
         raise TaskError(f"layout={pattern!r} matches no folder in {root.path}; its folders are {_outline(root)}")
     if SPLIT in parts and not layout.classes_of("train"):
         raise TaskError(f"layout={pattern!r} finds no train folder in {root.path}; its folders are {_outline(root)}")
+    if parts[0] == SPLIT:
+        _check_splits_fit(layout, root, parts)
     return layout
+
+
+def _check_splits_fit(layout: FolderLayout, root: Folder, parts: Sequence[str]) -> None:
+    """Raise TaskError if a folder named after a split has images, but none where the pattern looks; note unlabelled ones."""
+    for folder in root.filled:
+        if not role_of(folder.name) or any(place.folder.path.is_relative_to(folder.path) for place in layout.places):
+            continue
+        if not _is_unlabelled(folder, layout.classes_of("train")):
+            raise _none_inside(folder, root, parts[1:])
+        layout.notes.append(_left_out(folder, root, folder.count))
+
+
+def _none_inside(folder: Folder, root: Folder, parts: Sequence[str]) -> TaskError:
+    return TaskError(
+        f"{_name(folder, root)} has {quantity(folder.count, 'image')}, but not in {_in_words(parts)}; its folders are "
+        f"{_outline(folder)}"
+    )
 
 
 def _match(folder: Folder, parts: Sequence[str], split: Split | None, label: str | None) -> Iterator[Place]:

@@ -68,9 +68,9 @@ def channels_last(values: Array, given: tuple[int, ...]) -> Array:
 
     `given` is the shape to name, as the user knows it: without N where it is that of one image.
     """
-    shape, several = values.shape[1:], len(given) == 4
+    shape, several = values.shape[1:], len(given) == values.ndim
     if len(shape) == 2:
-        _check_sides(shape, given)
+        _check_sides(shape, given, several)
         return values[..., None]
     places = [axis for axis in (0, 2) if shape[axis] in CHANNELS]
     if len(places) == 2 and shape[0] == 4:  # opacity comes last, except where nothing else fits
@@ -85,16 +85,17 @@ def channels_last(values: Array, given: tuple[int, ...]) -> Array:
         )
     last = np.moveaxis(values, places[0] + 1, -1)
     if last.shape[-1] == 1:
-        _check_sides(last.shape[1:3], given)
+        _check_sides(last.shape[1:3], given, several)
     return last
 
 
-def _check_sides(shape: tuple[int, ...], given: tuple[int, ...]) -> None:
+def _check_sides(shape: tuple[int, ...], given: tuple[int, ...], several: bool) -> None:
     """Raise InputError for a grey image that may be something else: a row of colour pixels, or axes in another order."""
     if any(side in CHANNELS for side in shape):
+        what = f"each image in its shape {given}" if several else f"its shape {given}"
         raise InputError(
-            f"its shape {given} may be one row of pixels with their channels, or a grey image of that size; "
-            f"give {SHAPES}, or a PIL image"
+            f"{what} may be one row of pixels with their channels, or a grey image of that size; "
+            f"give {BATCHES if several else SHAPES}, or {'a list of PIL images' if several else 'a PIL image'}"
         )
 
 

@@ -95,16 +95,34 @@ def _check_splits(root: Folder, splits: Sequence[Folder], others: Sequence[Folde
 
 def _check_levels(root: Folder, splits: Sequence[Folder]) -> None:
     """Raise TaskError if the folders in a train folder may be classes, or batches that each hold the classes."""
+    held_out = [folder for folder in splits if role_of(folder.name) != "train"]
     for folder in splits:
         if role_of(folder.name) == "train" and (patterns := _two_levels(folder)):
+            _check_same_level(root, folder, held_out)
             raise _ambiguous(root, *(f"{SPLIT}/{pattern}" for pattern in patterns))
 
 
 def _check_given(tree: Tree, given: Mapping[Split, Sequence[str | os.PathLike[str]]]) -> None:
     """The same for folders that are given to train on."""
+    held_out = [tree.at(path) for split in ("val", "test") for path in given.get(split, ())]
     for path in given.get("train", ()):
         if patterns := _two_levels(tree.at(path)):
+            _check_same_level(tree.root, tree.at(path), held_out)
             raise _two_ways(tree.root, {pattern: of_splits(tree, pattern, given) for pattern in patterns})
+
+
+def _check_same_level(root: Folder, train: Folder, held_out: Sequence[Folder]) -> None:
+    """Raise TaskError if a hold-out has class folders where the train folder has batches of them."""
+    batches = unwrapped(train).filled
+    classes = {inner.name for batch in batches for inner in unwrapped(batch).filled}
+    for folder in held_out:
+        if not folder.path.is_relative_to(train.path) and {inner.name for inner in folder.filled} <= classes:
+            inside = [batch.path.relative_to(root.path).as_posix() for batch in batches]
+            raise TaskError(
+                f"{root.path} has the folders {short_list(sorted(classes))} in {folder.name} itself, but in {train.name} only "
+                f"in its folders {short_list([batch.name for batch in batches])}; name the folders that hold the classes, "
+                f"such as train={inside!r} with the others as they are"
+            )
 
 
 def _two_levels(folder: Folder) -> tuple[str, ...]:
@@ -151,9 +169,9 @@ def _check_each_is_a_class(root: Folder) -> None:
     """Raise TaskError if one of the class folders has the name of something else."""
     names = [folder.name for folder in root.filled]
     held_out = [name for name in names if re.sub(r"[^a-z]", "", name.casefold()) in HOLD_OUTS]
+    _check_no_hold_out(root, held_out)
     if len(names) - len(held_out) < 2:
         held_out = []  # without them there is no task: `valid` and `invalid` tickets
-    _check_no_hold_out(root, held_out)
     doubtful = [name for name in names if name.casefold() in UNSORTED or name in held_out]
     if not doubtful or len(names) < 2:
         return

@@ -62,7 +62,7 @@ def _from_array(values: Array, given: Any, reading: Reading, measure: bool) -> S
     if values.ndim not in (3, 4):
         raise InputError(f"its shape is {values.shape}; give {pixels.BATCHES}")
     pixels.check_values(values, given)
-    if not values.size:
+    if not len(values):
         return Stack(np.empty((0, 1, 1, 3), np.uint8), reading, ())
     if values.ndim == 3 and {len(values), values.shape[-1]} & pixels.CHANNELS.keys():
         raise InputError(f"its shape {values.shape} is that of one image; give {pixels.BATCHES}")
@@ -84,7 +84,9 @@ def _from_list(x: Any, reading: Reading, measure: bool) -> Stack:
     try:
         given = list(InputReader().images(x))
         if measure:
-            reading, notes = measured(reading, max((one.reach() for one in given), default=0))
+            reach = max((one.reach(reading) for one in given), default=0)
+            reading, notes = measured(reading, reach)
+            pixels.check_reach(reach, reading.white_level)
         images = [_opened(replace(one, reading=reading)) for one in given]
     except InputError as error:
         raise TaskError(str(error)) from error
@@ -97,6 +99,6 @@ def _from_list(x: Any, reading: Reading, measure: bool) -> Stack:
 
 def _opened(given: GivenImage) -> Array:
     try:
-        return np.asarray(given.rgb())
+        return np.asarray(given.opened())
     except InputError as error:
         raise InputError(refusal(given.name, error)) from error

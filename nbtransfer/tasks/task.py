@@ -204,7 +204,7 @@ class Task(TaskCard):
     @classmethod
     def named(cls, source: str, **options: Any) -> Task:
         """A task by its name on the command line: a folder of images, or `demo:NAME`. Options are those of from_folder."""
-        for_folders = sorted(options.keys() - {"holdout", "test", "seed", "name"})
+        for_folders = sorted(options.keys() - {"holdout", "test", "seed", "name", "white_level", "max_aspect"})
         if source == DEMO_PREFIX + "digits" and for_folders:
             raise TaskError(f"{', '.join(for_folders)}: for folders of images only, and demo:digits is not one")
         try:

@@ -96,6 +96,8 @@ class TestLabels:
             (np.arange(5)[:, None] % 2, r"labels of shape \(5, 1\); give one label per image, such as y\[:, 0\]"),
             (Table(np.arange(5)[:, None] % 2), r"give the column of labels, such as y\['label'\]"),
             (np.eye(2)[np.arange(5) % 2], r"if they are one-hot, give y\.argmax\(1\)"),
+            (np.eye(2)[np.arange(5) % 2].tolist(), r"if they are one-hot, give np\.argmax\(y, axis=1\)"),
+            (np.array([["a"], ["a", "b"], [], ["b"], ["a"]], object), r"image 0 is \['a'\]; .* of one kind$"),
             (np.arange(5) % 2 == 0, r"not bool; give y\.astype\(int\)"),
             (np.arange(5) % 2 * 1.0, r"not float64; give y\.astype\(int\)"),
             ([True, False, True, False, True], r"give \[int\(label\) for label in y\]"),

@@ -13,7 +13,7 @@ from PIL import Image
 
 from nbtransfer.core.task import Reading
 from nbtransfer.errors import TaskError
-from nbtransfer.tasks.decode import UndecodableError, check_header, load_rgb, white_level_of
+from nbtransfer.tasks.decode import UndecodableError, check_header, load_rgb, to_rgb, white_level_of
 from tests.support.pictures import save_wide_colours
 
 
@@ -171,6 +171,12 @@ class TestReading:
         save_wide_colours(tmp_path / "x.png", values)
         with pytest.raises(UndecodableError, match=r"its 16-bit colours reach only 4,095 of 65,535, .*; convert it to 8 bits"):
             load_rgb(tmp_path / "x.png")
+        opened = Image.open(tmp_path / "x.png")
+        shown = Image.open(tmp_path / "x.png")
+        shown.load()
+        for image in (opened, opened, shown):  # loading it forgets how many bits there were
+            with pytest.raises(UndecodableError, match="its 16-bit colours reach only"):
+                to_rgb(image)
         save_wide_colours(tmp_path / "y.png", values * 16)
         assert np.array_equal(np.asarray(load_rgb(tmp_path / "y.png")), values * 16 // 256)
         save_wide_colours(tmp_path / "z.png", values * 0)

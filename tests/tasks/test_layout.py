@@ -120,6 +120,11 @@ REFUSED = {
         product(["train/train", "test/test"], ["site1", "site2"], ["a", "b"]),
         ["layout='split/*/class' reads", "layout='split/*/*/class' reads"],
     ),
+    "batches in train only": (
+        [*product(["train"], ["b1", "b2"], ["a", "b"]), *product(["val"], ["a", "b"])],
+        ["the folders a, b in val itself, but in train only in its folders b1, b2", "train=['train/b1', 'train/b2']"],
+    ),
+    "a hold-out that leaves one class": (["cat", "val/cat", "val/dog"], ["beside val, with the same class folders"]),
     "a folder like train": (product(["train", "extra"], ["a", "b"]), ["train=['train', 'extra']", "ignore='extra'"]),
     "train may be a class": (["train/steam", "train/diesel", "plane", "ship"], ["layout='class'", "layout='split/class'"]),
     "no train": (product(["val", "test"], ["a", "b"]), ["no train folder", "train='…'"]),
@@ -198,7 +203,25 @@ class TestGiven:
             TaskError, match=r"layout='class' reads .*\(s1, s2\).*; layout='\*/class' reads .*\(a, b\), 8 train"
         ):
             found(root, train="x", test="y")
+        with pytest.raises(TaskError, match=r"the folders a, b in s1 itself, but in x only in its folders s1, s2"):
+            found(root, train="x", test="y/s1")
         assert found(root, "*/class", train="x", test="y") == {"train": ["a", "b"], "test": ["a", "b"]}
+
+    @pytest.mark.parametrize(
+        "options",
+        [{"pattern": "split/*/class"}, {"pattern": "*/class", "train": "train", "val": "val"}],
+        ids=["split", "given"],
+    )
+    def test_a_split_without_such_folders(self, tmp_path, options):
+        root = tree(tmp_path, *product(["train"], ["s1", "s2"], ["a", "b"]), *product(["val"], ["a", "b"]))
+        with pytest.raises(TaskError, match=r"^val has 4 images, but not in folders \*/class; its folders are a, b"):
+            found(root, **options)
+
+    def test_a_split_without_labels(self, tmp_path):
+        layout = find_layout(read_tree(tree(tmp_path, "train/a", "train/b", "test"), ()), "split/class", {})
+        assert layout.notes == [
+            "2 images in test have no class folder, so no label: left out; use run.predict on them after training"
+        ]
 
     def test_folders_of_each_split(self, tmp_path):
         root = tree(tmp_path, *product(["one", "two", "old/three"], ["x", "y"]))

@@ -69,7 +69,7 @@ def test_grey_arrays_need_no_axis_for_channels():
     [
         (PIXELS[0], r"\(40, 40, 3\) is that of one image; give \(N, H, W, C\)"),
         (np.moveaxis(PIXELS[0], -1, 0), r"\(3, 40, 40\) is that of one image; give \(N, H, W, C\)"),
-        (PIXELS[:, :3, :, 0], r"its shape \(5, 3, 40\) may be one row of pixels"),
+        (PIXELS[:, :3, :, 0], r"each image in its shape \(5, 3, 40\) may be one row of pixels .*; give \(N, H, W, C\) or"),
         (np.moveaxis(PIXELS, 0, -1), r"\(40, 40, 3, 5\) has no axis for 1, 3 or 4 channels, second or last; give \(N, H"),
         (PIXELS[:, :3], r"\(5, 3, 40, 3\) can be read in two ways: both the second .*; give a list of PIL images instead"),
         (
@@ -121,6 +121,17 @@ class TestWhite:
         x = [tmp_path / "0.png", (tmp_path / "0.png").read_bytes(), *map(Image.fromarray, wide(grey[2:], 12))]
         assert stack_of(x).reading.white_level == 4_095
         assert np.array_equal(stack_of(x).images[4, ..., 0], grey[4])
+
+    def test_is_measured_over_long_images(self, tmp_path):
+        Image.fromarray(np.full((20, 3000), 4_000, np.uint16)).save(tmp_path / "x.png")
+        found = stack_of([tmp_path / "x.png", (tmp_path / "x.png").read_bytes()], max_aspect=200)
+        assert (found.reading.white_level, found.images.max()) == (4_095, 249)
+
+    @pytest.mark.parametrize("white", [None, 65_535])
+    @pytest.mark.parametrize("kind", [list, iter])
+    def test_one_image_may_be_dark(self, kind, white):
+        frames = [np.full((9, 8), value, np.uint16) for value in (60_000, 999)]
+        assert stack_of(kind(frames), white).images.max(axis=(1, 2, 3)).tolist() == [233, 4]
 
     def test_sides_may_be_long(self):
         x = np.random.default_rng(0).integers(0, 256, (5, 900, 4, 3)).astype(np.uint8)

@@ -166,7 +166,7 @@ class TestProblems:
         shutil.copytree(images / "red", root / "val" / "red")
         shutil.copytree(images / "blue", root / "val" / "azure")
         text = self.problems(root)
-        assert "no training images of class azure; add some, or leave the class out with ignore=" in text
+        assert "no training images of class azure; add some, or leave out its others with ignore=" in text
         assert "12 images in more than one split, so scores would be too good" in text
 
     def test_copies_on_both_sides_can_be_kept_for_training_only(self, images, tmp_path):

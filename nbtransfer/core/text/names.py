@@ -18,6 +18,11 @@ def short_list(names: Sequence[str], *, most: int = 5) -> str:
     return first if len(names) <= most else f"{first} and {len(names) - most:,} more"
 
 
+def of_classes(names: Sequence[str]) -> str:
+    """`class a`, `classes a, b and 3 more`."""
+    return f"class{'es' if len(names) > 1 else ''} {short_list(names)}"
+
+
 def suggest(name: str, known: Iterable[str], *, count: int = 3, prefix: str = "") -> str:
     """A clause such as "did you mean 'resnet18' or 'resnet34'?", or the first few known names if none is near.
 

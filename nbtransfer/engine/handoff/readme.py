@@ -9,6 +9,7 @@ from nbtransfer.core.recipe import Recipe
 from nbtransfer.engine.handoff.example import FILE
 from nbtransfer.engine.handoff.formats import WrittenModel
 from nbtransfer.engine.model.transfer_model import TransferModel
+from nbtransfer.store import kept_weights
 
 
 def readme(
@@ -53,6 +54,8 @@ def _licence(model: TransferModel, recipe: Recipe) -> str:
     """Only published weights have the licence of the card."""
     if recipe.weights is None:
         return "trained from random weights"
+    if recipe.weights_file is not None and kept_weights.holds(recipe.weights_file):
+        return "continued from an earlier run, and the licence of its weights applies"
     if recipe.weights_file is not None:
         return "trained from weights in a file, whose licence applies"
     return f"licence of their weights: {model.card.weights_named(recipe.weights).licence}"

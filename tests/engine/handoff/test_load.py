@@ -59,10 +59,13 @@ def test_wide_greys_are_read_as_those_of_its_task(model, tmp_path):
     [
         (None, "Shared layers: torchvision, trained from random weights."),
         ("w.pt", "Shared layers: torchvision, trained from weights in a file, whose licence applies."),
+        ("kept", "Shared layers: torchvision, continued from an earlier run, and the licence of its weights applies."),
         ("default", "Shared layers: torchvision, licence of their weights: BSD-3-Clause."),
     ],
 )
-def test_only_published_weights_have_a_licence(model, tmp_path, weights, said):
+def test_only_published_weights_have_a_licence(model, tmp_path, home, weights, said):
+    if weights == "kept":
+        weights = str(home / "weights" / "0.safetensors")
     made = replace(recipe(backbone=model.card.name), weights=weights)
     assert said in (export(model, made, (), tmp_path / "model") / "README.md").read_text()
 
