@@ -47,12 +47,6 @@ class Rule:
         words += [] if self.lr is None else [f"× {self.lr:g}"]
         return " ".join(words if self.norm is None else [*words, f"norm {self.norm}"])
 
-    def matches(self, layer: LayerCard) -> bool:
-        """A pattern matches a layer, its stage, or any module around it."""
-        parts = layer.name.split(".")
-        modules = (".".join(parts[: i + 1]) for i in range(len(parts)))
-        return any(fnmatch.fnmatchcase(name, self.layers) for name in (layer.stage, *modules))
-
 
 @dataclass(frozen=True, slots=True)
 class LayerPlan:
@@ -121,10 +115,10 @@ class FreezePlan:
     def resolve(self, card: BackboneCard) -> dict[str, LayerPlan]:
         """The effect of the plan on each layer of a backbone; a pattern without a match raises PlanError."""
         for rule in self.rules:
-            if not any(rule.matches(layer) for layer in card.layers):
+            if not any(_matches(rule, layer) for layer in card.layers):
                 known = [*card.stages, *(layer.name for layer in card.layers)]
                 raise PlanError(f"no layer of {card.name} is called {rule.layers!r}; {suggest(rule.layers, known)}")
-            if rule.norm == "affine_only" and not any(x.normalises and rule.matches(x) for x in card.layers):
+            if rule.norm == "affine_only" and not any(x.normalises and _matches(rule, x) for x in card.layers):
                 raise PlanError(
                     f"no layer of {card.name} among {rule.layers!r} is a normalisation with weights of its own, so "
                     "norm('affine_only') would let nothing learn; thaw some layers instead"
@@ -134,7 +128,7 @@ class FreezePlan:
     def _for_layer(self, layer: LayerCard) -> LayerPlan:
         learns, lr, norm = True, 1.0, "training"
         for rule in self.rules:
-            if rule.matches(layer):
+            if _matches(rule, layer):
                 learns = learns if rule.learns is None else rule.learns
                 lr = lr if rule.lr is None else rule.lr
                 norm = norm if rule.norm is None else rule.norm
@@ -180,6 +174,13 @@ class FreezePlan:
         plans = self.resolve(card)
         learning = {layer.stage for layer in card.layers if plans[layer.name].learns}
         return next((i for i, stage in enumerate(card.stages) if stage in learning), len(card.stages))
+
+
+def _matches(rule: Rule, layer: LayerCard) -> bool:
+    """A pattern matches a layer, its stage, or any module around it."""
+    parts = layer.name.split(".")
+    modules = (".".join(parts[: i + 1]) for i in range(len(parts)))
+    return any(fnmatch.fnmatchcase(name, rule.layers) for name in (layer.stage, *modules))
 
 
 def _stage_text(stage: str, layers: list[LayerCard], plans: dict[str, LayerPlan]) -> str | Message | None:

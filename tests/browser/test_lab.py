@@ -18,8 +18,8 @@ TUTORIAL = Path(__file__).parents[2] / "notebooks/01_first_transfer.ipynb"
 FEW = "--per-class 24"
 """Enough to draw curves: what a tutorial must learn from, nobody has to wait for here."""
 MORE = {
-    "plan": "draft.choose(epochs=500, threads=1)  # ends when it is stopped\nprint(draft.plan.summary(draft.card))",
-    "compute": "import time\nfor _ in range(60):\n    time.sleep(0.25)\nprint('computed')",
+    "plan": "draft.choose(epochs=500, threads=1, image_size=64)\nprint(draft.plan.summary(draft.card))",  # until it is stopped
+    "compute": "import time\nfor _ in range(16):\n    time.sleep(0.25)\nprint('computed')",
     "attach": "%load_ext nbtransfer\n%transfer attach",
 }
 DRAWN = "(document.querySelector('.nbt-dashboard path.nbt-train')?.getAttribute('d').length ?? 0)"

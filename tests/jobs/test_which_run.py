@@ -189,7 +189,11 @@ class TestMoved:
             run.resume()
         with pytest.raises(TaskError, match=r"are no longer in .*task\.at"):
             nt.repeat(run)
-        assert execute("resume", run.id, "--data", str(place)).value.wait(PATIENCE).status == "finished"
+        before = len(run.history())
+        execute("resume", run.id, "--data", str(place))
+        until(run, lambda state: len(state.history) > before)
+        run.stop()
+        assert run.wait(PATIENCE).status == "stopped"
         assert nt.attach(run.id).task.root == str(place)
         assert not run.state.skipped
 
@@ -268,7 +272,7 @@ class TestGoingOn:
             nt.Run(runs.create(plain())).continue_(epochs=1)
 
     def test_scores_stay_until_there_are_others(self, images):
-        run = nt.start(long(images, epochs=30))
+        run = nt.start(long(images, epochs=12))
         until(run, lambda state: state.history)
         run.stop()
         assert run.wait(PATIENCE).status == "stopped"
