@@ -20,7 +20,7 @@ FEW = "--per-class 24"
 MORE = {
     "plan": "draft.choose(epochs=500, threads=1, image_size=64)\nprint(draft.plan.summary(draft.card))",  # until it is stopped
     "compute": "import time\nfor _ in range(16):\n    time.sleep(0.25)\nprint('computed')",
-    "attach": "%load_ext nbtransfer\n%transfer attach",
+    "attach": "%load_ext nbtransfer\nimport nbtransfer as nt\n%transfer attach {nt.runs()[0].id}",
 }
 DRAWN = "(document.querySelector('.nbt-dashboard path.nbt-train')?.getAttribute('d').length ?? 0)"
 """How much of the curve of the training loss there is."""
