@@ -61,7 +61,7 @@ browser: ## a browser for the tests, where there is none and this user may insta
 	then apt-get -qq update && apt-get -qq install -y chromium fonts-dejavu-core >/dev/null; \
 	else echo "no chromium here, and no right to install one: tests in a browser will be skipped"; fi
 
-soak: $(VENV)/test.installed ## kill and command real runs for a quarter of an hour; writes benchmarks/results/soak.md
+soak: $(VENV)/test.installed ## kill and command real runs for ten minutes; writes benchmarks/results/soak.md
 	$(BIN)/python -m pytest -m soak tests/soak
 
 notebooks: $(VENV)/test.installed ## run the tutorials anew and store what they print
