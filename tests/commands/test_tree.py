@@ -110,3 +110,8 @@ def test_numbers_are_read_as_in_the_form(execute):
     assert execute("thaw", "layer3", "--lr", "0,1").value.plan.rules[-1].lr == 0.1
     with pytest.raises(UsageError, match=r"--lr is '1,000', which can mean 1000 or 1\.000; write it without a comma"):
         execute("thaw", "layer3", "--lr", "1,000")
+
+
+def test_whole_numbers_stay_exact_however_long():
+    parsed = commands.parser().parse_args(["start", "x", "--seed", "12345678901234567"])
+    assert parsed.seed == 12_345_678_901_234_567
