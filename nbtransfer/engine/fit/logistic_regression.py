@@ -11,7 +11,7 @@ gap there is the squared norm of the weight's gradient over 2 · strength.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.nn import functional as F
@@ -47,7 +47,7 @@ def logistic_path(
     strengths: tuple[float, ...] = STRENGTHS,
     smoothing: float = 0.0,
 ) -> Iterator[Fit]:
-    """Fits along falling strengths, each of which starts from the one before.
+    """Fits along falling strengths, each of which starts where the two before point to.
 
     features (N, V, D) are V views of each of N images, labels (N,). The penalty applies to scaled features: each is divided
     by the root of its variance plus the mean variance of all. Plain standardisation would blow up features that hardly vary,
@@ -59,19 +59,30 @@ def logistic_path(
     scale = (variance + variance.mean().clamp_min(1e-30)).sqrt()
     targets = F.one_hot(labels.repeat_interleave(views), classes).T.double() * (1 - smoothing) + smoothing / classes
     problem = _Problem((x - mean) / scale, targets)
-    solution = _Solution(x.new_zeros(classes, problem.width), x.new_zeros(classes, 1))
-    for strength in strengths:
-        solution, gap = _minimise(problem, strength, solution)
+    before = solution = _Point(x.new_zeros(classes, problem.width), x.new_zeros(classes, 1), torch.zeros_like(targets))
+    for number, strength in enumerate(strengths):
+        # Along powers of the strength, solutions move nearly in a line; the first one comes from zero, not from such a step.
+        start = solution.moved(solution.minus(before)) if number > 1 else solution
+        before, (solution, gap) = solution, _minimise(problem, strength, start)
         weight = problem.on_features(solution.weight) / scale
         yield Fit(strength, LinearHead(weight, solution.bias[:, 0] - weight @ mean), gap)
 
 
 @dataclass(frozen=True, slots=True)
-class _Solution:
-    """Weight (K, D) and bias (K, 1) on the coordinates of a problem."""
+class _Point:
+    """Weight (K, D) and bias (K, 1) on the coordinates of a problem, or a step there; the scores (K, N) are without bias."""
 
     weight: torch.Tensor
     bias: torch.Tensor
+    scores: torch.Tensor
+
+    def moved(self, step: _Point, length: float = 1.0) -> _Point:
+        """Where a share of a step leads to."""
+        return _Point(self.weight + length * step.weight, self.bias + length * step.bias, self.scores + length * step.scores)
+
+    def minus(self, other: _Point) -> _Point:
+        """The step that leads here from another point."""
+        return self.moved(other, -1.0)
 
 
 class _Problem:
@@ -131,20 +142,19 @@ class _Problem:
         return diagonal
 
 
-def _minimise(problem: _Problem, strength: float, solution: _Solution) -> tuple[_Solution, float]:
-    """The best solution and its duality gap."""
-    scores = solution.weight @ problem.x.T
+def _minimise(problem: _Problem, strength: float, point: _Point) -> tuple[_Point, float]:
+    """The best point that is found from another, and its duality gap."""
     gap = float("inf")
     for _ in range(MOST_NEWTON_STEPS):
-        solution = _Solution(solution.weight, _best_bias(scores, problem.targets, solution.bias))
-        probabilities = (scores + solution.bias).softmax(0)
-        gradient = (probabilities - problem.targets) @ problem.x / scores.shape[1] + strength * solution.weight
+        point = replace(point, bias=_best_bias(point.scores, problem.targets, point.bias))
+        probabilities = (point.scores + point.bias).softmax(0)
+        gradient = (probabilities - problem.targets) @ problem.x / point.scores.shape[1] + strength * point.weight
         gap = gradient.square().sum().item() / (2 * strength)
         if gap <= TOLERANCE:
             break
         step = _newton_step(problem, strength, gradient, probabilities)
-        solution, scores = _line_search(problem, strength, solution, scores, step, gradient)
-    return solution, gap
+        point = _line_search(problem, strength, point, step, (gradient * step.weight).sum().item())
+    return point, gap
 
 
 def _best_bias(scores: torch.Tensor, targets: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -162,7 +172,7 @@ def _best_bias(scores: torch.Tensor, targets: torch.Tensor, bias: torch.Tensor) 
     return bias
 
 
-def _newton_step(problem: _Problem, strength: float, gradient: torch.Tensor, probabilities: torch.Tensor) -> _Solution:
+def _newton_step(problem: _Problem, strength: float, gradient: torch.Tensor, probabilities: torch.Tensor) -> _Point:
     """The step for weight and bias, by preconditioned conjugate gradients; the gradient of the bias is zero."""
     p = probabilities.float()
     spread = (p * (1 - p)).mean(1, keepdim=True).clamp_min(1e-12)
@@ -183,24 +193,22 @@ def _newton_step(problem: _Problem, strength: float, gradient: torch.Tensor, pro
             break
         direction = conditioned + size / before * direction
         bias_direction = bias_conditioned + size / before * bias_direction
-    return _Solution(problem.from_components(step), bias_step.double())
+    weight = problem.from_components(step)
+    return _Point(weight, bias_step.double(), weight @ problem.x.T)
 
 
-def _line_search(
-    problem: _Problem, strength: float, now: _Solution, scores: torch.Tensor, step: _Solution, gradient: torch.Tensor
-) -> tuple[_Solution, torch.Tensor]:
+def _line_search(problem: _Problem, strength: float, now: _Point, step: _Point, slope: float) -> _Point:
     """Go along a step, half as far each time until the objective falls as its slope promises (Armijo)."""
-    moved, slope = step.weight @ problem.x.T, (gradient * step.weight).sum().item()
 
-    def objective(weight: torch.Tensor, logits: torch.Tensor) -> float:
+    def objective(point: _Point) -> float:
+        logits = point.scores + point.bias
         entropy = (logits.logsumexp(0) - (problem.targets * logits).sum(0)).mean()
-        return (entropy + strength / 2 * weight.square().sum()).item()
+        return (entropy + strength / 2 * point.weight.square().sum()).item()
 
-    start, length = objective(now.weight, scores + now.bias), 1.0
+    start, length = objective(now), 1.0
     while length > 1e-10:
-        new = _Solution(now.weight + length * step.weight, now.bias + length * step.bias)
-        new_scores = scores + length * moved
-        if objective(new.weight, new_scores + new.bias) <= start + 1e-4 * length * slope:
-            return new, new_scores
+        new = now.moved(step, length)
+        if objective(new) <= start + 1e-4 * length * slope:
+            return new
         length /= 2
-    return now, scores
+    return now
