@@ -74,5 +74,5 @@ def html(figure: Figure, words: str) -> str:
     """
     source, words = f"data:image/png;base64,{base64.b64encode(png(figure)).decode()}", escape(words, quote=True)
     plain = f'<img class=nbtransfer-plain alt="{words}" src="{source}" style="background:#fff;max-width:100%">'
-    style = "<style>.nbtransfer-figure svg{max-width:100%;height:auto}.nbtransfer-plain{display:none}</style>"
+    style = "<style>.nbtransfer-figure svg{max-width:100%;height:auto}.nbtransfer-plain{display:none!important}</style>"
     return f'{style}<div class=nbtransfer-figure role=img aria-label="{words}">{svg(figure)}</div>{plain}'
