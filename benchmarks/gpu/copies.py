@@ -18,7 +18,7 @@ from nbtransfer.engine.device import Device
 from nbtransfer.engine.model.optimiser import build_optimiser, set_rates
 from nbtransfer.engine.model.step import forward_loss
 from nbtransfer.engine.model.transfer_model import build
-from nbtransfer.pretrained import registry
+from nbtransfer.pretrained import cards
 
 STEPS = 20
 Pair = tuple[torch.Tensor, torch.Tensor]
@@ -68,7 +68,7 @@ def overlap(scene: Scene) -> Finding:
 def _stepper(scene: Scene) -> Callable[[Pair], None]:
     """One training step of our parts, without a run around it."""
     made = recipe(scene.rated, scene, "resnet50", strategy="ft", image_size=224)
-    card = registry.card("resnet50")
+    card = cards.card("resnet50")
     model = build(made, card)[0].to(scene.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimiser, device, normalise = (
         build_optimiser(model, made),

@@ -14,7 +14,7 @@ from benchmarks.gpu.scene import Scene
 from benchmarks.gpu.steps import Finding
 from nbtransfer.core import events as ev
 from nbtransfer.engine.model.transfer_model import build
-from nbtransfer.pretrained import registry
+from nbtransfer.pretrained import cards
 
 CLOSE, BUILT = 1e-4, 256
 SMALL_VIT = "timm/vit_tiny_patch16_224"
@@ -66,7 +66,7 @@ def frozen(scene: Scene) -> Finding:
     made = recipe(scene.small, scene, scene.sizes.network, strategy="last_stage", epochs=1)
     told = carried_out(made)
     receipt = told.all(ev.ReceiptIssued)[0]
-    card = registry.card(made.backbone)
+    card = cards.card(made.backbone)
     fresh = build(made, card)[0].state_dict()
     plan = made.resolved(card).phases[-1].plan.resolve(card)
     names = [f"backbone.{layer}." for layer, entry in plan.items() if not entry.learns]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +19,7 @@ from nbtransfer.engine.device import Device
 from nbtransfer.engine.model.optimiser import build_optimiser, set_rates
 from nbtransfer.engine.model.step import forward_loss
 from nbtransfer.engine.model.transfer_model import TransferModel
-from nbtransfer.pretrained import registry
+from nbtransfer.pretrained import cards, registry
 from nbtransfer.pretrained.layer_traits import decaying, exempt
 
 LARGEST = 26e6
@@ -34,12 +33,12 @@ OF_TIMM = (
 
 def _models(*, quick: bool) -> Iterator[tuple[BackboneCard, int]]:
     """Cards with the size of image they are tried at."""
-    cards = [catalog.card(name) for name in catalog.names()]
-    small = sorted((card for card in cards if card.params <= LARGEST), key=lambda card: card.params)
+    built_in = (catalog.card(name) for name in catalog.names())
+    small = sorted((card for card in built_in if card.params <= LARGEST), key=lambda card: card.params)
     for card in small[:3] if quick else small:
         yield card, card.input.size if card.fixed_size else max(card.min_size, 64)
     for name in OF_TIMM[:1] if quick else OF_TIMM:
-        card = registry.card(f"timm/{name}")
+        card = cards.card(f"timm/{name}")
         yield card, card.input.size
 
 
@@ -101,8 +100,7 @@ def _same_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
 
 
 def _own(model: TransferModel, layer: str) -> Iterator[tuple[str, torch.Tensor]]:
-    module = model.backbone.get_submodule(layer)
-    return itertools.chain(module.named_parameters(recurse=False), module.named_buffers(recurse=False))
+    return iter(model.backbone.tensors_of(layer).items())
 
 
 def weight_decay(*, quick: bool) -> Claim:

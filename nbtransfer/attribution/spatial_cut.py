@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
 
 import torch
-from torch import nn
 
-from nbtransfer.pretrained.backbone import Backbone, WholeBackbone
+from nbtransfer.pretrained.backbone import Backbone
 
 Half = Callable[[Backbone, torch.Tensor], torch.Tensor]
 MOST_TOKENS = 5
@@ -80,69 +77,22 @@ def find_cut(backbone: Backbone, images: torch.Tensor) -> SpatialCut | None:
     """The last spatial cut whose features depend on more than one position, for images (N, 3, H, W); None if there is none."""
     with torch.no_grad():
         features = backbone(images)
-    for name, enter, leave in _candidates(backbone, images):
+    for name, enter, leave in _candidates(backbone):
         with torch.no_grad():
             activation = enter(backbone, images)
-        # Some bodies of timm return several tensors, and none of them is the whole activation.
-        layout = SpatialLayout.of(activation.shape) if isinstance(activation, torch.Tensor) else None
+        layout = SpatialLayout.of(activation.shape)
         if layout is not None and _reads_several_positions(backbone, layout, leave, activation, features):
             return SpatialCut(name, layout, enter, leave)
     return None
 
 
-def _candidates(backbone: Backbone, images: torch.Tensor) -> Iterator[tuple[str, Half, Half]]:
-    if isinstance(backbone, WholeBackbone):
-        body = backbone.get_submodule("body")
-        if hasattr(body, "forward_head"):
-            yield "forward_features", _body_features, _body_head
-        for number in range(len(getattr(body, "blocks", ())) - 2, -1, -1):
-            name = f"blocks.{number}"
-            yield name, *_cut_after_module(f"body.{name}", torch.zeros_like(images[:1]))
-        return
+def _candidates(backbone: Backbone) -> Iterator[tuple[str, Half, Half]]:
     for number in range(len(backbone.stages), 0, -1):
         yield backbone.stages[number - 1], *_cut_after_stage(number)
 
 
 def _cut_after_stage(number: int) -> tuple[Half, Half]:
     return lambda net, x: net.run(x, 0, number), lambda net, x: net.pool(net.run(x, number))
-
-
-def _cut_after_module(name: str, empty: torch.Tensor) -> tuple[Half, Half]:
-    """A cut after a module inside a body that only runs whole: capture its output with a hook, then replay it.
-
-    During the replay, earlier modules see an empty image. `find_cut` therefore checks that all information passes the cut.
-    """
-
-    def enter(backbone: Backbone, images: torch.Tensor) -> torch.Tensor:
-        captured: list[torch.Tensor] = []
-        with _forward_hook(backbone.get_submodule(name), captured.append):
-            backbone(images)
-        return captured[0]
-
-    def leave(backbone: Backbone, activation: torch.Tensor) -> torch.Tensor:
-        with _forward_hook(backbone.get_submodule(name), lambda _: activation):
-            return cast("torch.Tensor", backbone(empty))
-
-    return enter, leave
-
-
-@contextmanager
-def _forward_hook(module: nn.Module, function: Callable[[torch.Tensor], torch.Tensor | None]) -> Iterator[None]:
-    hook = module.register_forward_hook(lambda _module, _inputs, result: function(result))
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
-def _body_features(backbone: Backbone, images: torch.Tensor) -> torch.Tensor:
-    body: nn.Module = backbone.get_submodule("body")
-    return cast("torch.Tensor", body.forward_features(images))  # type: ignore[operator]
-
-
-def _body_head(backbone: Backbone, activation: torch.Tensor) -> torch.Tensor:
-    body: nn.Module = backbone.get_submodule("body")
-    return cast("torch.Tensor", body.forward_head(activation, pre_logits=True))  # type: ignore[operator]
 
 
 def _reads_several_positions(

@@ -51,12 +51,12 @@ class Snapshot:
         """The model at this point, in evaluation mode on the CPU. Raises RunError or CheckpointError."""
         from nbtransfer.engine.checkpoints import result  # loads torch
         from nbtransfer.engine.model import transfer_model
-        from nbtransfer.pretrained import registry
+        from nbtransfer.pretrained import cards
 
         recipe = self.run.recipe
         if self.folder is not None:
             return result.load(self.run.paths, recipe, self.folder)
-        built, _ = transfer_model.build(recipe, registry.card(recipe.backbone))
+        built, _ = transfer_model.build(recipe, cards.card(recipe.backbone))
         return built.eval().requires_grad_(False)
 
     def __str__(self) -> str:

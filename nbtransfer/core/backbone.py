@@ -132,7 +132,8 @@ class BackboneCard:
 
     `params` counts the parameters of the shared layers (without the source task's classifier), `multiply_adds` the
     operations for one image of `input.shape`, `width` the features handed to the head. `fixed_size` means that no other
-    input size is possible.
+    input size is possible. `ends` are the modules that end the stages, for a model that runs as its authors wrote it and is
+    entered and left there; where the last stage has none, it ends with the model.
     """
 
     name: str
@@ -147,6 +148,12 @@ class BackboneCard:
     weights: tuple[WeightsCard, ...]
     default_input: InputSpec
     layers: tuple[LayerCard, ...] = field(repr=False)
+    ends: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def is_spliced(self) -> bool:
+        """Whether it runs as its authors wrote it, and no cut by hand is known for its family."""
+        return self.family == self.origin
 
     @property
     def input(self) -> InputSpec:

@@ -32,6 +32,8 @@ SENTENCES = {
     "resume the run with the version that wrote it, or start it again with nbtransfer.repeat",
     "fail.import": "the worker could not load what it needs ({error}); run `nbtransfer doctor` in this environment",
     "fail.interrupted": "interrupted",
+    "fail.layers": "checkpoint {name} was written with {backbone} cut into other layers; resume the run with the versions of "
+    "nbtransfer and timm that began it, or start it again",
     "fail.missing": "{count} of {total:count image} of {where} cannot be used ({names:names}), more than the share of "
     "{most:.2g} that a run may lose; restore them, make the task again, or allow it with max_missing=1",
     "fail.memory": "out of memory ({error}); use a smaller batch_size or image_size, or freeze more layers",
@@ -77,7 +79,6 @@ SENTENCES = {
     "cache.no_room": "{amount}, and there is room for {room:bytes}",
     "cache.error": "the activations of {layer} cannot be kept ({error})",
     "cache.new_views": "every epoch draws new views of the images; views=8 draws eight once and reuses them",
-    "cache.whole": "this architecture can be left only after its last stage",
     # Warnings
     "warn.checkpoint": "{error}; it is put aside, and the one before is used",
     "warn.checkpoint_alone": "{error}; it is put aside, and the run starts over: there is no other",

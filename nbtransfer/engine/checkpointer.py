@@ -114,6 +114,7 @@ class Checkpointer:
             watched=context.receipt.watched.digests,
             stretch=context.receipt.stretch,
             scaler=context.scaler.state_dict() if context.scaler.is_enabled() else {},
+            layers=resume.layers_digest(context.card),
         )
         return vars(facts)
 
@@ -122,6 +123,7 @@ class Checkpointer:
         stored = yield from resume.find_newest(self.context.paths.checkpoints, self.context.weights)
         if stored is None:
             return None
+        resume.check_layers(stored, self.context.card)
         self._restore(stored)
         return stored.name
 

@@ -18,7 +18,7 @@ from nbtransfer.engine.control import Control
 from nbtransfer.engine.data.batches import prepare
 from nbtransfer.engine.model.optimiser import build_optimiser
 from nbtransfer.engine.model.transfer_model import build
-from nbtransfer.pretrained import registry
+from nbtransfer.pretrained import cards
 from nbtransfer.store.paths import RunPaths
 
 
@@ -33,7 +33,7 @@ class Setup:
 
 def set_up(recipe: Recipe, paths: RunPaths, control: Control, past: RunState, repeat: Repeat) -> Setup:
     """Raises InputError if the recipe does not work here, WeightsError if its weights cannot be loaded."""
-    card = registry.card(recipe.backbone)
+    card = cards.card(recipe.backbone)
     recipe.check_against(card)
     threads = device.use_threads(recipe.threads or (past.prepared.threads if past.prepared else None))
     chosen = device.choose(recipe.device, recipe.precision)

@@ -11,7 +11,7 @@ from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.pretrained import timm_models, torchvision_models
 from nbtransfer.pretrained.measure import card_of, structure_only
-from nbtransfer.pretrained.registry import cut
+from nbtransfer.pretrained.registry import cut_by_hand
 
 
 def built_in_names() -> list[str]:
@@ -24,13 +24,13 @@ def make_card(name: str) -> BackboneCard:
     if name == timm_models.LITE0:
         with structure_only():
             net = timm_models.build(name)
-        backbone, entry = cut("timm_efficientnet", net), timm_models.LITE0_WEIGHTS
+        backbone, entry = cut_by_hand("timm_efficientnet", net), timm_models.LITE0_WEIGHTS
         return card_of(name, "timm_efficientnet", timm_models.ORIGIN, backbone, entry.input, (entry,), min_size=32)
     entries = torchvision_models.weights_cards(name)
     family = torchvision_models.family(name)
     with structure_only():
         net = torchvision_models.build(name, entries[0].input.size)
-    backbone = cut(family, net)
+    backbone = cut_by_hand(family, net)
     least = torchvision_models.min_size(name)
     card = card_of(name, family, torchvision_models.ORIGIN, backbone, entries[0].input, entries, min_size=least)
     return replace(card, fixed_size=family in torchvision_models.FIXED_SIZE)

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
-
 from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard, BackboneList
 from nbtransfer.core.calls import checked
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
-from nbtransfer.errors import BackboneError, InputError
-from nbtransfer.store import atomic
-from nbtransfer.store.home import home, private_folder
+from nbtransfer.errors import BackboneError
+from nbtransfer.pretrained import cards
+from nbtransfer.pretrained.cards import TIMM
 
-TIMM = "timm/"
 MOST_TIMM = 20
 
 
 @checked(BackboneError)
 def backbone(name: str) -> BackboneCard:
     """The card of one backbone; an unknown name raises BackboneError that lists the nearest ones."""
-    return _timm_card(name) if name.startswith(TIMM) else catalog.card(name)
+    return cards.card(name)
 
 
 @checked(BackboneError)
@@ -33,24 +29,8 @@ def backbones(text: str = "") -> BackboneList:
     if text.startswith(TIMM):
         return _timm(text)
     wanted = text.casefold()
-    cards = (catalog.card(name) for name in catalog.names())
-    return BackboneList(card for card in cards if wanted in card.name or wanted in card.family)
-
-
-def _timm_card(name: str) -> BackboneCard:
-    """Made once per version of timm and stored in the home folder: making it loads torch and builds the model."""
-    version = importlib.metadata.version("timm") if importlib.util.find_spec("timm") else None
-    kept = home() / "cards" / f"{name.removeprefix(TIMM).replace('/', '_')}-{version}.json"
-    try:
-        return catalog.decode(kept.read_text(encoding="utf-8"))
-    except (OSError, ValueError, InputError):
-        pass
-    from nbtransfer.pretrained import registry
-
-    card = registry.card(name)
-    private_folder(kept.parent)
-    atomic.write_text(kept, catalog.encode(card))
-    return card
+    built_in = (catalog.card(name) for name in catalog.names())
+    return BackboneList(card for card in built_in if wanted in card.name or wanted in card.family)
 
 
 def _timm(text: str) -> BackboneList:
@@ -61,4 +41,4 @@ def _timm(text: str) -> BackboneList:
         raise BackboneError(
             f"{quantity(len(names), 'model')} of timm match {text!r}; write more of the name: {short_list(names, most=8)}"
         )
-    return BackboneList(map(_timm_card, names))
+    return BackboneList(map(cards.card, names))

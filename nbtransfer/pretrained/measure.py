@@ -77,4 +77,5 @@ def card_of(
         weights=weights,
         default_input=default,
         layers=layers,
+        ends=backbone.ends,
     )

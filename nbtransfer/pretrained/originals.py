@@ -98,7 +98,7 @@ def original_state(
 
     Raises BackboneError if the original has tensors that neither of them can fill.
     """
-    names = registry.with_structure(lambda: registry.original_net(card, size), lambda whole: _original_names(card, whole))
+    names = registry.with_structure(lambda: registry.original_net(card, size), lambda net: _original_names(card, net, size))
     if foreign := sorted(shared.keys() - names.keys()):
         raise BackboneError(f"{foreign[0]} has no counterpart in the original {card.name}")
     state = {names[name]: tensor for name, tensor in shared.items()}
@@ -111,11 +111,11 @@ def original_state(
     return {name: state[name] for name in net.state_dict()}
 
 
-def _original_names(card: BackboneCard, net: nn.Module) -> dict[str, str]:
+def _original_names(card: BackboneCard, net: nn.Module, size: int) -> dict[str, str]:
     """The name in the original model of each tensor of the shared layers."""
     before = net.state_dict(keep_vars=True)  # kept, so that no tensor of the cut can get the id of one that is gone
     names = {id(tensor): name for name, tensor in before.items()}
-    shared = registry.cut(card.family, net).state_dict(keep_vars=True)
+    shared = registry.cut(card, net, card.input.at(size).shape).state_dict(keep_vars=True)
     return {name: names[id(tensor)] for name, tensor in shared.items() if id(tensor) in names}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,18 +9,18 @@ from typing import Any, TypeVar
 
 import torch
 
-from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.errors import BackboneError, InputError, MissingExtraError, RecipeError
 from nbtransfer.pretrained import foreign, timm_models, torchvision_models, weights
-from nbtransfer.pretrained.backbone import Backbone, WholeBackbone
+from nbtransfer.pretrained.backbone import Backbone, SplicedBackbone, StagedBackbone
 from nbtransfer.pretrained.families import CUTS
 from nbtransfer.pretrained.layer_traits import exempt
 from nbtransfer.pretrained.measure import card_of, multiply_adds, structure_only
+from nbtransfer.pretrained.prove import Cut, prove
 
 T = TypeVar("T")
 TIMM_CUTS = {"EfficientNet": "timm_efficientnet"}
-"""Classes of timm with a cut into stages; the others run as a whole."""
+"""Classes of timm that are cut by hand; any other is spliced where a cut can be proved."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +29,6 @@ class BuiltBackbone:
 
     module: Backbone
     digest: str | None
-
-
-def card(name: str) -> BackboneCard:
-    """The card of any backbone, built-in or `timm/NAME`. For timm this builds the model without its values."""
-    return _timm_card(name) if name.startswith(timm_models.PREFIX) else catalog.card(name)
 
 
 def build(
@@ -51,7 +45,7 @@ def build(
         torch.manual_seed(seed)
         net = original_net(card, size)
         original = dict(net.state_dict(keep_vars=True))  # before the cut, which may remove the classifier
-        backbone = cut(card.family, net)
+        backbone = cut(card, net, card.input.at(size).shape)
     if choice is None:
         return BuiltBackbone(backbone, None)
     path = Path(choice).expanduser() if entry is None else _weights_path(card, entry.name, net)
@@ -63,15 +57,23 @@ def build(
     return BuiltBackbone(backbone, weights.file_digest(path))
 
 
-def cut(family: str, net: Any) -> Backbone:
-    """An original model as a Backbone."""
+def cut(card: BackboneCard, net: Any, shape: tuple[int, int]) -> Backbone:
+    """An original model as a Backbone, for images of this height and width."""
+    if card.family in CUTS:
+        return cut_by_hand(card.family, net)
+    _take_off_classifier(net)
+    return SplicedBackbone(net, Cut(card.stages, card.ends, {layer.name: layer.stage for layer in card.layers}), shape)
+
+
+def cut_by_hand(family: str, net: Any) -> StagedBackbone:
+    """An original model of a family with a cut of its own."""
     exempt(net)
-    if family != timm_models.ORIGIN:
-        return Backbone(*CUTS[family](net))
-    classifier = tuple(f"{name}." for name in timm_models.classifier_names(net))
-    stages = {n: s for n, s in timm_models.stage_names(net).items() if not f"{n}.".startswith(classifier)}
+    return StagedBackbone(*CUTS[family](net))
+
+
+def _take_off_classifier(net: Any) -> None:
+    exempt(net)
     net.reset_classifier(0)
-    return WholeBackbone(net, _with_buffers(net, stages))
 
 
 def original_net(card: BackboneCard, size: int) -> Any:
@@ -106,36 +108,44 @@ def _unused(original: Mapping[str, torch.Tensor], backbone: Backbone) -> set[str
     return {name for name, tensor in original.items() if id(tensor) not in kept}
 
 
-def _with_buffers(net: Any, stages: Mapping[str, str]) -> dict[str, str]:
-    """Add modules with buffers only: they belong to the stage of the nearest module before them."""
-    found, last = {}, next(iter(stages.values()))
-    for name, module in net.named_modules():
-        if any(True for _ in module.buffers(recurse=False)) or name in stages:
-            last = stages.get(name, last)
-            found[name] = last
-    return found
-
-
-@functools.cache
-def _timm_card(name: str) -> BackboneCard:
-    def describe(net: Any) -> BackboneCard:
-        family = TIMM_CUTS.get(type(net).__name__, "timm")
-        entries, spec = timm_models.weights_card(net), timm_models.input_spec(net)
-        card = card_of(name, family, timm_models.ORIGIN, cut(family, net), spec, entries)
-        return replace(card, fixed_size=bool(net.pretrained_cfg.get("fixed_input_size")))
-
+def make_card(name: str) -> BackboneCard:
+    """The card of a model of timm, whose cut is proved now; raises BackboneError if it cannot be used."""
     try:
-        return with_structure(lambda: timm_models.build(name), describe)
+        net = random_net(name)
+        family = TIMM_CUTS.get(type(net).__name__, timm_models.ORIGIN)
+        entries, spec = timm_models.weights_card(net), timm_models.input_spec(net)
+        fixed = bool(net.pretrained_cfg.get("fixed_input_size"))
+        card = card_of(name, family, timm_models.ORIGIN, cut_anew(family, net, spec.shape), spec, entries)
+        return replace(card, fixed_size=fixed)
     except (InputError, MissingExtraError):
         raise
     except Exception as error:  # whatever a foreign model raises
         raise BackboneError(f"{name} cannot be used: it fails on an image of its own size ({_short(error)})") from error
 
 
+def random_net(name: str) -> Any:
+    """A model of timm with random values in every tensor: a part that begins as zero would hide what depends on it."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        net = timm_models.build(name)
+        for parameter in net.parameters():
+            if not parameter.any():
+                parameter.normal_(std=0.02)
+    return net
+
+
+def cut_anew(family: str, net: Any, shape: tuple[int, int]) -> Backbone:
+    """An original model with values in it, in the stages of its family, or in stages that are proved now."""
+    if family in CUTS:
+        return cut_by_hand(family, net)
+    _take_off_classifier(net)
+    return SplicedBackbone(net, prove(net, shape), shape)
+
+
 def try_shape(card: BackboneCard, shape: tuple[int, int]) -> None:
     """Raise RecipeError if a model of timm does not run on an image of this height and width."""
     try:
-        with_structure(lambda: timm_models.build(card.name), lambda net: multiply_adds(cut(card.family, net), shape))
+        with_structure(lambda: timm_models.build(card.name), lambda net: multiply_adds(cut(card, net, shape), shape))
     except Exception as error:  # whatever a foreign model raises
         raise RecipeError(
             f"{card.name} fails on images of {shape[0]} × {shape[1]} px ({_short(error)}); leave image_size out, or use another"

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from nbtransfer.core.backbone import InputSpec, WeightsCard
 from nbtransfer.core.codec import from_plain
 from nbtransfer.core.text.names import suggest
@@ -62,38 +60,6 @@ def build(name: str, classes: int | None = None) -> Any:
     if not library.is_model(base):
         raise BackboneError(f"timm has no model {own!r}; {suggest(base, library.list_models(), prefix=PREFIX)}")
     return library.create_model(own, pretrained=False, **({} if classes is None else {"num_classes": classes}))
-
-
-def classifier_names(net: Any) -> tuple[str, ...]:
-    """Names of the source task's classifier in the original model."""
-    names = net.pretrained_cfg.get("classifier") or ()
-    return (names,) if isinstance(names, str) else tuple(names)
-
-
-def stage_names(net: nn.Module) -> Mapping[str, str]:
-    """The stage of each module that owns parameters; stages are numbered in forward order.
-
-    They are timm's own parameter groups, or the model's direct children if timm defines no groups.
-    """
-    manipulate = importlib.import_module("timm.models._manipulate")
-    try:
-        groups: Mapping[Any, list[str]] = manipulate.group_parameters(net, net.group_matcher(coarse=True))  # type: ignore[operator]
-    except (AttributeError, AssertionError, NotImplementedError):
-        groups = _children(net)
-    found: dict[str, str] = {}
-    for number, group in enumerate(sorted(groups)):
-        for parameter in groups[group]:
-            found.setdefault(parameter.rpartition(".")[0], f"stage{number}")
-    return found
-
-
-def _children(net: nn.Module) -> Mapping[int, list[str]]:
-    """Names of the parameters of each direct child; those of the model itself go with the first."""
-    order = {name: number for number, (name, _) in enumerate(net.named_children())}
-    groups: dict[int, list[str]] = {}
-    for name, _ in net.named_parameters():
-        groups.setdefault(order.get(name.split(".", 1)[0], 0), []).append(name)
-    return groups
 
 
 def input_spec(net: Any) -> InputSpec:

@@ -16,7 +16,7 @@ from nbtransfer.attribution.private_copy import private_copy
 from nbtransfer.core.backbone import InputSpec
 from nbtransfer.engine.data.preprocess import Normalise
 from nbtransfer.engine.model.transfer_model import TransferModel
-from nbtransfer.pretrained.backbone import Backbone
+from nbtransfer.pretrained.backbone import StagedBackbone
 from nbtransfer.pretrained.families import gap
 from nbtransfer.pretrained.measure import card_of
 from tests.support.trios import Trio
@@ -104,7 +104,7 @@ def pair():
             "stem": nn.Sequential(nn.Conv2d(3, 12, 3, 2, 1), nn.ReLU()),
             "body": nn.Sequential(nn.Conv2d(12, 24, 3, 2, 1), nn.ReLU()),
         }
-        backbone = Backbone(stages, gap())
+        backbone = StagedBackbone(stages, gap())
         card = card_of("tiny", "tiny", "test", copy.deepcopy(backbone), SPEC, ())
         model = TransferModel(backbone, card, SPEC, ("red", "green", "blue"))
         before = trained(model, list(model.head.parameters()), 60)

@@ -84,7 +84,7 @@ class TestReplan:
         set_rates(session.context.optimiser, 1.0, 0.9, session.context.plan)
         rates = {group["layer"]: group["lr"] for group in session.context.optimiser.param_groups if group["layer"] != HEAD}
         for name, entry in shown.items():
-            module = session.context.model.backbone.get_submodule(name)
+            module = session.context.model.backbone.net.get_submodule(name)
             assert rates.get(name, entry.lr) == entry.lr
             assert all(parameter.requires_grad == entry.learns for parameter in module.parameters(recurse=False))
             if isinstance(module, torch.nn.BatchNorm2d):

@@ -236,9 +236,9 @@ class TestGoingOn:
         assert (run.name, run.id != lp_ft.id, run.recipe.strategy_name, run.state.epochs) == ("longer", True, "continued", 1)
         assert lp_ft.evaluate() == before
         from nbtransfer.engine.model.transfer_model import build
-        from nbtransfer.pretrained import registry
+        from nbtransfer.pretrained import cards
 
-        begun, _ = build(run.recipe, registry.card(run.recipe.backbone))
+        begun, _ = build(run.recipe, cards.card(run.recipe.backbone))
         state = lp_ft.model().state_dict()
         assert all(torch.equal(tensor, state[name]) for name, tensor in begun.state_dict().items())
         assert run.plan.resolve(run._card) == lp_ft.plan.resolve(run._card)
@@ -257,13 +257,13 @@ class TestGoingOn:
 
     def test_other_classes_take_a_new_head(self, lp_ft, tmp_path):
         from nbtransfer.engine.model.transfer_model import build
-        from nbtransfer.pretrained import registry
+        from nbtransfer.pretrained import cards
 
         pictures = folder_of_pictures(tmp_path / "two")
         shutil.rmtree(pictures / "red")
         run = lp_ft.continue_(epochs=1, task=nt.Task.from_folder(pictures))
         run.kill()
-        begun, _ = build(run.recipe, registry.card(run.recipe.backbone))
+        begun, _ = build(run.recipe, cards.card(run.recipe.backbone))
         assert begun.classes == ("blue", "green")
         assert not begun.head.weight.any()
 

@@ -10,7 +10,7 @@ import nbtransfer as nt
 from nbtransfer.core import catalog
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.errors import PlanError
-from nbtransfer.pretrained import registry
+from nbtransfer.pretrained import cards
 from nbtransfer.pretrained.layer_traits import NormalisationFinder, decaying, exempt
 
 
@@ -85,7 +85,7 @@ def test_normalisation_is_measured_without_values():
 )
 def test_normalisations_of_timm(name, normalisations):
     pytest.importorskip("timm")
-    card = registry.card(f"timm/{name}")
+    card = cards.card(f"timm/{name}")
     assert any(layer.normalises for layer in card.layers) is normalisations
     plan = FreezePlan.all().norm("affine_only").resolve(card)
     assert {layer.name for layer in card.layers if plan[layer.name].learns} == {x.name for x in card.layers if x.normalises}

@@ -17,7 +17,7 @@ from torchvision import models
 import nbtransfer as nt
 from nbtransfer.core import catalog
 from nbtransfer.errors import BackboneError, InputError, MissingExtraError, WeightsError
-from nbtransfer.pretrained import foreign, registry, timm_models, torchvision_models, weights
+from nbtransfer.pretrained import cards, foreign, registry, timm_models, torchvision_models, weights
 
 SMALL = "shufflenet_v2_x0_5"
 
@@ -284,9 +284,9 @@ class TestTimm:
         import timm
 
         models = [min(found, key=len) for name in timm.list_modules() if (found := timm.list_models(module=name))]
-        cards = [registry.card(f"timm/{name}") for name in models]
-        assert len(cards) > 80
-        for card in cards:
+        made = [cards.card(f"timm/{name}") for name in models]
+        assert len(made) > 80
+        for card in made:
             assert {layer.stage for layer in card.layers} == set(card.stages), card.name
             assert card.params == sum(layer.params for layer in card.layers) > 0
             assert card.width > 0
@@ -339,13 +339,13 @@ class TestTimm:
 
     def test_a_card_is_made_once(self, monkeypatch):
         card = nt.backbone("timm/resnet10t")
-        monkeypatch.setattr(registry, "card", None)
+        monkeypatch.setattr(registry, "make_card", None)
         assert nt.backbone("timm/resnet10t") == card
 
     def test_plans_want_the_card(self):
         with pytest.raises(BackboneError, match=r"pass nbtransfer.backbone\('timm/resnet10t'\) instead of its name"):
-            nt.FreezePlan.up_to("timm/resnet10t", "stage0")
-        assert nt.FreezePlan.up_to(nt.backbone("timm/resnet10t"), "stage0").rules
+            nt.FreezePlan.up_to("timm/resnet10t", "layer1")
+        assert nt.FreezePlan.up_to(nt.backbone("timm/resnet10t"), "layer1").rules
 
     def test_a_file_the_hub_did_not_publish_is_refused(self, monkeypatch, tmp_path):
         import huggingface_hub

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from nbtransfer.engine.model.transfer_model import TransferModel
-from nbtransfer.pretrained import registry
+from nbtransfer.pretrained import cards, registry
 from tests.support.runs import PATIENCE
 
 
 def random_model(name, size, classes=("a", "b", "c")):
     """A model with random values everywhere: what starts as zeros or ones would hide what is in the wrong place."""
-    card = registry.card(name)
+    card = cards.card(name)
     model = TransferModel(registry.build(card, None, size=size).module, card, card.input.at(size), classes)
     torch.manual_seed(1)
     for parameter in model.parameters():

@@ -33,12 +33,12 @@ TINY = {
 }
 FAMILIES = {"tiny_vit": "vision_transformer", "tiny_swin": "swin_transformer"}
 SIZES = {**dict.fromkeys(TINY, 64), **SMALLEST, **TIMM}
-# One of each layout of activations: (N, C, H, W), tokens, (N, H, W, C), and a model of timm that runs as a whole.
+# One of each layout of activations: (N, C, H, W), tokens, (N, H, W, C), and a model of timm that is spliced.
 ONE_PER_LAYOUT = {"shufflenet_v2_x0_5", "tiny_vit", "tiny_swin", "timm/resnet10t"}
 SPEC = InputSpec(64, 64, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-# Their classifier gave way to average pooling; timm runs the others as a whole.
+# Their classifier gave way to average pooling; the others run as timm wrote them, without their classifier.
 HEAD_REPLACED = {"alexnet", "vgg11", "vgg11_bn", "squeezenet1_1"}
-WHOLE = set(TIMM) - {"efficientnet_lite0", "timm/efficientnet_b0"}
+SPLICED = set(TIMM) - {"efficientnet_lite0", "timm/efficientnet_b0"}
 
 
 def built(name):
@@ -52,8 +52,9 @@ def built(name):
     else:
         net = timm_models.build(name)
         family, origin = registry.TIMM_CUTS.get(type(net).__name__, "timm"), "timm"
-    backbone = registry.cut(family, net)
-    card = card_of(name, family, origin, copy.deepcopy(backbone), SPEC.at(SIZES[name]), ())
+    spec = SPEC.at(SIZES[name])
+    backbone = registry.cut_anew(family, net, spec.shape)
+    card = card_of(name, family, origin, copy.deepcopy(backbone), spec, ())
     return net, backbone, card
 
 

@@ -25,7 +25,7 @@ from nbtransfer.engine.seeding import fixed_seed
 from nbtransfer.errors import CodeError, InputError, RunError, TaskError
 from nbtransfer.jobs.checks import preflight
 from nbtransfer.jobs.draft import Draft
-from nbtransfer.pretrained import registry
+from nbtransfer.pretrained import cards
 from nbtransfer.tasks.decode import UndecodableError
 from nbtransfer.tasks.source import ImageSource
 from nbtransfer.ui.kept_report import kept_html
@@ -221,7 +221,7 @@ class TestWriting:
 
 class TestDrawing:
     def test_what_an_image_looks_like_depends_on_seed_view_and_image_alone(self, small, images):
-        spec = small.input_for(registry.card(small.backbone))
+        spec = small.input_for(cards.card(small.backbone))
         source, samples = ImageSource(small.task), list(small.task.split("train"))
 
         def drawn(view, number):
@@ -235,7 +235,7 @@ class TestDrawing:
         assert not torch.equal(drawn(2, 2), first)
 
     def test_its_views_are_counted_and_no_head_of_ones_own_is_solved_for(self, small):
-        card = registry.card(small.backbone)
+        card = cards.card(small.backbone)
         assert small.all_views is None
         probe = replace(small, strategy="lp", views=3)
         assert probe.all_views == 3

@@ -63,7 +63,7 @@ class Lookup:
         Only activations without loss of precision qualify.
         """
         lossless = self.context.recipe.cache_dtype in (None, "fp32")
-        for number in range(count - 1, 0, -1) if self.context.model.backbone.divisible and lossless else ():
+        for number in range(count - 1, 0, -1) if lossless else ():
             stored = self.find(number)
             if stored is not None:
                 return number, stored.activations

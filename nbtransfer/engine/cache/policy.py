@@ -46,7 +46,7 @@ class BoundaryCache:
         boundary = Boundary(context, count, decision_id)
         choice = self._chosen.get(decision_id)
         if choice is None or (choice != "no" and boundary.costs is None):
-            decision = self._refusal(boundary) or self._decide(boundary, epochs, solver)
+            decision = self._decide(boundary, epochs, solver)
             yield replace(decision, id=decision_id)
             choice = self._chosen[decision_id] = decision.choice
         if choice == "no":
@@ -88,15 +88,10 @@ class BoundaryCache:
             self._current = boundary.key, (yield from boundary.activations())
         return self._current[1]
 
-    def _refusal(self, boundary: Boundary) -> ev.Decided | None:
-        if not self.context.model.backbone.divisible and boundary.count < len(self.context.model.card.stages):
-            return ev.Decided("cache", "no", message("cache.whole"))
-        if self.context.data.train.images.views is None:
-            return ev.Decided("cache", "no", message("cache.new_views"))
-        return None
-
     def _decide(self, boundary: Boundary, epochs: int, solver: Solver | None) -> ev.Decided:
         """Decide whether to cache the activations, with the reason and the expected times."""
+        if self.context.data.train.images.views is None:
+            return ev.Decided("cache", "no", message("cache.new_views"))
         costs = boundary.costs
         if costs is None:
             return ev.Decided("cache", "no", message("measure.no_images"))

@@ -17,7 +17,7 @@ from nbtransfer.engine.checkpoints.receipt import Receipt
 from nbtransfer.engine.evaluate import Predictions
 from nbtransfer.engine.model.transfer_model import HEAD, TransferModel, build
 from nbtransfer.errors import CheckpointError, RunError
-from nbtransfer.pretrained import registry
+from nbtransfer.pretrained import cards
 from nbtransfer.store import atomic
 from nbtransfer.store.paths import RunPaths
 
@@ -52,7 +52,7 @@ def load(paths: RunPaths, recipe: Recipe, folder: Path | None = None) -> Transfe
     if not folder.is_dir():
         raise RunError(f"run {paths.id} has no model yet; wait for its first epoch to end, or see its log")
     tensors, facts = checkpoint.load(folder)
-    model, digest = build(recipe, registry.card(recipe.backbone))
+    model, digest = build(recipe, cards.card(recipe.backbone))
     checkpoint.check_base(facts["base"], digest, f"run {paths.id}")
     overlay(model, tensors)
     return model.eval().requires_grad_(False)

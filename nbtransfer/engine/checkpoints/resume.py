@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 
 from nbtransfer.core import events as ev
+from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.codec import from_plain
 from nbtransfer.core.formats.numbers import CHECKPOINT
 from nbtransfer.core.messages import Message, message
@@ -32,6 +34,7 @@ class Facts:
     receipt       for each layer and stretch, whether it stayed unchanged while frozen
     watched       sha256 of the layers frozen in the current stretch, at its start; `stretch` is its name
     scaler        state of the gradient scaler
+    layers        sha256 of the names of all layers, in order: the optimiser's tensors are numbered by them
     format        the format of these facts and of the tensors' names
     """
 
@@ -46,6 +49,7 @@ class Facts:
     watched: dict[str, str]
     stretch: str
     scaler: dict[str, Any]
+    layers: str | None = None
     format: int = CHECKPOINT
 
 
@@ -80,6 +84,18 @@ def find_newest(parent: Path, base: str | None) -> Generator[ev.Event, None, Sto
         checkpoint.check_base(stored.facts.base, base, "the run")
         return stored
     return None
+
+
+def layers_digest(card: BackboneCard) -> str:
+    """sha256 of the names of all layers, in order."""
+    return hashlib.sha256("\n".join(layer.name for layer in card.layers).encode()).hexdigest()
+
+
+def check_layers(stored: StoredCheckpoint, card: BackboneCard) -> None:
+    """Raise FormatError if a checkpoint is of other layers: where models are spliced, a cut may change with its version."""
+    older_cut = stored.facts.layers is None and card.is_spliced
+    if older_cut or stored.facts.layers not in (None, layers_digest(card)):
+        raise FormatError(message("fail.layers", name=stored.name, backbone=card.name))
 
 
 def _read(parent: Path, name: str) -> StoredCheckpoint:

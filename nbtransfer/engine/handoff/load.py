@@ -24,7 +24,7 @@ from nbtransfer.engine.model.custom_head import make_head
 from nbtransfer.engine.model.expected_input import check_input
 from nbtransfer.engine.model.transfer_model import TransferModel
 from nbtransfer.errors import CheckpointError, CodeError, InputError
-from nbtransfer.pretrained import registry
+from nbtransfer.pretrained import cards, registry
 from nbtransfer.pretrained.weights import file_digest
 from nbtransfer.usercode import trusted
 
@@ -74,7 +74,7 @@ def _check_format(path: Path, facts: dict[str, Any]) -> None:
 
 
 def _rebuild_model(path: Path, facts: dict[str, Any], trust: bool) -> TransferModel:
-    card, spec = registry.card(facts["backbone"]), from_plain(InputSpec, facts["input"])
+    card, spec = cards.card(facts["backbone"]), from_plain(InputSpec, facts["input"])
     classes, head = tuple(facts["classes"]), None
     if facts.get("head") is not None:
         codes = [_read_code(path, name, sha256) for name, sha256 in facts["code"]]

@@ -22,13 +22,10 @@ def build_optimiser(model: TransferModel, recipe: Recipe) -> torch.optim.Optimiz
     without adding or removing a group. The optimiser skips parameters without a gradient.
     """
     groups: list[dict[str, Any]] = []
+    weights = {id(module.get_parameter(name)) for module in model.modules() for name in decaying(module)}
     for layer in [*(entry.name for entry in model.card.layers), HEAD]:
-        module = model.head if layer == HEAD else model.backbone.get_submodule(layer)
-        parts = module.modules() if layer == HEAD else [module]
-        weights = {id(part.get_parameter(name)) for part in parts for name in decaying(part)}
-        parameters = list(module.parameters(recurse=layer == HEAD))
         for decays in (True, False):
-            chosen = [p for p in parameters if (id(p) in weights) is decays]
+            chosen = [p for p in model.parameters_of(layer) if (id(p) in weights) is decays]
             if chosen:
                 decay = recipe.weight_decay if decays else 0.0
                 groups.append({"params": chosen, "layer": layer, "weight_decay": decay})

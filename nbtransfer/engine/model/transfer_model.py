@@ -44,7 +44,7 @@ class TransferModel(nn.Module):
         self.card, self.spec, self.classes = card, spec, classes
         self.reading = Reading()  # how the files of its task are read, so that others are read alike
         self._stored = frozenset(self.state_dict())
-        self._active = freezing.training_modules(backbone, card, FreezePlan.none().resolve(card))
+        self._active = freezing.training_modules(backbone.net, card, FreezePlan.none().resolve(card))
 
     @property
     def linear_head(self) -> nn.Linear:
@@ -72,6 +72,8 @@ class TransferModel(nn.Module):
         """The activations of stage number `end` - 1 for inputs of stage number `start`; pooled after the last stage."""
         stages = len(self.backbone.stages)
         end = stages if end is None else end
+        if start == 0 and end == stages:
+            return self.backbone(x)  # type: ignore[no-any-return]
         if start < stages:
             x = self.backbone.run(x, start, end)
             x = self.backbone.pool(x) if end == stages else x
@@ -79,28 +81,33 @@ class TransferModel(nn.Module):
 
     def apply_plan(self, plan: Mapping[str, LayerPlan]) -> None:
         """Apply a freeze plan: to gradients now, to modes now and after every `train()`."""
-        self._active = freezing.training_modules(self.backbone, self.card, plan)
+        self._active = freezing.training_modules(self.backbone.net, self.card, plan)
         for name, entry in plan.items():
-            for parameter in self.backbone.get_submodule(name).parameters(recurse=False):
+            for parameter in self.parameters_of(name):
                 parameter.requires_grad_(entry.learns)
                 parameter.grad = None
         self.train(self.training)
 
     def tensors(self, layer: str) -> dict[str, torch.Tensor]:
         """A layer's own parameters and buffers, under their names in the model. `layer` may be "head"."""
-        prefix = HEAD if layer == HEAD else f"backbone.{layer}"
-        module = self.get_submodule(prefix)
-        deep = layer == HEAD  # a head counts as one layer, whatever it contains
-        tensors = [*module.named_parameters(recurse=deep), *module.named_buffers(recurse=deep)]
-        named = {f"{prefix}.{name}": tensor.detach() for name, tensor in tensors}
         # Buffers outside the state dict are constants of the architecture.
-        return {name: tensor for name, tensor in named.items() if name in self._stored}
+        return {name: tensor.detach() for name, tensor in self._own(layer).items() if name in self._stored}
+
+    def parameters_of(self, layer: str) -> list[nn.Parameter]:
+        """A layer's own parameters. `layer` may be "head"."""
+        return [tensor for tensor in self._own(layer).values() if isinstance(tensor, nn.Parameter)]
+
+    def _own(self, layer: str) -> dict[str, torch.Tensor]:
+        if layer == HEAD:  # a head counts as one layer, whatever it contains
+            tensors = [*self.head.named_parameters(), *self.head.named_buffers()]
+            return {f"{HEAD}.{name}": tensor for name, tensor in tensors}
+        return {f"backbone.{name}": tensor for name, tensor in self.backbone.tensors_of(layer).items()}
 
     def train(self, mode: bool = True) -> Self:
         """Training mode, as far as the freeze plan allows."""
         super().train(mode)
         if mode:
-            for name, module in self.backbone.named_modules():
+            for name, module in self.backbone.net.named_modules():
                 module.training = name in self._active
         return self
 

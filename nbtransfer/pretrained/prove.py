@@ -1,0 +1,286 @@
+"""Prove a cut: that what follows a boundary depends on the activations there, and on nothing else before it.
+
+On the real model, with random images and whatever weights it has. A boundary is kept if
+
+- the pass entered there gives the output of the whole, bit for bit, whatever the parts before it return (zeros, or NaN)
+- NaN in every earlier parameter and buffer changes nothing
+- no module with tensors of its own is called on both sides
+- the gradients of everything later are those of the whole
+- the activations handed over are not changed by it
+
+A boundary that fails is dropped: what lies before it joins the stage after it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from nbtransfer.pretrained.calls import Call, evaluation_mode, record_calls
+from nbtransfer.pretrained.propose import ENOUGH, Proposal, proposals
+from nbtransfer.pretrained.splice import Splice
+
+SEVERAL = "what is handed on is not one tensor, or comes from a module that is called several times"
+CROSSED = "what follows also reads something from before"
+SHARED = "a layer is needed on both sides"
+EARLIER = "the gradients of what follows depend on something from before"
+"""Why a boundary cannot be."""
+IMAGES = 3
+BODY, STEM, LAST, HEAD = "body", "stem", "prelogits", "head"
+TOLERANCE = 1e-5
+"""The largest deviation of a gradient, as a share of its norm: some backward passes do not add in the same order twice."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A model in stages, in forward order.
+
+    ends     the module that ends each stage; where the last stage has none, it ends with the model
+    layers   the stage of each layer: of a module with tensors of its own, or of a tensor of the model itself
+    refused  why other boundaries that were proposed cannot be, and how many
+    """
+
+    stages: tuple[str, ...]
+    ends: tuple[str, ...]
+    layers: Mapping[str, str]
+    refused: Mapping[str, int] = field(default_factory=dict)
+
+
+def prove(net: nn.Module, shape: tuple[int, int]) -> Cut:
+    """The coarsest cut with enough boundaries, or the one with most. `net` has values, and is as before afterwards."""
+    source = torch.Generator().manual_seed(0)
+    images = torch.randn(IMAGES, 3, *shape, generator=source)
+    with evaluation_mode(net):
+        calls = record_calls(net, images)
+        best: Cut | None = None
+        for proposal in itertools.chain(proposals(net, calls), [Proposal((), ())]):
+            cut = _Proof(net, calls, proposal, images[1:]).cut()
+            best = cut if best is None or len(cut.ends) > len(best.ends) else best
+            if len(best.ends) >= ENOUGH:
+                break
+    assert best is not None
+    return best
+
+
+class _Proof:
+    """One proposal on trial."""
+
+    def __init__(self, net: nn.Module, calls: Sequence[Call], proposal: Proposal, images: torch.Tensor) -> None:
+        self.net, self.calls, self.parts, self.images = net, calls, proposal.parts, images
+        every = {call.module: call for call in itertools.chain.from_iterable(proposal.boundaries)}
+        height, width = images.shape[2:]
+        self.splice = Splice(calls, tuple(every), (height, width))
+        self.whole, self.activations = self._pass()
+        self.refused = Counter(SEVERAL for ends in proposal.boundaries if not ends)
+        chosen = [self._chosen(ends) for ends in proposal.boundaries if ends]
+        self.places = list({call.module: call for call in chosen if call}.values())
+        self.stage_of: dict[str, int] = {}
+
+    def cut(self) -> Cut:
+        """What can be proved of it."""
+        self._assign()
+        self._drop_empty()
+        self._verify()
+        return self._named()
+
+    @torch.no_grad()
+    def _pass(self) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The output of the whole, and the activations at every place."""
+        found: dict[str, torch.Tensor] = {}
+        with ExitStack() as after:
+            for name in self.splice.ends:
+                hook = self.net.get_submodule(name).register_forward_hook(
+                    lambda _module, _args, result, name=name: found.__setitem__(name, result.clone())
+                )
+                after.callback(hook.remove)
+            return self.net(self.images), found
+
+    def _enter(self, place: Call, stand_in: float = 0.0) -> torch.Tensor | None:
+        """The output of the rest; None where it fails, or changes what it was handed."""
+        handed = self.activations[place.module].clone()
+        try:
+            output = self.splice.run(self.net, handed, place.module, None, stand_in)
+        except Exception:  # noqa: BLE001 - whatever a foreign model raises: it cannot be entered here
+            return None
+        return output if torch.equal(handed, self.activations[place.module]) else None
+
+    @torch.no_grad()
+    def _chosen(self, ends: Sequence[Call]) -> Call | None:
+        """The first of these calls after which the model can be entered."""
+        found = next((place for place in ends if _equal(self._enter(place), self.whole)), None)
+        if found is None:
+            self.refused[CROSSED] += 1
+        return found
+
+    def _assign(self) -> None:
+        """The number of each layer's stage; boundaries that a layer is needed on both sides of are dropped."""
+        owners = {name: module for name, module in self.net.named_modules() if _own(module)}
+        around = {call.module for place in self.places for call in place.around} | {""}
+        called: dict[str, list[Call]] = {}
+        for call in self.calls:
+            if call.inputs and call.module not in around:
+                called.setdefault(call.module, []).append(call)
+        spans: dict[str, tuple[int, int]] = {}
+        for name, module in owners.items():
+            if name in around:
+                for own in _own(module):
+                    tensor = f"{name}.{own}".lstrip(".")
+                    spans[tensor] = self._read([_own(module)[own]])
+            elif caller := next((outer for outer in _outwards(name) if outer in called), None):
+                first, last = called[caller][0].begin, called[caller][-1].begin
+                spans[name] = self._number(first), self._number(last)
+            else:  # it is read without being called, or its result depends on no image
+                spans[name] = self._read(_own(module).values())
+        kept = [n for n in range(len(self.places)) if not any(first <= n < last for first, last in spans.values())]
+        self.stage_of = {name: sum(n < last for n in kept) for name, (_, last) in spans.items()}
+        self.refused[SHARED] += len(self.places) - len(kept)
+        self.places = [self.places[n] for n in kept]
+
+    def _number(self, moment: int) -> int:
+        """How many boundaries lie before a moment."""
+        return sum(place.end < moment for place in self.places)
+
+    @torch.no_grad()
+    def _read(self, tensors: Iterable[torch.Tensor]) -> tuple[int, int]:
+        """The numbers of the stages that read some tensors first and last, found by trial with NaN."""
+        with _nan(tensors):
+            _, activations = self._pass()
+            changed = [not torch.equal(activations[place.module], self.activations[place.module]) for place in self.places]
+            done = (n for n, place in enumerate(self.places) if _equal(self._enter(place), self.whole))
+            last = next(done, len(self.places))
+        return changed.index(True) if True in changed else last, last
+
+    def _drop_empty(self) -> None:
+        """Drop boundaries after stages without layers; what follows the last layer is pooling."""
+        while True:
+            used = set(self.stage_of.values())
+            empty = next((n for n in range(len(self.places)) if n not in used), None)
+            if empty is None:
+                return
+            self._drop(empty)
+
+    def _drop(self, number: int) -> None:
+        self.places = [place for n, place in enumerate(self.places) if n != number]
+        self.stage_of = {name: stage - (stage > number) for name, stage in self.stage_of.items()}
+
+    def _verify(self) -> None:
+        """Enter at each boundary with NaN in all that lies before it, and compare output and gradients."""
+        source = torch.Generator().manual_seed(1)
+        weights = torch.randn(self.whole.shape, generator=source).to(self.whole)
+        with _learning(self.net), ExitStack() as damage:
+            whole = self.net(self.images)
+            expected, number = _gradients(self.net, whole, weights), 0
+            damaged: set[str] = set()
+            while number < len(self.places):
+                for name, stage in self.stage_of.items():
+                    if stage <= number and name not in damaged:
+                        damaged.add(name)
+                        damage.enter_context(_nan(layer_tensors(self.net, name).values()))
+                output = self._enter(self.places[number], torch.nan)
+                later = {name for name, stage in self.stage_of.items() if stage > number}
+                if _equal(output, whole) and self._same_gradients(output, weights, expected, later):
+                    number += 1
+                else:
+                    self.refused[EARLIER] += 1
+                    self._drop(number)
+
+    def _same_gradients(
+        self, output: torch.Tensor | None, weights: torch.Tensor, expected: Mapping[str, torch.Tensor], later: set[str]
+    ) -> bool:
+        if output is None or not output.requires_grad:
+            return not later
+        found = _gradients(self.net, output, weights)
+        names = {name for name in expected.keys() | found.keys() if _layer_of(name, later)}
+        return all(name in expected and name in found and _close(found[name], expected[name]) for name in names)
+
+    def _named(self) -> Cut:
+        """Stages are called after their largest part, the first one "stem"; a model in one piece is the stage "body"."""
+        sizes = {name: sum(p.numel() for p in module.parameters()) for name, module in self.net.named_modules()}
+        count = max(self.stage_of.values(), default=0) + 1
+        names: list[str] = []
+        for stage in range(count):
+            layers = [name for name, number in self.stage_of.items() if number == stage]
+            parts = [part.module for part in self.parts if self._number(part.begin) == stage and sizes[part.module]]
+            name = max(reversed(parts), key=lambda part: sizes[part], default=layers[0])
+            if name == HEAD:  # which is what the task-specific layers are called
+                name = layers[0] if len(layers) == 1 else LAST
+            names.append((STEM if count > 1 else BODY) if stage == 0 else LAST if name in names else name)
+        order = sorted(self.stage_of, key=lambda layer: self.stage_of[layer])
+        layers = {layer: names[self.stage_of[layer]] for layer in order}
+        return Cut(tuple(names), tuple(place.module for place in self.places), layers, +self.refused)
+
+
+def layer_tensors(net: nn.Module, layer: str) -> dict[str, torch.Tensor]:
+    """A layer's own parameters and buffers by their names in the model: a module's, or one tensor of the model itself."""
+    parent, _, own = layer.rpartition(".")
+    try:
+        module = net.get_submodule(layer)
+    except AttributeError:
+        return {layer: getattr(net.get_submodule(parent), own)}
+    tensors = itertools.chain(module.named_parameters(recurse=False), module.named_buffers(recurse=False))
+    return {f"{layer}.{name}": tensor for name, tensor in tensors}
+
+
+def _own(module: nn.Module) -> dict[str, torch.Tensor]:
+    """A module's own parameters and buffers, without constants that are not stored."""
+    stored = module.state_dict(keep_vars=True)
+    own = itertools.chain(module.named_parameters(recurse=False), module.named_buffers(recurse=False))
+    return {name: tensor for name, tensor in own if name in stored}
+
+
+def _outwards(name: str) -> Iterator[str]:
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
+
+
+def _layer_of(tensor: str, layers: set[str]) -> bool:
+    return tensor in layers or tensor.rpartition(".")[0] in layers
+
+
+def _gradients(net: nn.Module, output: torch.Tensor, weights: torch.Tensor) -> dict[str, torch.Tensor]:
+    names, parameters = zip(*net.named_parameters(), strict=True)
+    # Some models keep tensors with their graph from one pass to the next.
+    found = torch.autograd.grad(output, parameters, weights, allow_unused=True, retain_graph=True)
+    return {name: gradient for name, gradient in zip(names, found, strict=True) if gradient is not None}
+
+
+def _close(a: torch.Tensor, b: torch.Tensor) -> bool:
+    return torch.equal(a, b) or bool((a - b).norm() <= TOLERANCE * b.norm())
+
+
+def _equal(a: torch.Tensor | None, b: torch.Tensor) -> bool:
+    return a is not None and torch.equal(a, b)
+
+
+@contextmanager
+def _nan(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
+    """NaN in tensors of floating-point numbers; afterwards they are as before."""
+    kept = [(tensor, tensor.detach().clone()) for tensor in tensors if tensor.is_floating_point()]
+    with torch.no_grad():
+        for tensor, _ in kept:
+            tensor.fill_(torch.nan)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, values in kept:
+                tensor.copy_(values)
+
+
+@contextmanager
+def _learning(net: nn.Module) -> Iterator[None]:
+    """Every parameter takes part in gradients; afterwards as before."""
+    before = [(parameter, parameter.requires_grad) for parameter in net.parameters()]
+    net.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for parameter, learns in before:
+            parameter.requires_grad_(learns)
