@@ -12,7 +12,8 @@ from nbtransfer.core.missing import too_many_missing
 from nbtransfer.core.recipe import WEIGHT_SUFFIXES, Recipe
 from nbtransfer.core.task import TaskCard
 from nbtransfer.errors import MissingExtraError, RecipeError, TaskError
-from nbtransfer.pretrained.listing import TIMM, backbone
+from nbtransfer.pretrained.cards import TIMM
+from nbtransfer.pretrained.listing import backbone
 from nbtransfer.usercode import trusted
 from nbtransfer.usercode.module import with_code
 

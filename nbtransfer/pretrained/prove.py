@@ -212,8 +212,8 @@ class _Proof:
                 name = layers[0] if len(layers) == 1 else LAST
             names.append((STEM if count > 1 else BODY) if stage == 0 else LAST if name in names else name)
         order = sorted(self.stage_of, key=lambda layer: self.stage_of[layer])
-        layers = {layer: names[self.stage_of[layer]] for layer in order}
-        return Cut(tuple(names), tuple(place.module for place in self.places), layers, +self.refused)
+        stages = {layer: names[self.stage_of[layer]] for layer in order}
+        return Cut(tuple(names), tuple(place.module for place in self.places), stages, +self.refused)
 
 
 def layer_tensors(net: nn.Module, layer: str) -> dict[str, torch.Tensor]:
