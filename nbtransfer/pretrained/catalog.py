@@ -16,15 +16,15 @@ from nbtransfer.pretrained.registry import cut_by_hand
 
 def built_in_names() -> list[str]:
     """All backbones with a card in the catalogue."""
-    return sorted([*torchvision_models.names(), timm_models.LITE0])
+    return sorted([*torchvision_models.names(), *timm_models.PACKAGED])
 
 
 def make_card(name: str) -> BackboneCard:
     """The card of a built-in backbone, from the installed libraries."""
-    if name == timm_models.LITE0:
+    if name in timm_models.PACKAGED:
         with structure_only():
             net = timm_models.build(name)
-        backbone, entry = cut_by_hand("timm_efficientnet", net), timm_models.LITE0_WEIGHTS
+        backbone, entry = cut_by_hand("timm_efficientnet", net), timm_models.PACKAGED[name]
         return card_of(name, "timm_efficientnet", timm_models.ORIGIN, backbone, entry.input, (entry,), min_size=32)
     entries = torchvision_models.weights_cards(name)
     family = torchvision_models.family(name)

@@ -86,7 +86,8 @@ def original(card: BackboneCard, size: int, classes: int) -> Original:
         changes = _torchvision_changes(card, classes)
         return Original("torchvision", (f"models.{card.name}", (), named), changes, VERSIONS.get(card.family))
     if card.origin == timm_models.ORIGIN:
-        call = ("create_model", (timm_models.architecture(card.name),), {"num_classes": classes})
+        own = timm_models.architecture(card.name)
+        call = ("create_model", (own,), timm_models.options(own, classes, card.input.at(size).shape))
         return Original("timm", call, _timm_changes(card, classes))
     raise BackboneError(f"{card.name} is not an architecture of torchvision or timm")
 

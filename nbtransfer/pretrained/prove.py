@@ -76,7 +76,8 @@ class _Proof:
         every = {call.module: call for call in itertools.chain.from_iterable(proposal.boundaries)}
         height, width = images.shape[2:]
         self.splice = Splice(calls, tuple(every), (height, width))
-        self.whole, self.activations = self._pass()
+        with torch.no_grad():
+            self.whole, self.activations = self._pass()
         self.refused = Counter(SEVERAL for ends in proposal.boundaries if not ends)
         chosen = [self._chosen(ends) for ends in proposal.boundaries if ends]
         self.places = list({call.module: call for call in chosen if call}.values())
@@ -89,31 +90,35 @@ class _Proof:
         self._verify()
         return self._named()
 
-    @torch.no_grad()
     def _pass(self) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The output of the whole, and the activations at every place."""
+        """The output of the whole, and copies of the activations at every place."""
         found: dict[str, torch.Tensor] = {}
         with ExitStack() as after:
             for name in self.splice.ends:
                 hook = self.net.get_submodule(name).register_forward_hook(
-                    lambda _module, _args, result, name=name: found.__setitem__(name, result.clone())
+                    lambda _module, _args, result, name=name: found.__setitem__(name, result.detach().clone())
                 )
                 after.callback(hook.remove)
             return self.net(self.images), found
 
-    def _enter(self, place: Call, stand_in: float = 0.0) -> torch.Tensor | None:
-        """The output of the rest; None where it fails, or changes what it was handed."""
-        handed = self.activations[place.module].clone()
+    def _rest(self, activations: torch.Tensor, place: Call, stand_in: float) -> torch.Tensor | None:
+        """The output of what follows a place; None where it fails, or changes what it was handed."""
+        handed = activations.clone()
         try:
             output = self.splice.run(self.net, handed, place.module, None, stand_in)
         except Exception:  # noqa: BLE001 - whatever a foreign model raises: it cannot be entered here
             return None
-        return output if torch.equal(handed, self.activations[place.module]) else None
+        return output if torch.equal(handed, activations) else None
 
     @torch.no_grad()
+    def _is_entered(self, place: Call, stand_in: float = 0.0) -> bool:
+        """Whether what follows a place gives the output of the whole."""
+        output = self._rest(self.activations[place.module], place, stand_in)
+        return output is not None and torch.equal(output, self.whole)
+
     def _chosen(self, ends: Sequence[Call]) -> Call | None:
         """The first of these calls after which the model can be entered."""
-        found = next((place for place in ends if _equal(self._enter(place), self.whole)), None)
+        found = next(filter(self._is_entered, ends), None)
         if found is None:
             self.refused[CROSSED] += 1
         return found
@@ -152,7 +157,7 @@ class _Proof:
         with _nan(tensors):
             _, activations = self._pass()
             changed = [not torch.equal(activations[place.module], self.activations[place.module]) for place in self.places]
-            done = (n for n, place in enumerate(self.places) if _equal(self._enter(place), self.whole))
+            done = (number for number, place in enumerate(self.places) if self._is_entered(place))
             last = next(done, len(self.places))
         return changed.index(True) if True in changed else last, last
 
@@ -174,7 +179,7 @@ class _Proof:
         source = torch.Generator().manual_seed(1)
         weights = torch.randn(self.whole.shape, generator=source).to(self.whole)
         with _learning(self.net), ExitStack() as damage:
-            whole = self.net(self.images)
+            whole, activations = self._pass()  # where gradients are needed, other kernels may give other last bits
             expected, number = _gradients(self.net, whole, weights), 0
             damaged: set[str] = set()
             while number < len(self.places):
@@ -182,9 +187,9 @@ class _Proof:
                     if stage <= number and name not in damaged:
                         damaged.add(name)
                         damage.enter_context(_nan(layer_tensors(self.net, name).values()))
-                output = self._enter(self.places[number], torch.nan)
-                later = {name for name, stage in self.stage_of.items() if stage > number}
-                if _equal(output, whole) and self._same_gradients(output, weights, expected, later):
+                place, later = self.places[number], {name for name, stage in self.stage_of.items() if stage > number}
+                output = self._rest(activations[place.module], place, torch.nan)
+                if self._is_entered(place, torch.nan) and self._same_gradients(output, weights, expected, later):
                     number += 1
                 else:
                     self.refused[EARLIER] += 1
@@ -253,10 +258,6 @@ def _gradients(net: nn.Module, output: torch.Tensor, weights: torch.Tensor) -> d
 
 def _close(a: torch.Tensor, b: torch.Tensor) -> bool:
     return torch.equal(a, b) or bool((a - b).norm() <= TOLERANCE * b.norm())
-
-
-def _equal(a: torch.Tensor | None, b: torch.Tensor) -> bool:
-    return a is not None and torch.equal(a, b)
 
 
 @contextmanager

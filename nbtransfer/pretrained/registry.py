@@ -50,9 +50,11 @@ def build(
         return BuiltBackbone(backbone, None)
     path = Path(choice).expanduser() if entry is None else _weights_path(card, entry.name, net)
     state = _original_names(foreign.read(path), original, backbone) if entry is None else weights.read(path)
-    if entry is not None and card.name == timm_models.LITE0:
+    if entry is not None and card.name in timm_models.PACKAGED:
         # The file uses the names of the original implementation, in the same order.
         state = dict(zip(net.state_dict(), state.values(), strict=True))
+    if card.origin == timm_models.ORIGIN:
+        state = timm_models.adapted(net, state)
     weights.fill(net, state, path, _unused(original, backbone))
     return BuiltBackbone(backbone, weights.file_digest(path))
 
@@ -80,13 +82,13 @@ def original_net(card: BackboneCard, size: int) -> Any:
     """The original model with random weights and the classifier of its source task, for images of `size` pixels."""
     if card.origin == torchvision_models.ORIGIN:
         return torchvision_models.build(card.name, size)
-    return timm_models.build(card.name)
+    return timm_models.build(card.name, shape=card.input.at(size).shape)
 
 
 def _weights_path(card: BackboneCard, name: str, net: Any) -> Path:
     entry = card.weights_named(name)
-    if card.name == timm_models.LITE0:
-        return weights.verify(timm_models.lite0_file(), entry)
+    if card.name in timm_models.PACKAGED:
+        return weights.verify(timm_models.packaged_file(card.name), entry)
     if card.origin == torchvision_models.ORIGIN:
         return torchvision_models.weights_path(card.name, entry)
     return timm_models.hub_file(net)
@@ -114,9 +116,9 @@ def make_card(name: str) -> BackboneCard:
         net = random_net(name)
         family = TIMM_CUTS.get(type(net).__name__, timm_models.ORIGIN)
         entries, spec = timm_models.weights_card(net), timm_models.input_spec(net)
-        fixed = bool(net.pretrained_cfg.get("fixed_input_size"))
+        fixed = net.pretrained_cfg.get("fixed_input_size") and not timm_models.takes_shape(timm_models.architecture(name))
         card = card_of(name, family, timm_models.ORIGIN, cut_anew(family, net, spec.shape), spec, entries)
-        return replace(card, fixed_size=fixed)
+        return replace(card, fixed_size=bool(fixed))
     except (InputError, MissingExtraError):
         raise
     except Exception as error:  # whatever a foreign model raises
@@ -145,11 +147,20 @@ def cut_anew(family: str, net: Any, shape: tuple[int, int]) -> Backbone:
 def try_shape(card: BackboneCard, shape: tuple[int, int]) -> None:
     """Raise RecipeError if a model of timm does not run on an image of this height and width."""
     try:
-        with_structure(lambda: timm_models.build(card.name), lambda net: multiply_adds(cut(card, net, shape), shape))
+        with_structure(lambda: timm_models.build(card.name, shape=shape), lambda net: _try_parts(cut(card, net, shape), shape))
     except Exception as error:  # whatever a foreign model raises
         raise RecipeError(
             f"{card.name} fails on images of {shape[0]} × {shape[1]} px ({_short(error)}); leave image_size out, or use another"
         ) from error
+
+
+def _try_parts(backbone: Backbone, shape: tuple[int, int]) -> None:
+    """Run it as a whole, and in two parts wherever it is cut."""
+    multiply_adds(backbone, shape)
+    images = torch.zeros(2, 3, *shape, device=next(backbone.parameters()).device)
+    with torch.no_grad():
+        for boundary in range(1, len(backbone.stages) + 1):
+            backbone.pool(backbone.run(backbone.run(images, 0, boundary), boundary))
 
 
 def with_structure(build: Callable[[], Any], use: Callable[[Any], T]) -> T:

