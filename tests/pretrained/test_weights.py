@@ -276,7 +276,8 @@ class TestPublished:
 class TestTimm:
     def test_cards_of_any_model(self):
         card = nt.backbone("timm/vit_tiny_patch16_224")
-        assert (card.width, card.input.size, card.fixed_size) == (192, 224, True)
+        assert (card.width, card.input.size, card.fixed_size) == (192, 224, False)
+        assert card.stages == ("stem", *(f"blocks.{number}" for number in range(12)), "norm")
         assert card.params == sum(layer.params for layer in card.layers)
         assert nt.backbones("timm/resnet10t")[0].name.startswith("timm/resnet10t")
 
@@ -297,7 +298,7 @@ class TestTimm:
         ("name", "size", "why"),
         [
             ("timm/halonet26t", 64, r"fails on images of 64 × 64 px \(AssertionError\)"),
-            ("timm/vit_tiny_patch16_224", 64, r"takes images of 224 px only"),
+            ("timm/vit_tiny_patch16_224", 8, r"fails on images of 8 × 8 px"),
         ],
     )
     def test_a_size_that_fails_is_refused_before_a_worker_starts(self, images, name, size, why):
@@ -306,13 +307,8 @@ class TestTimm:
             nt.start(recipe)
         assert not nt.runs()
 
-    @pytest.mark.parametrize(
-        "name",
-        [
-            "timm/vit_small_patch16_rope_mixed_224",
-            *(pytest.param(f"timm/vit_small_patch16_rope_{kind}_224", marks=pytest.mark.slow) for kind in ("ape", "mixed_ape")),
-        ],
-    )
+    @pytest.mark.slow
+    @pytest.mark.parametrize("name", [f"timm/vit_small_patch16_rope_{kind}_224" for kind in ("mixed", "ape", "mixed_ape")])
     def test_a_model_whose_layers_read_values_has_a_card_all_the_same(self, name):
         card = nt.backbone(name)
         assert card.width == 384
@@ -338,6 +334,42 @@ class TestTimm:
         with torch.no_grad():
             expected = net.eval().forward_head(net.forward_features(x), pre_logits=True)
             assert torch.equal(built.module.eval()(x), expected)
+
+    def test_a_model_made_for_one_size_is_made_for_another(self, tmp_path):
+        """Its positions are interpolated, as timm does it."""
+        import timm
+
+        card, trained = nt.backbone("timm/vit_tiny_patch16_224"), timm_models.build("timm/vit_tiny_patch16_224")
+        save_file(trained.state_dict(), tmp_path / "w.safetensors")
+        built = registry.build(card, str(tmp_path / "w.safetensors"), own_file=True, size=96).module.eval()
+        overlay = {"file": str(tmp_path / "w.safetensors")}
+        expected = timm.create_model(
+            "vit_tiny_patch16_224", pretrained=True, pretrained_cfg_overlay=overlay, img_size=96, num_classes=0
+        )
+        x = torch.rand(2, 3, 96, 96)
+        with torch.no_grad():
+            assert torch.equal(built(x), expected.eval()(x))
+            assert torch.equal(built.pool(built.run(built.run(x, 0, 5), 5)), built(x))
+
+    @pytest.mark.slow
+    def test_dinov2_runs_at_224_pixels(self):
+        card = nt.backbone("timm/vit_small_patch14_dinov2.lvd142m")
+        assert card.input.size == 518
+        assert len(card.ends) == 13
+        assert registry.build(card, None, size=224).module(torch.rand(1, 3, 224, 224)).shape == (1, 384)
+
+    def test_a_process_without_torch_leaves_the_card_to_another(self, home):
+        code = (
+            "import sys, nbtransfer as nt\n"
+            "print(len(nt.backbone('timm/resnet10t').ends))\n"
+            "try: nt.backbone('timm/resnet19')\n"
+            "except nt.errors.BackboneError as error: print(error)\n"
+            "print('torch' in sys.modules)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        ends, refused, loaded = done.stdout.splitlines()
+        assert (ends, loaded) == ("5", "False")
+        assert refused.startswith("timm has no model 'resnet19'; did you mean")
 
     def test_a_card_is_made_once(self, monkeypatch):
         card = nt.backbone("timm/resnet10t")

@@ -16,7 +16,7 @@ from nbtransfer.core.strategy import Phase, Strategy
 from nbtransfer.engine.checkpoints import checkpoint
 from nbtransfer.engine.control import Unattended
 from nbtransfer.engine.fit import loop
-from nbtransfer.errors import CheckpointError
+from nbtransfer.errors import CheckpointError, FormatError
 from nbtransfer.pretrained import torchvision_models
 from nbtransfer.store import checkpoints
 from tests.support.stories import Killer, Story, killed_again_and_again, uninterrupted
@@ -194,6 +194,27 @@ class TestForeignCheckpoints:
         story, _ = self.exchanged(small, lambda tensors, facts: ({**tensors, "head.bias": torch.zeros(7)}, facts))
         with pytest.raises(CheckpointError, match=r"does not fit shufflenet_v2_x0_5: head.bias is unknown or of another shape"):
             story.attempt()
+
+    def test_of_another_cut_it_is_refused_and_left_alone(self, small):
+        """The optimiser's tensors are numbered by the layers."""
+        story, names = self.exchanged(small, lambda tensors, facts: (tensors, {**facts, "layers": "0" * 64}))
+        with pytest.raises(FormatError, match="was written with shufflenet_v2_x0_5 cut into other layers; resume the run with"):
+            story.attempt()
+        assert checkpoints.newest_first(story.paths.checkpoints) == names
+
+    @pytest.mark.parametrize("backbone", ["shufflenet_v2_x0_5", "timm/resnet10t"])
+    def test_of_the_format_before_it_is_of_the_same_layers_unless_they_were_spliced(self, small, backbone):
+        def without(tensors, facts):
+            return tensors, {**{key: value for key, value in facts.items() if key != "layers"}, "format": 2}
+
+        recipe = replace(small, backbone=backbone)
+        story, _ = self.exchanged(recipe, without)
+        if backbone == small.backbone:
+            assert story.attempt()
+            assert story.outcome() == uninterrupted(recipe)
+        else:
+            with pytest.raises(FormatError, match="cut into other layers"):
+                story.attempt()
 
     @pytest.mark.parametrize(
         "name",
