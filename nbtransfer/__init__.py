@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nbtransfer.engine.handoff.load import load_model as load_model
     from nbtransfer.engine.handoff.predict import predict as predict
     from nbtransfer.errors import NbTransferError as NbTransferError
+    from nbtransfer.jobs.launcher import pretrain as pretrain
     from nbtransfer.jobs.launcher import repeat as repeat
     from nbtransfer.jobs.launcher import start as start
     from nbtransfer.jobs.listing import list_runs as runs  # noqa: F401
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from nbtransfer.jobs.run import attach as attach
     from nbtransfer.pretrained.listing import backbone as backbone
     from nbtransfer.pretrained.listing import backbones as backbones
+    from nbtransfer.pretrained.saved import add_backbone as add_backbone
+    from nbtransfer.pretrained.saved import delete_backbone as delete_backbone
     from nbtransfer.store.caches import caches as caches
     from nbtransfer.store.caches import clear as clear_caches  # noqa: F401
     from nbtransfer.tasks.task import Task as Task
@@ -52,6 +55,7 @@ _HOMES = {
     "RunMonitor": "ui.run_monitor:RunMonitor",
     "Strategy": "core.strategy:Strategy",
     "Task": "tasks.task:Task",
+    "add_backbone": "pretrained.saved:add_backbone",
     "attach": "jobs.run:attach",
     "backbone": "pretrained.listing:backbone",
     "backbones": "pretrained.listing:backbones",
@@ -59,9 +63,11 @@ _HOMES = {
     "code": "usercode.module:code",
     "clear_caches": "store.caches:clear",
     "explain": "comparison.compare_runs:explain",
+    "delete_backbone": "pretrained.saved:delete_backbone",
     "dashboard": "ui.dashboard:dashboard",
     "load_model": "engine.handoff.load:load_model",
     "predict": "engine.handoff.predict:predict",
+    "pretrain": "jobs.launcher:pretrain",
     "repeat": "jobs.launcher:repeat",
     "runs": "jobs.listing:list_runs",
     "start": "jobs.launcher:start",

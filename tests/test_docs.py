@@ -94,7 +94,7 @@ def test_commands_exist(document):
 
 def test_magics_exist(document):
     """Also those after `or` or a comma, as in "`%transfer wait` `status`"."""
-    for name in re.findall(r"%transfer (\w+)", document[1]):
+    for name in re.findall(r"%transfer (\w[\w-]*)", document[1]):
         assert name in tree("notebook"), f"{document[0].name}: %transfer {name}"
 
 

@@ -134,6 +134,11 @@ STARTING = [
     (lambda: nt.clear_caches("zzz"), "no key begins with 'zzz'; there are no caches"),
     (lambda: nt.clear_caches(None), "keys should be text, not None"),
     (lambda: nt.caches(1), "caches takes no argument"),
+    (lambda: nt.delete_backbone("zzz"), "no saved shared layers 'zzz'"),
+    (lambda: nt.delete_backbone(None), "name should be text, not None"),
+    (lambda: nt.add_backbone("/nope"), "/nope holds no saved shared layers"),
+    (lambda: nt.add_backbone(None), "folder should be text or a path, not None"),
+    (lambda: nt.pretrain("images/"), "task should be"),
     (lambda: nt.code(None, "x = 1"), "name should be text, not None"),
     (lambda: nt.code("mine"), "code needs source"),
     (lambda: nt.load_model("/nope"), "/nope does not exist; give the folder that run.export wrote"),
@@ -225,6 +230,8 @@ RUN = [
     (lambda run: run.stop(3), "run.stop takes no argument without a name"),
     (lambda run: run.export(["x"]), "folder should be text or a path, not a list; give one folder"),
     (lambda run: run.rename(["x"]), "name should be text, not a list; give one name"),
+    (lambda run: run.save_backbone(None), "name should be text, not None"),
+    (lambda run: run.save_backbone("../x"), "'../x' is no name for shared layers"),
     (
         lambda run: run.predict("a.png", "b.png"),
         "run.predict takes one argument without a name; give a list: run.predict([a, b])",
@@ -373,6 +380,11 @@ TYPED = [
     ("delete", "give RUN"),
     ("delete abc", "there is no run 'abc'"),
     ("rename", "give name"),
+    ("save-backbone", "give name"),
+    ("add-backbone", "give folder"),
+    ("add-backbone /nope", "/nope holds no saved shared layers"),
+    ("delete-backbone zzz", "there are no saved shared layers 'zzz'"),
+    ("pretrain --strategy ft", "leave --strategy out, or use `start`"),
     ("wait --timeout soon", "--timeout should be a number, not 'soon'"),
     ("export", "give folder"),
     ("predict", "give FILE"),
@@ -380,7 +392,7 @@ TYPED = [
     ("help strat", "did you mean 'start'"),
     *((name, "there are no runs in /") for name in (
         "status", "attach", "wait", "pause", "resume", "continue", "stop", "kill", "checkpoint", "change --lr 1", "repeat",
-        "trust", "log", "explain", "export folder", "rename mine",
+        "trust", "log", "explain", "export folder", "rename mine", "save-backbone cloth",
     )),
 ]  # fmt: skip
 

@@ -177,6 +177,17 @@ def naming(p: argparse.ArgumentParser) -> None:
     add_optional(p, "--name", help="a name for the run, accepted wherever an id is")
 
 
+def backbone_name(p: argparse.ArgumentParser) -> None:
+    """The name of saved shared layers."""
+    p.add_argument("name", help="of the saved shared layers, which are then called mine/NAME")
+
+
+def backbone_folder(p: argparse.ArgumentParser) -> None:
+    """A folder of saved shared layers, and what to call them."""
+    p.add_argument("folder", help="a folder of saved shared layers")
+    p.add_argument("--name", help="what to call them here (default: as the folder)")
+
+
 def rename(p: argparse.ArgumentParser) -> None:
     """The new name, and which run."""
     p.add_argument("name", help='its name from now on; "" removes it')

@@ -12,21 +12,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nbtransfer.commands import arguments, choosing, controlling, explaining, first_word, predicting
+from nbtransfer.commands import arguments, choosing, controlling, explaining, first_word, predicting, sources, starting
 from nbtransfer.commands.finding import find_run, run_facts
 from nbtransfer.commands.parsing import CommandContext, CommandSpec, HelpShown, Outcome, Parser, Place, UsageError, parse
 from nbtransfer.commands.parsing import parser as parser_of
 from nbtransfer.core.codec import dumps
-from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.text.counts import byte_size, quantity
 from nbtransfer.core.text.paths import short_path
 from nbtransfer.jobs import own_runs
 from nbtransfer.jobs.draft import Draft
-from nbtransfer.jobs.launcher import start as start_run
 from nbtransfer.jobs.listing import list_runs
 from nbtransfer.jobs.run import Run
-from nbtransfer.jobs.unusual import unusual
 from nbtransfer.pretrained.listing import backbone, backbones
+from nbtransfer.pretrained.saved import lineage_of
 from nbtransfer.store.caches import caches, clear
 from nbtransfer.ui.progress import watch
 
@@ -58,30 +56,6 @@ def execute(words: Sequence[str], context: CommandContext | None = None) -> tupl
     return args, tree(context.place)[args.command].function(args, context)
 
 
-def start_task(args: argparse.Namespace, context: CommandContext) -> Outcome:
-    """Start a run on the named task."""
-    context.draft.choose(task=choosing.task_of(args))
-    return start(args, context)
-
-
-def start(args: argparse.Namespace, context: CommandContext) -> Outcome:
-    """Start a run from the draft and the options, which apply to this run only."""
-    recipe = choosing.recipe_with(context.draft, choosing.options_of(args))
-    return launch(recipe, context, stay=args.wait, name=getattr(args, "name", None), meant=args.unusual)
-
-
-def launch(recipe: Recipe, context: CommandContext, *, stay: bool, name: str | None = None, meant: bool = False) -> Outcome:
-    """Start a run, and wait for its end if asked to. Raises UsageError for settings that are usually typing errors."""
-    controlling.ask_back(unusual(recipe), meant=meant)
-    run = start_run(recipe, name=name)
-    card = backbone(recipe.backbone)
-    phases = recipe.resolved(card)
-    context.say(f"{phases.name} on {card.name}, {quantity(phases.epochs, 'epoch')}; {phases.phases[-1].plan.summary(card)}")
-    if stay:
-        return _wait_outcome(run, None, context)
-    return Outcome(run, f"{run.id} started; see `{context.prog} status {run.id}`", run_facts(run))
-
-
 def show_runs(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """All runs, newest first."""
     found = list_runs()
@@ -103,6 +77,8 @@ def status(args: argparse.Namespace, context: CommandContext) -> Outcome:
     run = find_run(args.run, context)
     state = run.state
     parts = [f"{run.id}: {run.verdict}", f"{run.recipe!r}"]
+    if (lineage := lineage_of(run.recipe.backbone)) is not None:
+        parts.append(f"shared layers: {run.recipe.backbone}, from {lineage}")
     if state.prepared:
         p = state.prepared
         parts.append(f"{p.device} ({p.device_name}), {p.precision}, {quantity(p.threads, 'thread')}, {state.fraction:.0%} done")
@@ -110,17 +86,7 @@ def status(args: argparse.Namespace, context: CommandContext) -> Outcome:
     parts += [f"{d.subject}: {d.choice} ({d.reason})" for d in state.decisions]
     if state.receipt and state.receipt.frozen:
         parts.append(f"frozen layers unchanged, checked: {state.receipt.unchanged} of {state.receipt.frozen}")
-    return Outcome(run, "\n".join(parts), {**run_facts(run), "history": run.history().to_dicts()}, ok=_is_healthy(run))
-
-
-def wait(args: argparse.Namespace, context: CommandContext) -> Outcome:
-    """Show a run's progress until it ends."""
-    return _wait_outcome(find_run(args.run, context), args.timeout, context)
-
-
-def _wait_outcome(run: Run, timeout: float | None, context: CommandContext) -> Outcome:
-    context.watch(run, timeout)
-    return Outcome(run, f"{run.id} {run.verdict}", run_facts(run), ok=_is_healthy(run))
+    return Outcome(run, "\n".join(parts), {**run_facts(run), "history": run.history().to_dicts()}, ok=starting.is_healthy(run))
 
 
 def attach_run(args: argparse.Namespace, context: CommandContext) -> Outcome:
@@ -170,7 +136,8 @@ def list_backbones(args: argparse.Namespace, context: CommandContext) -> Outcome
 
 def _stages(name: str) -> str:
     card = backbone(name)
-    return "stages: " + ", ".join(f"{stage} ({params:,})" for stage, params in card.stage_params.items())
+    stages = "stages: " + ", ".join(f"{stage} ({params:,})" for stage, params in card.stage_params.items())
+    return f"{stages}\nfrom {card.lineage}" if card.lineage else stages
 
 
 def show_help(args: argparse.Namespace, context: CommandContext) -> Outcome:
@@ -200,10 +167,6 @@ def doctor(args: argparse.Namespace, context: CommandContext) -> Outcome:
     return Outcome(findings, text, findings, ok=all(f.ok or f.optional for f in findings))
 
 
-def _is_healthy(run: Run) -> bool:
-    return run.state.status not in ("failed", "lost")
-
-
 NOTEBOOK: tuple[Place, ...] = ("notebook",)
 TREE: tuple[CommandSpec, ...] = (
     CommandSpec("dashboard", show_dashboard, "the live dashboard; the default without a command", (), NOTEBOOK),
@@ -215,22 +178,38 @@ TREE: tuple[CommandSpec, ...] = (
     CommandSpec("undo", choosing.undo, "take back the last choice", (), NOTEBOOK),
     CommandSpec(
         "start",
-        start,
+        starting.start,
         "start a run in the background",
         (arguments.recipe, arguments.naming, arguments.watching, arguments.unusual),
         NOTEBOOK,
     ),
     CommandSpec(
         "start",
-        start_task,
+        starting.start_task,
         "start a run in the background",
+        (arguments.task, arguments.recipe, arguments.naming, arguments.watching, arguments.unusual),
+        ("shell",),
+    ),
+    CommandSpec(
+        "pretrain",
+        starting.pretrain,
+        "train shared layers from scratch on a source task",
+        (arguments.recipe, arguments.naming, arguments.watching, arguments.unusual),
+        NOTEBOOK,
+    ),
+    CommandSpec(
+        "pretrain",
+        starting.pretrain_task,
+        "train shared layers from scratch on a source task",
         (arguments.task, arguments.recipe, arguments.naming, arguments.watching, arguments.unusual),
         ("shell",),
     ),
     CommandSpec("runs", show_runs, "all runs, newest first"),
     CommandSpec("status", status, "one run: its state, epochs and scores", (arguments.run,), gives="text"),
     CommandSpec("attach", attach_run, "a run started anywhere, shown in the dashboard", (arguments.run,), NOTEBOOK),
-    CommandSpec("wait", wait, "show a run's progress until it ends", (arguments.run, arguments.timeout), gives="nothing"),
+    CommandSpec(
+        "wait", starting.wait, "show a run's progress until it ends", (arguments.run, arguments.timeout), gives="nothing"
+    ),
     CommandSpec("pause", controlling.pause, "pause a run, with everything on the disk", (arguments.run,), gives="text"),
     CommandSpec(
         "resume",
@@ -270,6 +249,18 @@ TREE: tuple[CommandSpec, ...] = (
         export,
         "write the best model of a run to a folder",
         (arguments.folder, arguments.run, arguments.export_format),
+    ),
+    CommandSpec(
+        "save-backbone",
+        sources.save_backbone,
+        "save the shared layers of a run for other tasks",
+        (arguments.backbone_name, arguments.run),
+    ),
+    CommandSpec(
+        "add-backbone", sources.add_backbone, "add shared layers that were saved elsewhere", (arguments.backbone_folder,)
+    ),
+    CommandSpec(
+        "delete-backbone", sources.delete_backbone, "delete saved shared layers", (arguments.backbone_name,), gives="text"
     ),
     CommandSpec("caches", show_caches, "activations kept for the next run", (arguments.caches,)),
     CommandSpec("demo", demo, "linear probe and fine-tuning on real images", (arguments.report,)),

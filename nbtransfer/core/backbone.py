@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
+from nbtransfer.core.lineage import Lineage
 from nbtransfer.core.text.counts import short_number
 from nbtransfer.core.text.tables import html_table, text_table
 from nbtransfer.errors import BackboneError
@@ -133,7 +134,8 @@ class BackboneCard:
     `params` counts the parameters of the shared layers (without the source task's classifier), `multiply_adds` the
     operations for one image of `input.shape`, `width` the features handed to the head. `fixed_size` means that no other
     input size is possible. `ends` are the modules that end the stages, for a model that runs as its authors wrote it and is
-    entered and left there; where the last stage has none, it ends with the model.
+    entered and left there; where the last stage has none, it ends with the model. `architecture` is the backbone that saved
+    shared layers are built as, and `lineage` says how they were made.
     """
 
     name: str
@@ -149,6 +151,13 @@ class BackboneCard:
     default_input: InputSpec
     layers: tuple[LayerCard, ...] = field(repr=False)
     ends: tuple[str, ...] = field(default=(), repr=False)
+    architecture: str | None = None
+    lineage: Lineage | None = field(default=None, repr=False)
+
+    @property
+    def built_as(self) -> str:
+        """The name of its architecture."""
+        return self.architecture or self.name
 
     @property
     def is_spliced(self) -> bool:

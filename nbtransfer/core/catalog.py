@@ -44,8 +44,9 @@ def card(name: str) -> BackboneCard:
 def encode(entry: BackboneCard) -> str:
     """One line of the file. Layers are short rows, stages numbers."""
     plain = to_plain(entry)
-    if not entry.ends:  # none of the built-in ones is spliced
-        del plain["ends"]
+    for name, default in (("ends", []), ("architecture", None), ("lineage", None)):  # which the built-in ones do without
+        if plain[name] == default:
+            del plain[name]
     plain["layers"] = [
         [x.name, x.kind, x.params, entry.stages.index(x.stage), x.decayed, int(x.normalises), int(x.keeps_statistics)]
         for x in entry.layers

@@ -46,7 +46,7 @@ class Recipe:
     task            the target task
     backbone        name of the shared layers, see `nbtransfer.backbones()`
     weights         "default", another name from the card, None (random), or a file (.safetensors, .pt, .pth)
-    strategy        "lp", "last_stage", "lp_ft", "ft", or your own Strategy
+    strategy        "lp", "last_stage", "lp_ft", "ft", "scratch" (with random weights), or your own Strategy
     freeze          a freeze plan that replaces that of the strategy's last phase
     epochs          length of a named strategy, all phases together; a head fitted by a solver takes one of them
     lr              peak learning rate of the last phase; None takes the optimiser's default
@@ -134,6 +134,10 @@ class Recipe:
         self._name_code()
         if isinstance(self.strategy, str):
             strategies.check_name(self.strategy)
+        if self.strategy == strategies.SCRATCH and self.weights is not None:
+            raise RecipeError(
+                f"strategy 'scratch' begins with random weights; use weights=None, or 'ft' to go on from {self.weights!r}"
+            )
         given: object = self.augment
         if not isinstance(given, (tuple, list)):
             raise RecipeError(f"augment is {given!r}; use a list of names such as ['flip'], or [] for none")

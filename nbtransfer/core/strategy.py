@@ -17,6 +17,7 @@ from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import PlanError
 
 MOST_LETTERS = 40
+SCRATCH = "scratch"
 _NAME = re.compile(rf"[^\W_][\w .+-]{{0,{MOST_LETTERS - 2}}}[\w+-]|[^\W_]")
 
 Schedule = Literal["one_cycle", "cosine", "constant"]
@@ -86,6 +87,10 @@ def _ft(_card: BackboneCard, epochs: int, _solved: bool) -> tuple[Phase, ...]:
     return (Phase("ft", FreezePlan.none(), epochs),)
 
 
+def _scratch(_card: BackboneCard, epochs: int, _solved: bool) -> tuple[Phase, ...]:
+    return (Phase(SCRATCH, FreezePlan.none(), epochs),)
+
+
 def _lp_ft(card: BackboneCard, epochs: int, solved: bool) -> tuple[Phase, ...]:
     if epochs < 2:
         raise PlanError("strategy 'lp_ft' has two phases and needs at least 2 epochs; give more or use 'ft'")
@@ -107,6 +112,7 @@ STRATEGIES: dict[str, Callable[[BackboneCard, int, bool], tuple[Phase, ...]]] = 
     "last_stage": _last_stage,
     "lp_ft": _lp_ft,
     "ft": _ft,
+    SCRATCH: _scratch,
 }
 """Named strategies.
 
@@ -114,6 +120,7 @@ lp          linear probing: only the head learns
 last_stage  the last stage and the head learn
 lp_ft       linear probing, then everything learns (Kumar et al. 2022, arXiv 2202.10054)
 ft          fine-tuning: everything learns from the first step
+scratch     a source task: everything learns, from random weights
 """
 
 

@@ -46,7 +46,7 @@ def _check_packages(recipe: Recipe, card: BackboneCard) -> None:
 def _check_size(recipe: Recipe, card: BackboneCard) -> None:
     """Built-in backbones take any size from `min_size` up; one of timm was tried with its own size when its card was made."""
     shape = recipe.input_for(card).shape
-    if card.name.startswith(TIMM) and shape != card.input.shape:
+    if card.built_as.startswith(TIMM) and shape != card.input.shape:
         from nbtransfer.pretrained import registry  # loads torch
 
         registry.try_shape(card, shape)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.recipe import Recipe, Solver
-from nbtransfer.core.strategy import Phase, Strategy
+from nbtransfer.core.strategy import SCRATCH, Phase, Strategy
 from nbtransfer.core.task import TaskCard
 from nbtransfer.errors import InputError, TaskError
 from nbtransfer.pretrained.listing import backbone
@@ -47,12 +48,12 @@ class Draft:
     def choose(self, **changes: Any) -> None:
         """Change some choices: `task`, `backbone`, `freeze`, or any other field of a Recipe; all of them or none.
 
-        A new backbone resets weights and freeze plan, a new strategy resets the plan; between strategies with the same
-        plan, a plan chosen by hand is kept; `undo` takes a change back. Raises an InputError if a choice cannot work.
+        A new backbone resets weights and freeze plan, a new strategy resets the plan, and "scratch" brings random weights;
+        between strategies with the same plan, a plan chosen by hand is kept; `undo` takes a change back. Raises an InputError
+        if a choice cannot work.
         """
         with self._changing:
-            if "backbone" in changes:
-                changes = {"weights": "default", **changes}  # weights chosen for other layers do not apply
+            changes = {**_other_weights(changes, self.choices.settings), **changes}
             fixed = {name: changes.pop(name) for name in ("task", "backbone", "freeze") if name in changes}
             chosen = replace(self.choices, settings={**self.choices.settings, **changes}, **fixed)
             if "freeze" not in fixed and ("backbone" in fixed or _strategy_plan(chosen) != _strategy_plan(self.choices)):
@@ -114,6 +115,14 @@ class Draft:
     def __repr__(self) -> str:
         task = repr(self.choices.task) if self.choices.task else "no task yet"
         return f"Draft({task}, {self.choices.backbone!r}, {self.strategy.name!r}, {self.plan.summary(self.card)})"
+
+
+def _other_weights(changes: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The weights that come with a change: the default ones of another backbone, random ones with "scratch"."""
+    strategy, before = (found.get("strategy", Recipe.strategy) for found in ({**settings, **changes}, settings))
+    if strategy == SCRATCH:
+        return {"weights": None}
+    return {"weights": "default"} if "backbone" in changes or before == SCRATCH else {}
 
 
 def _strategy_plan(choices: Choices) -> FreezePlan:

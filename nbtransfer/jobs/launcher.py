@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nbtransfer.core.calls import checked
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.repeat import Repeat
-from nbtransfer.errors import NbTransferError
+from nbtransfer.core.strategy import SCRATCH
+from nbtransfer.core.task import TaskCard
+from nbtransfer.errors import NbTransferError, RecipeError
 from nbtransfer.jobs import own_runs, process
 from nbtransfer.jobs.checks import preflight
 from nbtransfer.jobs.run import Run
@@ -24,6 +28,28 @@ def start(recipe: Recipe, *, name: str | None = None) -> Run:
     if name is not None:
         run_names.require_free(name)
     return _started(recipe, Repeat(), name)
+
+
+PRETRAINING: dict[str, Any] = {"strategy": SCRATCH, "weights": None}
+SOURCE_EPOCHS = 20
+
+
+@checked()
+def pretrain(
+    task: TaskCard, backbone: str = "resnet18", *, epochs: int = SOURCE_EPOCHS, name: str | None = None, **settings: Any
+) -> Run:
+    """Train shared layers on a source task, from random weights; `run.save_backbone` then keeps them for other tasks.
+
+    backbone  its architecture; see `nbtransfer.backbones()`
+    name      of the run
+    settings  any other fields of its Recipe, such as lr
+
+    A run like any other: it can be watched, changed and resumed. Raises an InputError when the recipe cannot work.
+    """
+    fixed = next((field for field in PRETRAINING if field in settings), None)
+    if fixed is not None:
+        raise RecipeError(f"pretrain starts from random weights, and everything learns; leave {fixed}= out, or use start")
+    return start(Recipe(task=task, backbone=backbone, epochs=epochs, **PRETRAINING, **settings), name=name)
 
 
 @checked()

@@ -258,6 +258,13 @@ class Run:
         """
         return run_results.export(self._reader, self.recipe, folder, format)
 
+    def save_backbone(self, name: str) -> BackboneCard:
+        """Save the shared layers of the best model, and its head, as `mine/NAME` for other tasks; the card says how they came.
+
+        Raises RunError while the run is in progress or has no model, BackboneError if the name is taken or is none.
+        """
+        return run_results.save_backbone(self._reader, self.recipe, self._card, name)
+
     def __reduce__(self) -> tuple[type[Run], tuple[RunPaths]]:
         """A copy is another handle on the same run."""
         return Run, (self.paths,)

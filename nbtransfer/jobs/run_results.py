@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbtransfer.core.backbone import BackboneCard, WeightsCard
 from nbtransfer.core.codec import from_plain
 from nbtransfer.core.evaluation import Evaluation
+from nbtransfer.core.lineage import Lineage, SourceScore
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.state import RunState
 from nbtransfer.core.text.names import suggest
@@ -17,6 +20,7 @@ from nbtransfer.engine.handoff import formats
 from nbtransfer.errors import InputError, NbTransferError, RunError
 from nbtransfer.jobs.kept_model import KeptModel
 from nbtransfer.jobs.run_reader import RunReader
+from nbtransfer.pretrained import saved
 
 if TYPE_CHECKING:
     from nbtransfer.engine.handoff.answers import Answers
@@ -110,6 +114,41 @@ def predict(run: RunReader, recipe: Recipe, images: Any, kept: KeptModel) -> Ans
     from nbtransfer.engine.handoff import predict  # loads torch
 
     return predict.predict(kept.get(run.paths, recipe), images, task=recipe.task)
+
+
+def save_backbone(run: RunReader, recipe: Recipe, card: BackboneCard, name: str) -> BackboneCard:
+    """Save the shared layers of the best model under a name, with their lineage."""
+    state = run.state
+    saved.require_free(name)
+    _require_model(run)
+    if not state.over:
+        raise RunError(f"run {run.id} is {state.status}; stop it, or wait until it ends, before you save its shared layers")
+    from nbtransfer.engine.handoff import backbone_files  # loads torch
+
+    model = _load(run, recipe)
+    made = replace(_saved_card(run.id, state, recipe, card), multiply_adds=backbone_files.multiply_adds(model))
+    return saved.write(name, made, lambda folder: backbone_files.write(folder, model))
+
+
+def source_score(of: Evaluation) -> SourceScore:
+    """An evaluation as a lineage states it."""
+    return SourceScore(of.split, "accuracy", of.accuracy, of.interval.low, of.interval.high, of.examples)
+
+
+def _saved_card(run_id: str, state: RunState, recipe: Recipe, card: BackboneCard) -> BackboneCard:
+    named = None if recipe.weights is None or recipe.weights_file else card.weights_named(recipe.weights)
+    file = Path(recipe.weights_file).name if recipe.weights_file else None
+    lineage = Lineage(
+        task=recipe.task.name, task_digest=recipe.task.digest, classes=recipe.task.classes, run=run_id,
+        strategy=recipe.strategy_name, scores=tuple(map(source_score, state.evaluations)),
+        parent=f"{card.name} {file or named.name if named else file}" if recipe.weights else None,
+        parent_digest=state.prepared.weights if state.prepared else None,
+        before=card.lineage if named else None,
+    )  # fmt: skip
+    licence = "your own" if recipe.weights is None else named.licence if named else f"that of {file}"
+    spec = recipe.input_for(card)
+    weights = WeightsCard("default", saved.WEIGHTS, "", None, licence, spec, recipe.task.name, len(recipe.task.classes))
+    return replace(card, weights=(weights,), default_input=spec, architecture=card.built_as, lineage=lineage)
 
 
 def export(run: RunReader, recipe: Recipe, folder: str | os.PathLike[str], name: str) -> Path:

@@ -12,7 +12,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
-from nbtransfer.commands import arguments, choosing, recipe_text
+from nbtransfer.commands import arguments, choosing, recipe_text, starting
 from nbtransfer.commands import tree as commands
 from nbtransfer.commands.parsing import CommandContext, HelpShown, Outcome, Parser
 from nbtransfer.core.code import Code
@@ -91,7 +91,7 @@ class Magics:
         args = _cell_parser().parse_args(words)
         options = recipe_text.read(cell, self.context.draft.choices.backbone)
         recipe = choosing.recipe_with(self.context.draft, options)
-        run = commands.launch(recipe, self.context, stay=args.wait, meant=args.unusual).value
+        run = starting.launch(recipe, self.context, stay=args.wait, meant=args.unusual).value
         if args.out is None:
             return run
         self.shell.user_ns[args.out] = run

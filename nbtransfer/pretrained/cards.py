@@ -18,6 +18,7 @@ from pathlib import Path
 from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.errors import BackboneError, InputError, MissingExtraError
+from nbtransfer.pretrained import saved
 from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
 from nbtransfer.store.search_path import python_path
@@ -29,6 +30,8 @@ CUT = 2
 
 def card(name: str) -> BackboneCard:
     """The card of any backbone. Raises BackboneError if there is none of this name, or if it cannot be used."""
+    if name.startswith(saved.PREFIX):
+        return saved.card(name)
     return _kept(name, home()) if name.startswith(TIMM) else catalog.card(name)
 
 

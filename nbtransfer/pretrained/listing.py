@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard, BackboneList
 from nbtransfer.core.calls import checked
 from nbtransfer.core.text.counts import quantity
 from nbtransfer.core.text.names import short_list
 from nbtransfer.errors import BackboneError
-from nbtransfer.pretrained import cards
+from nbtransfer.pretrained import cards, saved
 from nbtransfer.pretrained.cards import TIMM
 
 MOST_TIMM = 20
@@ -22,15 +24,15 @@ def backbone(name: str) -> BackboneCard:
 
 @checked(BackboneError)
 def backbones(text: str = "") -> BackboneList:
-    """The cards of all built-in backbones whose name or family contains `text`: a list that prints as a table.
+    """The cards of all saved and built-in backbones whose name or family contains `text`: a list that prints as a table.
 
     Text that begins with "timm/" searches timm instead. Its cards take a moment each, so at most 20 are made.
     """
     if text.startswith(TIMM):
         return _timm(text)
     wanted = text.casefold()
-    built_in = (catalog.card(name) for name in catalog.names())
-    return BackboneList(card for card in built_in if wanted in card.name or wanted in card.family)
+    known = itertools.chain(saved.cards(), (catalog.card(name) for name in catalog.names()))
+    return BackboneList(card for card in known if wanted in card.name or wanted in card.family)
 
 
 def _timm(text: str) -> BackboneList:

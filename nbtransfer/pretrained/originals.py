@@ -79,14 +79,14 @@ class Original:
 def original(card: BackboneCard, size: int, classes: int) -> Original:
     """The original of shared layers for `classes` classes and images of `size` pixels; raises BackboneError if it has none."""
     if card.origin == torchvision_models.ORIGIN:
-        named = {"num_classes": classes, **torchvision_models.size_options(card.name, size)}
+        named = {"num_classes": classes, **torchvision_models.size_options(card.built_as, size)}
         if card.family in torchvision_models.INCEPTIONS:
             # Weights for their own range of values, whose conversion is part of our stem.
             named |= {"transform_input": True, "aux_logits": False, "init_weights": False}
         changes = _torchvision_changes(card, classes)
-        return Original("torchvision", (f"models.{card.name}", (), named), changes, VERSIONS.get(card.family))
+        return Original("torchvision", (f"models.{card.built_as}", (), named), changes, VERSIONS.get(card.family))
     if card.origin == timm_models.ORIGIN:
-        own = timm_models.architecture(card.name)
+        own = timm_models.architecture(card.built_as)
         call = ("create_model", (own,), timm_models.options(own, classes, card.input.at(size).shape))
         return Original("timm", call, _timm_changes(card, classes))
     raise BackboneError(f"{card.name} is not an architecture of torchvision or timm")
@@ -134,7 +134,7 @@ def _torchvision_changes(card: BackboneCard, classes: int) -> dict[str, nn.Modul
 
 def _timm_changes(card: BackboneCard, classes: int) -> dict[str, nn.Module]:
     """Classifiers that are more or less than a linear layer with a bias give way to one."""
-    places = registry.with_structure(lambda: timm_models.build(card.name, classes), lambda net: dict(_classifiers(net)))
+    places = registry.with_structure(lambda: timm_models.build(card.built_as, classes), lambda net: dict(_classifiers(net)))
     return {name: nn.Linear(card.width, classes) for name, module in places.items() if not _is_linear(module)}
 
 

@@ -11,7 +11,7 @@ import torch
 
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.errors import BackboneError, InputError, MissingExtraError, RecipeError
-from nbtransfer.pretrained import foreign, timm_models, torchvision_models, weights
+from nbtransfer.pretrained import foreign, saved, timm_models, torchvision_models, weights
 from nbtransfer.pretrained.backbone import Backbone, SplicedBackbone, StagedBackbone
 from nbtransfer.pretrained.families import CUTS
 from nbtransfer.pretrained.layer_traits import exempt
@@ -49,7 +49,9 @@ def build(
     if choice is None:
         return BuiltBackbone(backbone, None)
     path = Path(choice).expanduser() if entry is None else _weights_path(card, entry.name, net)
-    state = _original_names(foreign.read(path), original, backbone) if entry is None else weights.read(path)
+    state = foreign.read(path) if entry is None else weights.read(path)
+    if entry is None or card.lineage is not None:
+        state = _original_names(state, original, backbone)
     if entry is not None and card.name in timm_models.PACKAGED:
         # The file uses the names of the original implementation, in the same order.
         state = dict(zip(net.state_dict(), state.values(), strict=True))
@@ -81,12 +83,14 @@ def _take_off_classifier(net: Any) -> None:
 def original_net(card: BackboneCard, size: int) -> Any:
     """The original model with random weights and the classifier of its source task, for images of `size` pixels."""
     if card.origin == torchvision_models.ORIGIN:
-        return torchvision_models.build(card.name, size)
-    return timm_models.build(card.name, shape=card.input.at(size).shape)
+        return torchvision_models.build(card.built_as, size)
+    return timm_models.build(card.built_as, shape=card.input.at(size).shape)
 
 
 def _weights_path(card: BackboneCard, name: str, net: Any) -> Path:
     entry = card.weights_named(name)
+    if card.lineage is not None:
+        return saved.weights_file(card)
     if card.name in timm_models.PACKAGED:
         return weights.verify(timm_models.packaged_file(card.name), entry)
     if card.origin == torchvision_models.ORIGIN:
@@ -147,7 +151,9 @@ def cut_anew(family: str, net: Any, shape: tuple[int, int]) -> Backbone:
 def try_shape(card: BackboneCard, shape: tuple[int, int]) -> None:
     """Raise RecipeError if a model of timm does not run on an image of this height and width."""
     try:
-        with_structure(lambda: timm_models.build(card.name, shape=shape), lambda net: _try_parts(cut(card, net, shape), shape))
+        with_structure(
+            lambda: timm_models.build(card.built_as, shape=shape), lambda net: _try_parts(cut(card, net, shape), shape)
+        )
     except Exception as error:  # whatever a foreign model raises
         raise RecipeError(
             f"{card.name} fails on images of {shape[0]} × {shape[1]} px ({_short(error)}); leave image_size out, or use another"

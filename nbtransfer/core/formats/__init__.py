@@ -3,6 +3,7 @@
     run         spec.json and manifest.jsonl: recipe, examples, what is repeated    upgraded by formats/run.py
     events      the lines of events.jsonl; an attempt's is in its `Starting`        upgraded by formats/events.py
     checkpoint  the facts and tensors of a checkpoint                 1: no tensors of best epochs; 2: no names of layers
+    backbone    card.json of saved shared layers
     export      model.json of an exported model                                     new fields have defaults
 
 A number goes up by one when the version before would refuse or misread what is written now: when a field is new, renamed or

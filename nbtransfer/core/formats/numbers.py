@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-RUN, EVENTS, CHECKPOINT, EXPORT = 4, 2, 3, 2
+RUN, EVENTS, CHECKPOINT, EXPORT, BACKBONE = 4, 2, 3, 2, 1
 
 Plain = dict[str, Any]
 Step = Callable[[Plain], Plain]

@@ -26,11 +26,16 @@ class CacheKeys:
             "format": FORMAT, "task": r.task.digest, "input": context.model.spec, "augment": r.augment,
             "transform": (r.transform, [c.sha256 for c in r.code]) if r.transform else None,
             "views": self._views, "seed": r.seed if r.transform or set(r.augment) - {"flip", "flip_vertical"} else None,
-            "backbone": context.card.name, "stages": self._digests[:count], "dtype": r.cache_dtype, "fold": r.fold,
+            "backbone": context.card.built_as, "stages": self._digests[:count], "dtype": r.cache_dtype, "fold": r.fold,
             "precision": context.device.precision, "device": context.device.torch.type, "batch": self._batch_size,
-            "versions": computing_versions(context.card.origin),
+            "versions": computing_versions(context.card.origin), **self._end(count),
         }  # fmt: skip
         return hashlib.sha256(dumps(facts).encode()).hexdigest()[:32]
+
+    def _end(self, count: int) -> dict[str, str]:
+        """Where a spliced model is left: another cut may put the same layers before another place."""
+        ends = self._context.card.ends
+        return {"end": ends[count - 1]} if count <= len(ends) else {}
 
     @functools.cached_property
     def _digests(self) -> list[str]:

@@ -90,7 +90,8 @@ def _write(
 def _facts(model: TransferModel, recipe: Recipe, scores: tuple[Evaluation, ...]) -> dict[str, Any]:
     return {
         "format": EXPORT,
-        "backbone": model.card.name,
+        "backbone": model.card.built_as,  # which exists everywhere
+        "lineage": to_plain(model.card.lineage),
         "classes": model.classes,
         "input": to_plain(model.spec),
         "reading": to_plain(model.reading),
