@@ -12,7 +12,7 @@ from nbtransfer.core.text.counts import quantity
 from nbtransfer.jobs.launcher import start as start_run
 from nbtransfer.jobs.run import Run
 from nbtransfer.jobs.unusual import unusual
-from nbtransfer.pretrained.listing import backbone
+from nbtransfer.pretrained.cards import card_of
 
 
 def start_task(args: argparse.Namespace, context: CommandContext) -> Outcome:
@@ -43,7 +43,7 @@ def launch(recipe: Recipe, context: CommandContext, *, stay: bool, name: str | N
     """Start a run, and wait for its end if asked to. Raises UsageError for settings that are usually typing errors."""
     controlling.ask_back(unusual(recipe), meant=meant)
     run = start_run(recipe, name=name)
-    card = backbone(recipe.backbone)
+    card = card_of(recipe)
     phases = recipe.resolved(card)
     context.say(f"{phases.name} on {card.name}, {quantity(phases.epochs, 'epoch')}; {phases.phases[-1].plan.summary(card)}")
     if stay:

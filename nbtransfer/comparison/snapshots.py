@@ -18,7 +18,7 @@ from nbtransfer.errors import InputError, NbTransferError, RunError
 from nbtransfer.jobs.listing import list_runs
 from nbtransfer.jobs.run import Run, open_run
 from nbtransfer.jobs.run_results import no_model
-from nbtransfer.pretrained.listing import backbone
+from nbtransfer.pretrained.cards import card_of
 from nbtransfer.store import runs
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Snapshot:
         recipe = self.run.recipe
         if self.folder is not None:
             return result.load(self.run.paths, recipe, self.folder)
-        built, _ = transfer_model.build(recipe, cards.card(recipe.backbone))
+        built, _ = transfer_model.build(recipe, cards.card_of(recipe))
         return built.eval().requires_grad_(False)
 
     def __str__(self) -> str:
@@ -167,7 +167,7 @@ def _frozen_phases(run: Run) -> list[bool]:
 
 
 def _card(run: Run) -> BackboneCard:
-    return backbone(run.recipe.backbone)
+    return card_of(run.recipe)
 
 
 def _phase_names(run: Run) -> list[str]:

@@ -34,6 +34,8 @@ CacheDtype = Literal["fp32", "bf16", "fp16"]
 Solver = Literal["logistic", "ridge"]
 MIRRORS = ("flip", "flip_vertical")
 AUGMENTATIONS = (*MIRRORS, "crop", "colour")
+OWN_NET = "code/"
+"""What the names of backbones in custom code begin with."""
 WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth")
 NEW_VIEWS = SENTENCES["cache.new_views"]
 
@@ -44,7 +46,7 @@ class Recipe:
     """Everything that defines a run.
 
     task            the target task
-    backbone        name of the shared layers, see `nbtransfer.backbones()`
+    backbone        name of the shared layers, see `nbtransfer.backbones()`; "code/nets.Net" is a class in custom code
     weights         "default", another name from the card, None (random), or a file (.safetensors, .pt, .pth)
     strategy        "lp", "last_stage", "lp_ft", "ft", "scratch" (with random weights), or your own Strategy
     freeze          a freeze plan that replaces that of the strategy's last phase
@@ -173,7 +175,8 @@ class Recipe:
     @property
     def references(self) -> tuple[str, ...]:
         """References to custom code, except those of the task."""
-        return tuple(name for name in (self.transform, self.head) if name is not None)
+        own = self.backbone.removeprefix(OWN_NET) if self.backbone.startswith(OWN_NET) else None
+        return tuple(name for name in (self.transform, self.head, own) if name is not None)
 
     def _check_choices(self) -> None:
         for name, kind in (

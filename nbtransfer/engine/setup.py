@@ -33,7 +33,7 @@ class Setup:
 
 def set_up(recipe: Recipe, paths: RunPaths, control: Control, past: RunState, repeat: Repeat) -> Setup:
     """Raises InputError if the recipe does not work here, WeightsError if its weights cannot be loaded."""
-    card = cards.card(recipe.backbone)
+    card = cards.card_of(recipe)
     recipe.check_against(card)
     threads = device.use_threads(recipe.threads or (past.prepared.threads if past.prepared else None))
     chosen = device.choose(recipe.device, recipe.precision)

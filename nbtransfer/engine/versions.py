@@ -7,6 +7,8 @@ import platform
 
 import torch
 
+from nbtransfer.pretrained.own_nets import ORIGIN as OWN
+
 
 def installed_versions() -> dict[str, str]:
     """Versions of everything that may affect the numbers of a run, for the record."""
@@ -21,5 +23,5 @@ def installed_versions() -> dict[str, str]:
 
 def computing_versions(origin: str) -> list[str]:
     """What a backbone's activations depend on: the CPU's instruction set and the packages that compute them."""
-    packages = dict.fromkeys(("torch", "torchvision", "pillow", origin))
+    packages = dict.fromkeys(("torch", "torchvision", "pillow", *(() if origin == OWN else (origin,))))
     return [torch.backends.cpu.get_cpu_capability(), *(importlib.metadata.version(name) for name in packages)]

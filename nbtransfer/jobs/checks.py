@@ -9,19 +9,20 @@ from pathlib import Path
 
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.missing import too_many_missing
-from nbtransfer.core.recipe import WEIGHT_SUFFIXES, Recipe
+from nbtransfer.core.recipe import OWN_NET, WEIGHT_SUFFIXES, Recipe
 from nbtransfer.core.task import TaskCard
 from nbtransfer.errors import MissingExtraError, RecipeError, TaskError
-from nbtransfer.pretrained.cards import TIMM
-from nbtransfer.pretrained.listing import backbone
+from nbtransfer.pretrained import saved
+from nbtransfer.pretrained.cards import TIMM, card_of
 from nbtransfer.usercode import trusted
 from nbtransfer.usercode.module import with_code
 
 
 def preflight(recipe: Recipe) -> Recipe:
     """The recipe as a worker can use it, with absolute paths; otherwise raises an error that says what to do."""
-    card = backbone(recipe.backbone)
+    card = card_of(recipe)
     recipe = with_code(recipe)
+    recipe = replace(recipe, code=(*recipe.code, *(code for code in saved.codes_of(card) if code not in recipe.code)))
     trusted.require(recipe.code)
     recipe.check_against(card)
     _check_packages(recipe, card)
@@ -46,10 +47,10 @@ def _check_packages(recipe: Recipe, card: BackboneCard) -> None:
 def _check_size(recipe: Recipe, card: BackboneCard) -> None:
     """Built-in backbones take any size from `min_size` up; one of timm was tried with its own size when its card was made."""
     shape = recipe.input_for(card).shape
-    if card.built_as.startswith(TIMM) and shape != card.input.shape:
+    if card.built_as.startswith((TIMM, OWN_NET)) and shape != card.input.shape:
         from nbtransfer.pretrained import registry  # loads torch
 
-        registry.try_shape(card, shape)
+        registry.try_shape(card, shape, recipe.code)
 
 
 def _check_task(recipe: Recipe) -> None:
@@ -86,7 +87,7 @@ def _try_weights(recipe: Recipe, card: BackboneCard) -> None:
     if recipe.weights_file is not None:
         from nbtransfer.pretrained import registry  # loads torch
 
-        registry.build(card, recipe.weights, own_file=True, size=recipe.input_for(card).size)
+        registry.build(card, recipe.weights, own_file=True, size=recipe.input_for(card).size, codes=recipe.code)
 
 
 def _try_code(recipe: Recipe, card: BackboneCard) -> None:

@@ -12,7 +12,7 @@ from nbtransfer.errors import InputError, RunError
 from nbtransfer.jobs.checks import preflight
 from nbtransfer.jobs.launcher import start
 from nbtransfer.jobs.run import Run
-from nbtransfer.pretrained.listing import backbone
+from nbtransfer.pretrained.cards import card_of
 from nbtransfer.store import run_names
 from nbtransfer.tasks.task import Task
 
@@ -42,7 +42,7 @@ def continued(run: Run, epochs: int | None, task: Task | None, name: str | None,
 def _recipe(run: Run, epochs: int | None) -> Recipe:
     """The run's last phase as a strategy of its own, on images prepared as they were."""
     recipe, last = run.recipe, run.phases[-1]
-    spec = recipe.input_for(backbone(recipe.backbone))
+    spec = recipe.input_for(card_of(recipe))
     phase = last if epochs is None else replace(last, epochs=epochs)
     return replace(
         recipe, strategy=Strategy(NAME, (phase,)), freeze=None, lr=None, schedule=None, image_size=spec.size,

@@ -23,7 +23,7 @@ from nbtransfer.jobs import own_runs, run_commands, run_results
 from nbtransfer.jobs.history import History
 from nbtransfer.jobs.kept_model import KeptModel
 from nbtransfer.jobs.run_reader import RunReader
-from nbtransfer.pretrained.listing import backbone
+from nbtransfer.pretrained.cards import card_of
 from nbtransfer.store import find_run, log, run_names, runs
 from nbtransfer.store.paths import RunPaths
 from nbtransfer.tasks.task import Task
@@ -92,7 +92,7 @@ class Run:
 
     @property
     def _card(self) -> BackboneCard:
-        return backbone(self.recipe.backbone)
+        return card_of(self.recipe)
 
     # State
 

@@ -12,7 +12,7 @@ from nbtransfer.core.backbone import BackboneCard, WeightsCard
 from nbtransfer.core.codec import from_plain
 from nbtransfer.core.evaluation import Evaluation
 from nbtransfer.core.lineage import Lineage, SourceScore
-from nbtransfer.core.recipe import Recipe
+from nbtransfer.core.recipe import OWN_NET, Recipe
 from nbtransfer.core.state import RunState
 from nbtransfer.core.text.names import suggest
 from nbtransfer.core.verdict import verdict
@@ -127,7 +127,8 @@ def save_backbone(run: RunReader, recipe: Recipe, card: BackboneCard, name: str)
 
     model = _load(run, recipe)
     made = replace(_saved_card(run.id, state, recipe, card), multiply_adds=backbone_files.multiply_adds(model))
-    return saved.write(name, made, lambda folder: backbone_files.write(folder, model))
+    codes = saved.codes_of(card) or [c for c in recipe.code if card.built_as.startswith(f"{OWN_NET}{c.name}.")]
+    return saved.write(name, made, lambda folder: backbone_files.write(folder, model), codes)
 
 
 def source_score(of: Evaluation) -> SourceScore:

@@ -13,41 +13,76 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.code import Code, find, parts
+from nbtransfer.core.recipe import OWN_NET, Recipe
 from nbtransfer.errors import BackboneError, InputError, MissingExtraError
 from nbtransfer.pretrained import saved
 from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
 from nbtransfer.store.search_path import python_path
+from nbtransfer.usercode.module import find_code
 
 TIMM = "timm/"
 CUT = 2
 """The version of the cut: raised when a model may be cut into other stages than before."""
 
 
-def card(name: str) -> BackboneCard:
-    """The card of any backbone. Raises BackboneError if there is none of this name, or if it cannot be used."""
+def card(name: str, codes: Iterable[Code] | None = None) -> BackboneCard:
+    """The card of any backbone. `codes` holds the code of the user's own; by default it is what was written in this process.
+
+    Raises BackboneError if there is none of this name, or if it cannot be used, and CodeError for what is wrong in own code.
+    """
+    if name.startswith(OWN_NET):
+        return _own(name, codes)
     if name.startswith(saved.PREFIX):
         return saved.card(name)
-    return _kept(name, home()) if name.startswith(TIMM) else catalog.card(name)
+    return _of_timm(name, home()) if name.startswith(TIMM) else catalog.card(name)
+
+
+def card_of(recipe: Recipe) -> BackboneCard:
+    """The card of a recipe's backbone. Raises like `card`."""
+    return card(recipe.backbone, recipe.code or None)
 
 
 @functools.cache
-def _kept(name: str, folder: Path) -> BackboneCard:
+def _of_timm(name: str, folder: Path) -> BackboneCard:
     if importlib.util.find_spec("timm") is None:
         raise MissingExtraError("this backbone", "timm")
     version = importlib.metadata.version("timm")
-    file = folder / "cards" / f"{name.removeprefix(TIMM).replace('/', '_')}-{version}-cut{CUT}.json"
+    return _kept(
+        folder / f"{name.removeprefix(TIMM).replace('/', '_')}-{version}",
+        lambda: _made_here(name) if "torch" in sys.modules else _made_apart(name),
+    )
+
+
+def _own(name: str, codes: Iterable[Code] | None) -> BackboneCard:
+    """One per text of the code, and only that text can say what it imports."""
+    reference = name.removeprefix(OWN_NET)
+    code = find_code(reference) if codes is None else find(parts(reference)[0], codes)
+
+    def make() -> BackboneCard:
+        from nbtransfer.pretrained import own_nets  # loads torch, as the code does
+
+        return own_nets.make_card(name, [code])
+
+    return _kept(home() / f"{reference}-{code.sha256[:16]}", make)
+
+
+def _kept(file: Path, make: Callable[[], BackboneCard]) -> BackboneCard:
+    """The card kept under this name in the folder of cards, made if there is none."""
+    kept = file.parent / "cards" / f"{file.name}-cut{CUT}.json"
     try:
-        return catalog.decode(file.read_text(encoding="utf-8"))
+        return catalog.decode(kept.read_text(encoding="utf-8"))
     except (OSError, ValueError, InputError):
         pass
-    made = _made_here(name) if "torch" in sys.modules else _made_apart(name)
-    private_folder(file.parent)
-    atomic.write_text(file, catalog.encode(made))
+    made = make()
+    private_folder(kept.parent)
+    atomic.write_text(kept, catalog.encode(made))
     return made
 
 

@@ -49,6 +49,14 @@ def proposals(net: nn.Module, calls: Sequence[Call]) -> Iterator[Proposal]:
         yield Proposal(tuple(parts), tuple(_boundaries(parts, calls, sizes, heavy)))
 
 
+def stated(calls: Sequence[Call], ends: Sequence[str]) -> Proposal:
+    """The boundaries that a model states itself, by the modules that end its stages."""
+    found = sorted((call for call in calls if call.module in ends), key=lambda call: call.end)
+    times = [call.module for call in calls]
+    fit = [call for call in found if _is_activation(call.result) and times.count(call.module) == 1]
+    return Proposal(tuple(found), tuple((call,) for call in fit))
+
+
 def _divided(parts: list[Call], calls: Sequence[Call], sizes: dict[str, int], heavy: set[str]) -> list[Call] | None:
     """The parts with the largest that consists of others in place of itself; None if there is none."""
     for largest in sorted((call for call in parts if call.module in heavy), key=lambda call: -sizes[call.module]):

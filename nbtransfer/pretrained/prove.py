@@ -2,7 +2,7 @@
 
 On the real model, with random images and whatever weights it has. A boundary is kept if
 
-- the pass entered there gives the output of the whole, bit for bit, whatever the parts before it return (zeros, or NaN)
+- the pass entered there gives the output of the whole, bit for bit, whatever the parts before it return (ones, or NaN)
 - NaN in every earlier parameter and buffer changes nothing
 - no module with tensors of its own is called on both sides
 - the gradients of everything later are those of the whole
@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from nbtransfer.pretrained.calls import Call, evaluation_mode, record_calls
-from nbtransfer.pretrained.propose import ENOUGH, Proposal, proposals
+from nbtransfer.pretrained.propose import ENOUGH, Proposal, proposals, stated
 from nbtransfer.pretrained.splice import Splice
 
 SEVERAL = "what is handed on is not one tensor, or comes from a module that is called several times"
@@ -52,14 +52,18 @@ class Cut:
     refused: Mapping[str, int] = field(default_factory=dict)
 
 
-def prove(net: nn.Module, shape: tuple[int, int]) -> Cut:
-    """The coarsest cut with enough boundaries, or the one with most. `net` has values, and is as before afterwards."""
+def prove(net: nn.Module, shape: tuple[int, int], ends: Sequence[str] | None = None) -> Cut:
+    """The coarsest cut with enough boundaries, or the one with most. `net` has values, and is as before afterwards.
+
+    `ends` are the modules that end its stages, if their author states them; then no others are tried.
+    """
     source = torch.Generator().manual_seed(0)
     images = torch.randn(IMAGES, 3, *shape, generator=source)
     with evaluation_mode(net):
         calls = record_calls(net, images)
         best: Cut | None = None
-        for proposal in itertools.chain(proposals(net, calls), [Proposal((), ())]):
+        proposed = proposals(net, calls) if ends is None else [stated(calls, ends)]
+        for proposal in itertools.chain(proposed, [Proposal((), ())]):
             cut = _Proof(net, calls, proposal, images[1:]).cut()
             best = cut if best is None or len(cut.ends) > len(best.ends) else best
             if len(best.ends) >= ENOUGH:
@@ -111,7 +115,7 @@ class _Proof:
         return output if torch.equal(handed, activations) else None
 
     @torch.no_grad()
-    def _is_entered(self, place: Call, stand_in: float = 0.0) -> bool:
+    def _is_entered(self, place: Call, stand_in: float = 1.0) -> bool:
         """Whether what follows a place gives the output of the whole."""
         output = self._rest(self.activations[place.module], place, stand_in)
         return output is not None and torch.equal(output, self.whole)

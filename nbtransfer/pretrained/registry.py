@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 import torch
 
 from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.code import Code
 from nbtransfer.errors import BackboneError, InputError, MissingExtraError, RecipeError
-from nbtransfer.pretrained import foreign, saved, timm_models, torchvision_models, weights
+from nbtransfer.pretrained import foreign, own_nets, saved, timm_models, torchvision_models, weights
 from nbtransfer.pretrained.backbone import Backbone, SplicedBackbone, StagedBackbone
 from nbtransfer.pretrained.families import CUTS
 from nbtransfer.pretrained.layer_traits import exempt
@@ -32,18 +33,24 @@ class BuiltBackbone:
 
 
 def build(
-    card: BackboneCard, choice: str | None, *, own_file: bool = False, seed: int = 0, size: int | None = None
+    card: BackboneCard,
+    choice: str | None,
+    *,
+    own_file: bool = False,
+    seed: int = 0,
+    size: int | None = None,
+    codes: Iterable[Code] = (),
 ) -> BuiltBackbone:
     """Build shared layers with the weights called `choice`, from a custom file, or random from `seed` (None).
 
-    `size` is the image size in pixels, if the architecture depends on it; None takes that of the weights. Raises
-    WeightsError if the weights are missing, altered, or do not fit.
+    `size` is the image size in pixels, if the architecture depends on it; None takes that of the weights. `codes` holds the
+    user's own. Raises WeightsError if the weights are missing, altered, or do not fit.
     """
     entry = None if choice is None or own_file else card.weights_named(choice)
     size = size or (entry.input if entry else card.input).size
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = original_net(card, size)
+        net = original_net(card, size, codes)
         original = dict(net.state_dict(keep_vars=True))  # before the cut, which may remove the classifier
         backbone = cut(card, net, card.input.at(size).shape)
     if choice is None:
@@ -65,7 +72,8 @@ def cut(card: BackboneCard, net: Any, shape: tuple[int, int]) -> Backbone:
     """An original model as a Backbone, for images of this height and width."""
     if card.family in CUTS:
         return cut_by_hand(card.family, net)
-    _take_off_classifier(net)
+    if card.origin == timm_models.ORIGIN:
+        _take_off_classifier(net)
     return SplicedBackbone(net, Cut(card.stages, card.ends, {layer.name: layer.stage for layer in card.layers}), shape)
 
 
@@ -80,8 +88,10 @@ def _take_off_classifier(net: Any) -> None:
     net.reset_classifier(0)
 
 
-def original_net(card: BackboneCard, size: int) -> Any:
+def original_net(card: BackboneCard, size: int, codes: Iterable[Code] = ()) -> Any:
     """The original model with random weights and the classifier of its source task, for images of `size` pixels."""
+    if card.origin == own_nets.ORIGIN:
+        return own_nets.build(card.built_as, codes)
     if card.origin == torchvision_models.ORIGIN:
         return torchvision_models.build(card.built_as, size)
     return timm_models.build(card.built_as, shape=card.input.at(size).shape)
@@ -148,12 +158,15 @@ def cut_anew(family: str, net: Any, shape: tuple[int, int]) -> Backbone:
     return SplicedBackbone(net, prove(net, shape), shape)
 
 
-def try_shape(card: BackboneCard, shape: tuple[int, int]) -> None:
-    """Raise RecipeError if a model of timm does not run on an image of this height and width."""
+def try_shape(card: BackboneCard, shape: tuple[int, int], codes: Iterable[Code] = ()) -> None:
+    """Raise RecipeError if a model does not run on an image of this height and width."""
     try:
-        with_structure(
-            lambda: timm_models.build(card.built_as, shape=shape), lambda net: _try_parts(cut(card, net, shape), shape)
-        )
+        if card.origin == own_nets.ORIGIN:
+            _try_parts(cut(card, own_nets.build(card.built_as, codes), shape), shape)
+        else:
+            with_structure(
+                lambda: timm_models.build(card.built_as, shape=shape), lambda net: _try_parts(cut(card, net, shape), shape)
+            )
     except Exception as error:  # whatever a foreign model raises
         raise RecipeError(
             f"{card.name} fails on images of {shape[0]} × {shape[1]} px ({_short(error)}); leave image_size out, or use another"

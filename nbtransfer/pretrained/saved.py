@@ -3,8 +3,9 @@
     card.json          the card with its lineage, and the format
     model.safetensors  the shared layers
     head.safetensors   the task-specific layers of the source task, if they are one linear layer
+    code/NAME.py       the class of shared layers of one's own
 
-A folder of these can be given to somebody else; nothing in it is executed.
+A folder of these can be given to somebody else. Code in it is executed only where it is trusted.
 """
 
 from __future__ import annotations
@@ -14,23 +15,24 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.calls import checked
+from nbtransfer.core.code import Code
 from nbtransfer.core.formats.numbers import BACKBONE, refusal
 from nbtransfer.core.lineage import Lineage
 from nbtransfer.core.text.names import suggest
-from nbtransfer.errors import BackboneError, InputError, WeightsError
+from nbtransfer.errors import BackboneError, CodeError, InputError, WeightsError
 from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
 
 PREFIX = "mine/"
 FOLDER = "backbones"
-CARD, WEIGHTS, HEAD = "card.json", "model.safetensors", "head.safetensors"
+CARD, WEIGHTS, HEAD, CODE = "card.json", "model.safetensors", "head.safetensors", "code"
 _NAME = re.compile(r"[^\W_][\w.+-]{0,39}")
 
 
@@ -111,7 +113,7 @@ def require_free(name: str) -> Path:
     return target
 
 
-def write(name: str, made: BackboneCard, write_tensors: Callable[[Path], None]) -> BackboneCard:
+def write(name: str, made: BackboneCard, write_tensors: Callable[[Path], None], codes: Sequence[Code] = ()) -> BackboneCard:
     """Save a backbone under a new name: all of it, or nothing. `write_tensors` writes its files into a folder.
 
     Its card states the sha256 of the weights. Raises BackboneError if the name is taken or is none.
@@ -125,7 +127,11 @@ def write(name: str, made: BackboneCard, write_tensors: Callable[[Path], None]) 
         file = draft / WEIGHTS
         entry = replace(made.weights[0], digest=_digest(file), size=file.stat().st_size)
         made = replace(made, name=f"{PREFIX}{target.name}", weights=(entry,))
-        facts = {"format": BACKBONE, "card": json.loads(catalog.encode(made))}
+        for code in codes:
+            (draft / CODE).mkdir(exist_ok=True)
+            (draft / CODE / f"{code.name}.py").write_text(code.source, encoding="utf-8", newline="")
+        stated = [(code.name, code.sha256) for code in codes]
+        facts = {"format": BACKBONE, "card": json.loads(catalog.encode(made)), "code": stated}
         atomic.write_text(draft / CARD, json.dumps(facts, indent=1))
         atomic.publish(draft, target)
     except OSError as error:
@@ -133,6 +139,22 @@ def write(name: str, made: BackboneCard, write_tensors: Callable[[Path], None]) 
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return made
+
+
+def codes_of(of: BackboneCard) -> list[Code]:
+    """The code of saved shared layers of one's own; raises CodeError if it was changed."""
+    return _read_codes(_existing(of.name)) if of.lineage is not None else []
+
+
+def _read_codes(folder: Path) -> list[Code]:
+    try:
+        stated = json.loads((folder / CARD).read_text(encoding="utf-8")).get("code", [])
+        found = [Code(Code(name, "").name, (folder / CODE / f"{name}.py").read_text("utf-8"), sha) for name, sha in stated]
+    except (OSError, ValueError, TypeError) as error:
+        raise CodeError(f"the code of the shared layers in {folder} cannot be read ({error})") from error
+    if any(not code.unaltered for code in found):
+        raise CodeError(f"the code of the shared layers in {folder} was changed after they were saved; copy the folder again")
+    return found
 
 
 def weights_file(of: BackboneCard) -> Path:
@@ -156,7 +178,8 @@ def add_backbone(folder: str | os.PathLike[str], name: str | None = None) -> Bac
 
     name  what to call them here; by default as the folder is called
 
-    Nothing in the folder is executed. Raises BackboneError or WeightsError if it is not whole, or if the name is taken.
+    Nothing in the folder is executed. Raises BackboneError, WeightsError or CodeError if it is not whole, or if the name is
+    taken.
     """
     source = Path(folder).expanduser().absolute()
     if not (source / CARD).is_file():
@@ -171,7 +194,7 @@ def add_backbone(folder: str | os.PathLike[str], name: str | None = None) -> Bac
             if (source / file).is_file():
                 shutil.copyfile(source / file, draft / file)
 
-    return write(called, made, copy)
+    return write(called, made, copy, _read_codes(source))
 
 
 @checked(BackboneError)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from typing import Any
 
 from nbtransfer.core.codec import dumps
+from nbtransfer.core.recipe import OWN_NET
 from nbtransfer.engine.context import RunContext
 from nbtransfer.engine.model.freezing import digest
 from nbtransfer.engine.versions import computing_versions
@@ -28,14 +30,16 @@ class CacheKeys:
             "views": self._views, "seed": r.seed if r.transform or set(r.augment) - {"flip", "flip_vertical"} else None,
             "backbone": context.card.built_as, "stages": self._digests[:count], "dtype": r.cache_dtype, "fold": r.fold,
             "precision": context.device.precision, "device": context.device.torch.type, "batch": self._batch_size,
-            "versions": computing_versions(context.card.origin), **self._end(count),
+            "versions": computing_versions(context.card.origin), **self._place(count),
         }  # fmt: skip
         return hashlib.sha256(dumps(facts).encode()).hexdigest()[:32]
 
-    def _end(self, count: int) -> dict[str, str]:
-        """Where a spliced model is left: another cut may put the same layers before another place."""
-        ends = self._context.card.ends
-        return {"end": ends[count - 1]} if count <= len(ends) else {}
+    def _place(self, count: int) -> dict[str, Any]:
+        """Where a spliced model is left, and the code of one's own: the same tensors may be used in other ways."""
+        card, recipe = self._context.card, self._context.recipe
+        end = {"end": card.ends[count - 1]} if count <= len(card.ends) else {}
+        own = card.built_as.startswith(OWN_NET)
+        return {**end, "code": [code.sha256 for code in recipe.code]} if own else end
 
     @functools.cached_property
     def _digests(self) -> list[str]:

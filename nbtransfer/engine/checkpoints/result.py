@@ -52,7 +52,7 @@ def load(paths: RunPaths, recipe: Recipe, folder: Path | None = None) -> Transfe
     if not folder.is_dir():
         raise RunError(f"run {paths.id} has no model yet; wait for its first epoch to end, or see its log")
     tensors, facts = checkpoint.load(folder)
-    model, digest = build(recipe, cards.card(recipe.backbone))
+    model, digest = build(recipe, cards.card_of(recipe))
     checkpoint.check_base(facts["base"], digest, f"run {paths.id}")
     overlay(model, tensors)
     return model.eval().requires_grad_(False)

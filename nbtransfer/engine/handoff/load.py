@@ -74,14 +74,14 @@ def _check_format(path: Path, facts: dict[str, Any]) -> None:
 
 
 def _rebuild_model(path: Path, facts: dict[str, Any], trust: bool) -> TransferModel:
-    card, spec = cards.card(facts["backbone"]), from_plain(InputSpec, facts["input"])
+    codes = [_read_code(path, name, sha256) for name, sha256 in facts.get("code") or ()]
+    if trust:
+        trusted.trust(codes)
+    card, spec = cards.card(facts["backbone"], codes), from_plain(InputSpec, facts["input"])
     classes, head = tuple(facts["classes"]), None
     if facts.get("head") is not None:
-        codes = [_read_code(path, name, sha256) for name, sha256 in facts["code"]]
-        if trust:
-            trusted.trust(codes)
         head = make_head(facts["head"], codes, card.width, len(classes), seed=0)
-    model = TransferModel(registry.build(card, None, size=spec.size).module, card, spec, classes, head)
+    model = TransferModel(registry.build(card, None, size=spec.size, codes=codes).module, card, spec, classes, head)
     model.reading = from_plain(Reading, facts.get("reading", {}))
     model.load_state_dict(load_file(path / WEIGHTS))
     return model.eval().requires_grad_(False)

@@ -123,7 +123,9 @@ def zero_head(features: int, classes: int) -> nn.Linear:
 def build(recipe: Recipe, card: BackboneCard) -> tuple[TransferModel, str | None]:
     """The untrained model of a recipe, and the digest of the weights it starts from (None when they are random)."""
     spec = recipe.input_for(card)
-    built = registry.build(card, recipe.weights, own_file=recipe.weights_file is not None, seed=recipe.seed, size=spec.size)
+    built = registry.build(
+        card, recipe.weights, own_file=recipe.weights_file is not None, seed=recipe.seed, size=spec.size, codes=recipe.code
+    )
     classes, head = recipe.task.classes, None
     if recipe.head is not None:
         head = make_head(recipe.head, recipe.code, card.width, len(classes), recipe.seed)

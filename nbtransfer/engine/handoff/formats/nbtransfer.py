@@ -2,7 +2,7 @@
 
     model.safetensors   all parameters and buffers, under their names here
     sample.safetensors  the pixels of the example, and the model's logits
-    code/NAME.py        the code of a custom head
+    code/NAME.py        the code of a custom head, or of shared layers of one's own
 
 Loading computes the logits again and compares them, which detects a broken environment.
 """
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from nbtransfer.core.code import Code, parts
-from nbtransfer.core.recipe import Recipe
+from nbtransfer.core.code import parts
+from nbtransfer.core.recipe import OWN_NET, Recipe
 from nbtransfer.engine.handoff.example import FILE, StoredExample
 from nbtransfer.engine.handoff.formats import WrittenModel
 from nbtransfer.engine.model.transfer_model import TransferModel
@@ -29,7 +29,7 @@ def check(model: TransferModel, recipe: Recipe) -> None:
 
 def write(folder: Path, model: TransferModel, recipe: Recipe, example: StoredExample) -> WrittenModel:
     """Write weights, sample and code."""
-    codes = _code_of_head(recipe)
+    codes = [code for code in recipe.code if code.name in _modules_of(model, recipe)]
     for code in codes:
         (folder / CODE).mkdir(exist_ok=True)
         (folder / CODE / f"{code.name}.py").write_text(code.source, encoding="utf-8", newline="")
@@ -43,8 +43,11 @@ def write(folder: Path, model: TransferModel, recipe: Recipe, example: StoredExa
     return WrittenModel(facts, ("nbtransfer",), _usage(trust=bool(codes)))
 
 
-def _code_of_head(recipe: Recipe) -> list[Code]:
-    return [code for code in recipe.code if recipe.head is not None and code.name == parts(recipe.head)[0]]
+def _modules_of(model: TransferModel, recipe: Recipe) -> set[str]:
+    """The modules of custom code that make the model's layers."""
+    head = [] if recipe.head is None else [recipe.head]
+    own = [model.card.built_as.removeprefix(OWN_NET)] if model.card.built_as.startswith(OWN_NET) else []
+    return {parts(reference)[0] for reference in (*head, *own)}
 
 
 def _usage(*, trust: bool) -> str:
