@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from nbtransfer import recipes as recipes
     from nbtransfer.comparison.compare_runs import explain as explain
     from nbtransfer.core.backbone import BackboneCard as BackboneCard
     from nbtransfer.core.freeze import FreezePlan as FreezePlan
@@ -68,6 +69,7 @@ _HOMES = {
     "load_model": "engine.handoff.load:load_model",
     "predict": "engine.handoff.predict:predict",
     "pretrain": "jobs.launcher:pretrain",
+    "recipes": "recipes:",
     "repeat": "jobs.launcher:repeat",
     "runs": "jobs.listing:list_runs",
     "start": "jobs.launcher:start",
@@ -80,7 +82,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"nbtransfer has no {name!r}{_hint(name)}")
     module, attribute = _HOMES[name].split(":")
-    value = getattr(importlib.import_module(f"nbtransfer.{module}"), attribute)
+    home = importlib.import_module(f"nbtransfer.{module}")
+    value = getattr(home, attribute) if attribute else home
     globals()[name] = value
     return value
 

@@ -43,6 +43,7 @@ PUBLIC = {
     "load_model",
     "predict",
     "pretrain",
+    "recipes",
     "repeat",
     "runs",
     "start",

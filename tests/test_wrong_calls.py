@@ -139,6 +139,7 @@ STARTING = [
     (lambda: nt.add_backbone("/nope"), "/nope holds no saved shared layers"),
     (lambda: nt.add_backbone(None), "folder should be text or a path, not None"),
     (lambda: nt.pretrain("images/"), "task should be"),
+    (lambda: nt.recipes.founding("images/"), "task should be"),
     (lambda: nt.code(None, "x = 1"), "name should be text, not None"),
     (lambda: nt.code("mine"), "code needs source"),
     (lambda: nt.load_model("/nope"), "/nope does not exist; give the folder that run.export wrote"),
