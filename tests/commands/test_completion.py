@@ -37,7 +37,7 @@ def context():
         ("%transfer freeze stem layer", ["layer1", "layer2", "layer3", "layer4"]),
         ("%transfer thaw layer4 --lr 0.1 --", ["--help", "--lr"]),
         ("%transfer data demo:t", ["demo:textile"]),
-        ("%transfer pr", ["predict"]),
+        ("%transfer pr", ["pretrain", "predict"]),
         ("%transfer predict x.png --", ["--help", "--run", "--csv"]),
         ("%transfer nonsense x", []),
         ("x = 3 # %transfer st", []),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nbtransfer.commands import starting
 from nbtransfer.commands import tree as commands
 from nbtransfer.commands.parsing import UsageError
 from nbtransfer.errors import InputError
@@ -52,7 +53,7 @@ class TestWhatIsHardlyMeant:
         def refuse(recipe, **_):
             raise Started(recipe)
 
-        monkeypatch.setattr(commands, "start_run", refuse)
+        monkeypatch.setattr(starting, "start_run", refuse)
         execute("data", str(images), "--holdout", "0,25")
         return lambda *words: execute("start", "--weights", "none", *words)
 

@@ -12,6 +12,7 @@ from nbtransfer.core import events as ev
 from nbtransfer.core.formats.numbers import CHECKPOINT, RUN
 from nbtransfer.core.state import fold
 from nbtransfer.engine.checkpoints import checkpoint
+from nbtransfer.engine.checkpoints.resume import layers_digest
 from nbtransfer.engine.training import carry_out
 from nbtransfer.errors import CodeError, FormatError, RunError
 from nbtransfer.jobs.launcher import repeat
@@ -144,7 +145,7 @@ def test_a_killed_run_goes_on_from_the_very_bits_of_its_checkpoint(old):
     assert newest != name
     assert before.keys() == after.keys()
     assert all(torch.equal(before[key], after[key]) for key in before)
-    assert now == {**facts, "format": CHECKPOINT}
+    assert now == {**facts, "format": CHECKPOINT, "layers": layers_digest(nt.backbone(run.recipe.backbone))}
 
 
 def test_a_journal_of_two_versions_is_read_whole(old):
