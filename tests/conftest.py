@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sys
@@ -18,6 +19,7 @@ import pytest
 from hypothesis import settings
 
 import nbtransfer as nt
+from nbtransfer.pretrained import registry
 from tests.support.pictures import folder_of_pictures
 from tests.support.processes import frameworks_loaded_once, reap
 from tests.support.runs import carried_out
@@ -35,6 +37,14 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True, scope="session")
 def warm_workers() -> Iterator[None]:
     with frameworks_loaded_once():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cards_are_made_once() -> Iterator[None]:
+    """Every test has a home of its own, where no card is kept yet, and each takes a proof."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "make_card", functools.cache(registry.make_card))
         yield
 
 

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -254,6 +254,7 @@ def test_everything_is_put_back_after_an_error():
     assert net.blocks[1].forward == own
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 5)), max_size=3))
 def test_a_boundary_is_kept_unless_a_shortcut_crosses_it(shortcuts):
     """`(a, n)`: what block a gave is read again before block a + n."""
