@@ -16,7 +16,7 @@ FOUNDING_EPOCHS = 10
 
 @checked(RecipeError)
 def founding(task: TaskCard, *, joint: bool = False, **settings: Any) -> Recipe:
-    """The example of an introduction to transfer learning, as it is usually printed.
+    """The worked example of an introduction to transfer learning, exactly as printed.
 
     VGG16 without its top, global average pooling, one softmax layer; Adam at its usual rate of 0.001 for ten epochs; the
     best epoch is chosen on validation data. Nothing is augmented, nothing decays, and no solver is used.
@@ -31,4 +31,8 @@ def founding(task: TaskCard, *, joint: bool = False, **settings: Any) -> Recipe:
         "backbone": "vgg16", "strategy": Strategy("founding", (phase,)), "optimiser": "adam", "weight_decay": 0.0,
         "augment": (), "clip_grad": None, "probe": "sgd", "batch_size": 32,
     }  # fmt: skip
+    if "epochs" in settings:
+        raise RecipeError(
+            f"the founding recipe takes {FOUNDING_EPOCHS} epochs; leave epochs= out, or write a Strategy of your own"
+        )
     return Recipe(task=task, **{**prescribed, **settings})

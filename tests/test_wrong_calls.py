@@ -232,7 +232,7 @@ RUN = [
     (lambda run: run.export(["x"]), "folder should be text or a path, not a list; give one folder"),
     (lambda run: run.rename(["x"]), "name should be text, not a list; give one name"),
     (lambda run: run.save_backbone(None), "name should be text, not None"),
-    (lambda run: run.save_backbone("../x"), "'../x' is no name for shared layers"),
+    (lambda run: run.save_backbone("../x"), "'../x' is not a valid name for a saved backbone"),
     (
         lambda run: run.predict("a.png", "b.png"),
         "run.predict takes one argument without a name; give a list: run.predict([a, b])",

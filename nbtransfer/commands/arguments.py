@@ -185,7 +185,8 @@ def backbone_name(p: argparse.ArgumentParser) -> None:
 def backbone_folder(p: argparse.ArgumentParser) -> None:
     """A folder of saved shared layers, and what to call them."""
     p.add_argument("folder", help="a folder of saved shared layers")
-    p.add_argument("--name", help="what to call them here (default: as the folder)")
+    p.add_argument("--name", help="what to call them here (default: the folder's name)")
+    p.add_argument("--yes", action="store_true", help="I have read the code in the folder; allow it to run here")
 
 
 def rename(p: argparse.ArgumentParser) -> None:

@@ -17,6 +17,7 @@ from nbtransfer.core.recipe import AUGMENTATIONS, Cache, Optimiser, Precision, P
 from nbtransfer.core.strategy import STRATEGIES, Schedule
 from nbtransfer.engine.handoff import formats
 from nbtransfer.jobs.run import Run
+from nbtransfer.pretrained import saved
 from nbtransfer.store import run_names, runs
 from nbtransfer.store.caches import caches
 from nbtransfer.store.home import home
@@ -118,8 +119,8 @@ def _constant(*names: str) -> Callable[[str, CommandContext], Iterable[str]]:
 
 
 _SOURCES: dict[str, Callable[[str, CommandContext], Iterable[str]]] = {
-    "backbone": lambda _word, _here: catalog.names(),
-    "text": lambda _word, _here: catalog.names(),
+    "backbone": lambda _word, _here: [*saved.names(), *catalog.names()],
+    "text": lambda _word, _here: [*saved.names(), *catalog.names()],
     "weights": lambda _word, context: ["default", "none", *(card.name for card in context.draft.card.weights)],
     "strategy": _constant(*STRATEGIES),
     "freeze": _layers,

@@ -11,12 +11,13 @@ from nbtransfer.jobs.launcher import PRETRAINING, SOURCE_EPOCHS
 from nbtransfer.pretrained import saved
 
 
-def source_options(args: argparse.Namespace) -> dict[str, object]:
+def source_options(args: argparse.Namespace, context: CommandContext) -> dict[str, object]:
     """The fields of a recipe for a source task; raises UsageError for options that contradict it."""
     for name in ("strategy", "weights", "freeze", "thaw"):
         if name in args:
             raise UsageError(f"pretrain starts from random weights, and everything learns; leave --{name} out, or use `start`")
-    return {"epochs": SOURCE_EPOCHS, **choosing.options_of(args), **PRETRAINING}
+    epochs = context.draft.choices.settings.get("epochs", SOURCE_EPOCHS)
+    return {"epochs": epochs, **choosing.options_of(args), **PRETRAINING}
 
 
 def save_backbone(args: argparse.Namespace, context: CommandContext) -> Outcome:
@@ -27,7 +28,7 @@ def save_backbone(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 def add_backbone(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Add shared layers that were saved elsewhere."""
-    card = saved.add_backbone(args.folder, args.name)
+    card = saved.add_backbone(args.folder, args.name, trust=args.yes)
     return Outcome(card, f"added as {card.name}: {card.lineage}", card)
 
 

@@ -35,7 +35,7 @@ def pretrain_task(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 def pretrain(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Train shared layers from scratch on a source task."""
-    recipe = choosing.recipe_with(context.draft, sources.source_options(args))
+    recipe = choosing.recipe_with(context.draft, sources.source_options(args, context))
     return launch(recipe, context, stay=args.wait, name=getattr(args, "name", None), meant=args.unusual)
 
 

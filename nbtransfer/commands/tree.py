@@ -23,8 +23,8 @@ from nbtransfer.jobs import own_runs
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.jobs.listing import list_runs
 from nbtransfer.jobs.run import Run
+from nbtransfer.pretrained import saved
 from nbtransfer.pretrained.listing import backbone, backbones
-from nbtransfer.pretrained.saved import lineage_of
 from nbtransfer.store.caches import caches, clear
 from nbtransfer.ui.progress import watch
 
@@ -77,9 +77,9 @@ def status(args: argparse.Namespace, context: CommandContext) -> Outcome:
     run = find_run(args.run, context)
     state = run.state
     parts = [f"{run.id}: {run.verdict}", f"{run.recipe!r}"]
-    if (lineage := lineage_of(run.recipe.backbone)) is not None:
-        parts.append(f"shared layers: {run.recipe.backbone}, from {lineage}")
     if state.prepared:
+        if (origin := saved.origin(run.recipe.backbone, state.prepared.weights)) is not None:
+            parts.append(f"shared layers: {origin}")
         p = state.prepared
         parts.append(f"{p.device} ({p.device_name}), {p.precision}, {quantity(p.threads, 'thread')}, {state.fraction:.0%} done")
     parts += [repr(run.history()), *map(repr, state.evaluations)]

@@ -17,6 +17,7 @@ from nbtransfer.core.calls import checked_class
 from nbtransfer.core.code import Code, reference
 from nbtransfer.core.freeze import FreezePlan
 from nbtransfer.core.kinds import Mismatch, shown
+from nbtransfer.core.lineage import Lineage
 from nbtransfer.core.scalars import plain
 from nbtransfer.core.sentences import SENTENCES
 from nbtransfer.core.strategy import Phase, Schedule, Strategy
@@ -245,6 +246,10 @@ class Recipe:
             return self.views
         mirrors = [name for name in self.augment if name in MIRRORS]
         return 2 ** len(mirrors) if len(mirrors) == len(self.augment) else self.views
+
+    def lineage(self, card: BackboneCard) -> Lineage | None:
+        """How the weights it begins with were made; None where they are random, a file, or published ones."""
+        return None if self.weights is None or self.weights_file else card.lineage
 
     def weights_input(self, card: BackboneCard) -> InputSpec:
         """The preprocessing that the chosen weights were trained with."""

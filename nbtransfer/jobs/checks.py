@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.code import Code
 from nbtransfer.core.missing import too_many_missing
 from nbtransfer.core.recipe import OWN_NET, WEIGHT_SUFFIXES, Recipe
 from nbtransfer.core.task import TaskCard
-from nbtransfer.errors import MissingExtraError, RecipeError, TaskError
+from nbtransfer.errors import CodeError, MissingExtraError, RecipeError, TaskError
 from nbtransfer.pretrained import saved
 from nbtransfer.pretrained.cards import TIMM, card_of
 from nbtransfer.usercode import trusted
@@ -22,7 +23,7 @@ def preflight(recipe: Recipe) -> Recipe:
     """The recipe as a worker can use it, with absolute paths; otherwise raises an error that says what to do."""
     card = card_of(recipe)
     recipe = with_code(recipe)
-    recipe = replace(recipe, code=(*recipe.code, *(code for code in saved.codes_of(card) if code not in recipe.code)))
+    recipe = replace(recipe, code=(*recipe.code, *_saved_code(recipe, card)))
     trusted.require(recipe.code)
     recipe.check_against(card)
     _check_packages(recipe, card)
@@ -33,6 +34,18 @@ def preflight(recipe: Recipe) -> Recipe:
     recipe = _with_absolute_weights(recipe)
     _try_weights(recipe, card)
     return recipe
+
+
+def _saved_code(recipe: Recipe, card: BackboneCard) -> Iterator[Code]:
+    """The code of saved shared layers that the recipe lacks; raises CodeError if it has another version of it."""
+    own = {code.name: code for code in recipe.code}
+    for code in saved.codes_of(card):
+        if code.name not in own:
+            yield code
+        elif own[code.name].sha256 != code.sha256:
+            raise CodeError(
+                f"{card.name} comes with another version of the code {code.name!r}; write yours in a cell of another name"
+            )
 
 
 def _check_packages(recipe: Recipe, card: BackboneCard) -> None:

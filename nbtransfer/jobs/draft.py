@@ -9,7 +9,7 @@ from typing import Any
 
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.freeze import FreezePlan
-from nbtransfer.core.recipe import Recipe, Solver
+from nbtransfer.core.recipe import OWN_NET, Recipe, Solver
 from nbtransfer.core.strategy import SCRATCH, Phase, Strategy
 from nbtransfer.core.task import TaskCard
 from nbtransfer.errors import InputError, TaskError
@@ -53,7 +53,7 @@ class Draft:
         if a choice cannot work.
         """
         with self._changing:
-            changes = {**_other_weights(changes, self.choices.settings), **changes}
+            changes = {**_other_weights(changes, self.choices), **changes}
             fixed = {name: changes.pop(name) for name in ("task", "backbone", "freeze") if name in changes}
             chosen = replace(self.choices, settings={**self.choices.settings, **changes}, **fixed)
             if "freeze" not in fixed and ("backbone" in fixed or _strategy_plan(chosen) != _strategy_plan(self.choices)):
@@ -117,12 +117,15 @@ class Draft:
         return f"Draft({task}, {self.choices.backbone!r}, {self.strategy.name!r}, {self.plan.summary(self.card)})"
 
 
-def _other_weights(changes: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+def _other_weights(changes: Mapping[str, Any], choices: Choices) -> dict[str, Any]:
     """The weights that come with a change: the default ones of another backbone, random ones with "scratch"."""
-    strategy, before = (found.get("strategy", Recipe.strategy) for found in ({**settings, **changes}, settings))
+    strategy, before = (found.get("strategy", Recipe.strategy) for found in ({**choices.settings, **changes}, choices.settings))
     if strategy == SCRATCH:
         return {"weights": None}
-    return {"weights": "default"} if "backbone" in changes or before == SCRATCH else {}
+    if "backbone" not in changes and before != SCRATCH:
+        return {}
+    own = str(changes.get("backbone", choices.backbone)).startswith(OWN_NET)  # for which none are published
+    return {"weights": None if own else "default"}
 
 
 def _strategy_plan(choices: Choices) -> FreezePlan:

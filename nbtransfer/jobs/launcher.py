@@ -14,6 +14,7 @@ from nbtransfer.jobs import own_runs, process
 from nbtransfer.jobs.checks import preflight
 from nbtransfer.jobs.run import Run
 from nbtransfer.jobs.run_commands import require_known_format
+from nbtransfer.pretrained import saved
 from nbtransfer.store import run_names, runs
 
 
@@ -30,7 +31,7 @@ def start(recipe: Recipe, *, name: str | None = None) -> Run:
     return _started(recipe, Repeat(), name)
 
 
-PRETRAINING: dict[str, Any] = {"strategy": SCRATCH, "weights": None}
+PRETRAINING: dict[str, Any] = {"strategy": SCRATCH, "weights": None, "freeze": None}
 SOURCE_EPOCHS = 20
 
 
@@ -49,6 +50,8 @@ def pretrain(
     fixed = next((field for field in PRETRAINING if field in settings), None)
     if fixed is not None:
         raise RecipeError(f"pretrain starts from random weights, and everything learns; leave {fixed}= out, or use start")
+    if backbone.startswith(saved.PREFIX):
+        raise RecipeError(f"pretrain starts from random weights, so those of {backbone} would not be used; use start instead")
     return start(Recipe(task=task, backbone=backbone, epochs=epochs, **PRETRAINING, **settings), name=name)
 
 
@@ -60,6 +63,8 @@ def repeat(run: Run) -> Run:
     """
     state = run.state
     require_known_format(run.paths, state)
+    if state.prepared is not None:
+        saved.require_weights(run.recipe.backbone, state.prepared.weights, run.id)
     earlier = runs.read_repeat(run.paths)
     changes, decisions = (*earlier.changes, *state.changes), (*earlier.decisions, *state.decisions)
     return _started(run.recipe, Repeat(run.id, changes, decisions))

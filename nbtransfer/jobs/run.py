@@ -259,9 +259,9 @@ class Run:
         return run_results.export(self._reader, self.recipe, folder, format)
 
     def save_backbone(self, name: str) -> BackboneCard:
-        """Save the shared layers of the best model, and its head, as `mine/NAME` for other tasks; the card says how they came.
+        """Save the shared layers of the best model, and a linear head, as `mine/NAME`; the card records their source.
 
-        Raises RunError while the run is in progress or has no model, BackboneError if the name is taken or is none.
+        Raises RunError while the run is in progress or has no model, BackboneError if the name is taken or not valid.
         """
         return run_results.save_backbone(self._reader, self.recipe, self._card, name)
 

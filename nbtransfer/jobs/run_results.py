@@ -127,7 +127,7 @@ def save_backbone(run: RunReader, recipe: Recipe, card: BackboneCard, name: str)
 
     model = _load(run, recipe)
     made = replace(_saved_card(run.id, state, recipe, card), multiply_adds=backbone_files.multiply_adds(model))
-    codes = saved.codes_of(card) or [c for c in recipe.code if card.built_as.startswith(f"{OWN_NET}{c.name}.")]
+    codes = [code for code in recipe.code if card.built_as.startswith(f"{OWN_NET}{code.name}.")]
     return saved.write(name, made, lambda folder: backbone_files.write(folder, model), codes)
 
 
@@ -144,9 +144,9 @@ def _saved_card(run_id: str, state: RunState, recipe: Recipe, card: BackboneCard
         strategy=recipe.strategy_name, scores=tuple(map(source_score, state.evaluations)),
         parent=f"{card.name} {file or named.name if named else file}" if recipe.weights else None,
         parent_digest=state.prepared.weights if state.prepared else None,
-        before=card.lineage if named else None,
+        before=recipe.lineage(card),
     )  # fmt: skip
-    licence = "your own" if recipe.weights is None else named.licence if named else f"that of {file}"
+    licence = named.licence if named else f"that of {file}" if file else "not stated"
     spec = recipe.input_for(card)
     weights = WeightsCard("default", saved.WEIGHTS, "", None, licence, spec, recipe.task.name, len(recipe.task.classes))
     return replace(card, weights=(weights,), default_input=spec, architecture=card.built_as, lineage=lineage)

@@ -32,7 +32,7 @@ def backbones(text: str = "") -> BackboneList:
         return _timm(text)
     wanted = text.casefold()
     known = itertools.chain(saved.cards(), (catalog.card(name) for name in catalog.names()))
-    return BackboneList(card for card in known if wanted in card.name or wanted in card.family)
+    return BackboneList(card for card in known if wanted in card.name.casefold() or wanted in card.family)
 
 
 def _timm(text: str) -> BackboneList:

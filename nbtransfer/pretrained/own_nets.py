@@ -46,6 +46,9 @@ def build(name: str, codes: Iterable[Code]) -> nn.Module:
     net = call(reference, make)
     if not isinstance(net, nn.Module):
         raise CodeError(f"{reference} makes {type(net).__name__}; let it make a torch.nn.Module")
+    names = [name for name, _ in net.named_parameters(remove_duplicate=False)]
+    if twice := sorted(set(names) - {name for name, _ in net.named_parameters()}):
+        raise CodeError(f"{reference} has {twice[0]} under another name as well; register each module and parameter once")
     exempt(net)
     return net
 
@@ -58,26 +61,51 @@ def make_card(name: str, codes: Iterable[Code]) -> BackboneCard:
     reference, spec = name.removeprefix(PREFIX), input_spec(name, net)
     _check_features(reference, net, spec.shape)
     _check_use(reference, net, spec.shape)
-    stated = getattr(net, "stages", None)
-    ends = tuple(stated) if isinstance(stated, (tuple, list)) and all(isinstance(end, str) for end in stated) else None
-    missing = [end for end in ends or () if end not in dict(net.named_modules())]
+    ends = _stated_ends(reference, net)
+    cut = prove(net, spec.shape, ends)
+    refused = [end for end in ends or () if end not in cut.ends]
+    if refused:
+        raise CodeError(
+            f"{reference} cannot be cut after {refused[0]!r}, which its attribute stages names: what follows depends on more "
+            "than what that module returns; leave it out"
+        )
+    return card_of(name, ORIGIN, ORIGIN, SplicedBackbone(net, cut, spec.shape), spec, ())
+
+
+def _stated_ends(reference: str, net: nn.Module) -> tuple[str, ...] | None:
+    """The modules that end its stages, if the class states them; raises CodeError for what names no modules."""
+    stated, modules = getattr(net, "stages", None), dict(net.named_modules())
+    if stated is None or isinstance(stated, nn.Module):  # layers may have this name, too
+        return None
+    if not isinstance(stated, (tuple, list)) or not all(isinstance(end, str) for end in stated):
+        raise CodeError(f"stages of {reference} is {stated!r}; state names of its modules, such as stages = ('blocks.1',)")
+    missing = [end for end in stated if end not in modules]
     if missing:
         raise CodeError(f"{reference} has no module {missing[0]!r}, which its attribute stages names; use names of its modules")
-    return card_of(name, ORIGIN, ORIGIN, SplicedBackbone(net, prove(net, spec.shape, ends), spec.shape), spec, ())
+    return tuple(stated)
 
 
 def input_spec(name: str, net: nn.Module) -> InputSpec:
     """The images that the model's attributes ask for; raises CodeError for values that cannot be."""
     size = getattr(net, "image_size", 224)
-    stated = {key: list(value) for key in ("mean", "std") if isinstance(value := getattr(net, key, None), (tuple, list))}
+    stated = {key: value for key in ("mean", "std") if (value := getattr(net, key, None)) is not None}
+    if wrong := next((key for key, value in stated.items() if not isinstance(value, (tuple, list))), None):
+        raise CodeError(f"{wrong} of {name} is {stated[wrong]!r}; state three numbers, such as {wrong} = (0.5, 0.5, 0.5)")
     try:
         spec = from_plain(
-            InputSpec, {"size": size, "resize": round(RESIZE * size), "interpolation": "bilinear", **IMAGENET, **stated}
+            InputSpec,
+            {
+                "size": size,
+                "resize": round(RESIZE * size),
+                "interpolation": "bilinear",
+                **IMAGENET,
+                **{k: list(v) for k, v in stated.items()},
+            },
         )
     except (InputError, TypeError, ValueError) as error:
         raise CodeError(f"the input that {name} states cannot be used ({error}); state image_size = 64, for example") from error
     if size < 1 or min(spec.std) <= 0:
-        raise CodeError(f"the input that {name} states cannot be used; image_size and std are greater than 0")
+        raise CodeError(f"the input that {name} states cannot be used; image_size and std must be greater than 0")
     return spec
 
 
@@ -90,7 +118,7 @@ def _check_features(reference: str, net: nn.Module, shape: tuple[int, int]) -> N
         what = tuple(found.shape) if isinstance(found, torch.Tensor) else f"a {type(found).__name__}"
         advice = ", such as x.mean((2, 3))" if isinstance(found, torch.Tensor) and found.ndim == 4 else ""
         raise CodeError(
-            f"{reference} makes {what} of images (2, 3, {shape[0]}, {shape[1]}); let it return features (2, width){advice}"
+            f"{reference} turns images (2, 3, {shape[0]}, {shape[1]}) into {what}; let it return features (2, width){advice}"
         )
 
 
@@ -100,11 +128,17 @@ def _check_use(reference: str, net: nn.Module, shape: tuple[int, int]) -> None:
     named: dict[str, Any] = dict(net.named_parameters())
     if not named:
         raise CodeError(f"{reference} has no parameters, so nothing in it can learn; give it layers")
+    net.requires_grad_(True)  # which of them learn is for the freeze plan to say
     training, features = net.training, call(reference, net.eval(), images)
     net.train(training)
     if not features.requires_grad:
         raise CodeError(f"{reference} gives features without gradients; leave out torch.no_grad and detach in its forward")
-    found = torch.autograd.grad(features.sum(), list(named.values()), allow_unused=True, retain_graph=True)
+    try:
+        found = torch.autograd.grad(features.sum(), list(named.values()), allow_unused=True, retain_graph=True)
+    except RuntimeError as error:
+        raise CodeError(
+            f"{reference} has no gradients ({str(error).splitlines()[0]}); use no in-place operation there"
+        ) from error
     idle = [name for name, gradient in zip(named, found, strict=True) if gradient is None]
     if idle:
         raise CodeError(

@@ -5,7 +5,7 @@
     head.safetensors   the task-specific layers of the source task, if they are one linear layer
     code/NAME.py       the class of shared layers of one's own
 
-A folder of these can be given to somebody else. Code in it is executed only where it is trusted.
+A folder of these can be given to somebody else. Adding it executes nothing; its code runs only where it is trusted.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from nbtransfer.core import catalog
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.calls import checked
 from nbtransfer.core.code import Code
 from nbtransfer.core.formats.numbers import BACKBONE, refusal
-from nbtransfer.core.lineage import Lineage
 from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import BackboneError, CodeError, InputError, WeightsError
 from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
+from nbtransfer.usercode import trusted
 
 PREFIX = "mine/"
 FOLDER = "backbones"
@@ -41,8 +43,8 @@ def check_name(name: str) -> str:
     own = name.removeprefix(PREFIX)
     if not _NAME.fullmatch(own) or own.endswith("."):
         raise BackboneError(
-            f"{name!r} is no name for shared layers; use up to 40 letters, digits and . _ - + "
-            "of which the first is a letter or digit: it names a folder"
+            f"{name!r} is not a valid name for a saved backbone; use up to 40 letters, digits and . _ - +, starting with a "
+            "letter or digit and not ending with a dot"
         )
     return own
 
@@ -64,12 +66,24 @@ def card(name: str) -> BackboneCard:
     return _read(_existing(name), name)
 
 
-def lineage_of(name: str) -> Lineage | None:
-    """How shared layers were made; None for others than saved ones, and for those that are gone."""
-    try:
-        return card(name).lineage if name.startswith(PREFIX) else None
-    except BackboneError:
+def origin(name: str, digest: str | None) -> str | None:
+    """Where the weights that a run began with came from, in words; None where they are no saved ones.
+
+    `digest` is the sha256 of the run's weights: another backbone may have the name by now.
+    """
+    if not name.startswith(PREFIX) or digest is None:
         return None
+    try:
+        found = card(name)
+    except BackboneError:
+        return f"{name}, which was deleted since"
+    return f"{name}, from {found.lineage}" if found.weights[0].digest == digest else f"{name}, which holds other weights by now"
+
+
+def require_weights(name: str, digest: str | None, run_id: str) -> None:
+    """Raise BackboneError if saved shared layers are not those that a run began with."""
+    if name.startswith(PREFIX) and digest is not None and card(name).weights[0].digest != digest:
+        raise BackboneError(f"{name} holds other weights than run {run_id} began with; add the folder it began with again")
 
 
 def cards() -> Iterator[BackboneCard]:
@@ -96,15 +110,21 @@ def _read(folder: Path, name: str) -> BackboneCard:
         facts = json.loads((folder / CARD).read_text(encoding="utf-8"))
         why = refusal(facts["format"], BACKBONE)
         found = None if why else catalog.decode(json.dumps(facts["card"]))
-    except (OSError, ValueError, KeyError, TypeError, IndexError, InputError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError, InputError) as error:
         raise BackboneError(f"{folder} holds no shared layers that can be used here ({error})") from error
     if found is None:
         raise BackboneError(f"{folder} {why}")
-    return replace(found, name=f"{PREFIX}{check_name(name)}")
+    if found.lineage is None or found.architecture is None or len(found.weights) != 1:
+        raise BackboneError(
+            f"{folder} holds no shared layers that can be used here (lineage, architecture or weights are missing)"
+        )
+    # What the card says of files and packages decides nothing: it may be somebody else's.
+    entry = replace(found.weights[0], name="default", file=WEIGHTS, package=None)
+    return replace(found, name=f"{PREFIX}{check_name(name)}", weights=(entry,))
 
 
 def require_free(name: str) -> Path:
-    """Where a backbone of this new name goes; raises BackboneError if it is taken, or can be none."""
+    """Where a backbone of this new name goes; raises BackboneError if it is taken or not valid."""
     target = folder_of(name)
     if target.exists():
         raise BackboneError(
@@ -116,7 +136,7 @@ def require_free(name: str) -> Path:
 def write(name: str, made: BackboneCard, write_tensors: Callable[[Path], None], codes: Sequence[Code] = ()) -> BackboneCard:
     """Save a backbone under a new name: all of it, or nothing. `write_tensors` writes its files into a folder.
 
-    Its card states the sha256 of the weights. Raises BackboneError if the name is taken or is none.
+    Its card states the sha256 of the weights. Raises BackboneError if the name is taken or not valid.
     """
     target = require_free(name)
     private_folder(target.parent)
@@ -134,8 +154,10 @@ def write(name: str, made: BackboneCard, write_tensors: Callable[[Path], None], 
         facts = {"format": BACKBONE, "card": json.loads(catalog.encode(made)), "code": stated}
         atomic.write_text(draft / CARD, json.dumps(facts, indent=1))
         atomic.publish(draft, target)
-    except OSError as error:
-        raise BackboneError(f"the shared layers cannot be saved in {target} ({error.strerror})") from error
+    except (OSError, SafetensorError) as error:
+        if target.exists():  # another process was faster
+            require_free(name)
+        raise BackboneError(f"the shared layers cannot be saved in {target} ({error})") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return made
@@ -173,10 +195,11 @@ def _digest(file: Path) -> str:
 
 
 @checked(BackboneError)
-def add_backbone(folder: str | os.PathLike[str], name: str | None = None) -> BackboneCard:
+def add_backbone(folder: str | os.PathLike[str], name: str | None = None, *, trust: bool = False) -> BackboneCard:
     """Add shared layers that were saved elsewhere: a folder with card and weights, which is copied and checked.
 
-    name  what to call them here; by default as the folder is called
+    name   what to call them here; default: the folder's name
+    trust  whether code in the folder, which makes layers of somebody's own, may run here; read it first
 
     Nothing in the folder is executed. Raises BackboneError, WeightsError or CodeError if it is not whole, or if the name is
     taken.
@@ -184,8 +207,8 @@ def add_backbone(folder: str | os.PathLike[str], name: str | None = None) -> Bac
     source = Path(folder).expanduser().absolute()
     if not (source / CARD).is_file():
         raise BackboneError(f"{source} holds no saved shared layers: there is no {CARD}; give the folder itself")
-    called = check_name(name or source.name)
-    made = _read(source, called)
+    called = check_name(source.name if name is None else name)
+    made, codes = _read(source, called), _read_codes(source)
     if not made.weights or not (source / WEIGHTS).is_file() or _digest(source / WEIGHTS) != made.weights[0].digest:
         raise WeightsError(f"{source / WEIGHTS} is missing or was changed: its sha256 is not that of its card; copy it again")
 
@@ -194,7 +217,9 @@ def add_backbone(folder: str | os.PathLike[str], name: str | None = None) -> Bac
             if (source / file).is_file():
                 shutil.copyfile(source / file, draft / file)
 
-    return write(called, made, copy, _read_codes(source))
+    if trust:
+        trusted.trust(codes)
+    return write(called, made, copy, codes)
 
 
 @checked(BackboneError)
@@ -203,4 +228,12 @@ def delete_backbone(name: str) -> None:
 
     Raises BackboneError if there are none of this name.
     """
-    shutil.rmtree(_existing(name))
+    folder = folder_of(name)
+    if not folder.is_dir():
+        _existing(name)
+    try:
+        gone = atomic.temporary_beside(folder)
+        folder.rename(gone)  # half a backbone is never seen
+        shutil.rmtree(gone)
+    except OSError as error:
+        raise BackboneError(f"{folder} cannot be deleted ({error.strerror}); remove it by hand") from error

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from nbtransfer.core import strategy as strategies
-from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.backbone import BackboneCard, WeightsCard
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.task import SPLITS, Sample
 from nbtransfer.core.text import typed
@@ -55,8 +55,12 @@ def card_facts(card: BackboneCard, weights: str | None) -> CardFacts:
         "params": card.params,
         "width": card.width,
         "size": card.input.size,
-        "weights": f"{published.name}, {published.licence}" if published else weights or "random weights",
+        "weights": _weights_text(card, published) if published else weights or "random weights",
     }
+
+
+def _weights_text(card: BackboneCard, published: WeightsCard) -> str:
+    return f"from {card.lineage}" if card.lineage else f"{published.name}, {published.licence}"
 
 
 def settings_of(draft: Draft) -> Settings:

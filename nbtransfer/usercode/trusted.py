@@ -43,7 +43,7 @@ def require(codes: Iterable[Code]) -> None:
         if not is_trusted(code):
             raise CodeError(
                 f"the code {code.name!r} (sha256 {code.sha256[:8]}) was not written here, so it does not run; read it, and if "
-                "you trust it call run.trust_code(), or load_model(folder, trust=True)"
+                "you trust it call run.trust_code(), load_model(folder, trust=True) or add_backbone(folder, trust=True)"
             )
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 
 import nbtransfer as nt
+from nbtransfer.commands import starting
+from nbtransfer.commands import tree as commands
 from nbtransfer.errors import BackboneError, CheckpointError, RecipeError
+from nbtransfer.jobs.draft import Draft
+from nbtransfer.ui.progress import watch
 from tests.support.runs import PATIENCE
 
 SMALL = {"image_size": 40, "batch_size": 8, "device": "cpu", "precision": "fp32", "threads": 1}
@@ -47,9 +51,13 @@ def test_from_a_source_task_to_a_chain_of_transfers(images, tmp_path):
     ended(nt.start(nt.Recipe(task=task, backbone="mine/second", strategy="ft", epochs=1, **SMALL))).save_backbone("first")
     with pytest.raises(CheckpointError, match="started from other weights"):
         target.model()
+    with pytest.raises(BackboneError, match="mine/first holds other weights than run"):
+        nt.repeat(target)
+    with pytest.raises(RecipeError, match="those of mine/first would not be used"):
+        nt.pretrain(task, "mine/first")
 
 
-@pytest.mark.parametrize("fixed", [{"strategy": "ft"}, {"weights": "default"}])
+@pytest.mark.parametrize("fixed", [{"strategy": "ft"}, {"weights": "default"}, {"freeze": nt.FreezePlan.all()}])
 def test_a_source_task_has_no_other_beginning(images, fixed):
     with pytest.raises(RecipeError, match=f"leave {next(iter(fixed))}= out"):
         nt.pretrain(nt.Task.from_folder(images), "resnet18", **fixed)
@@ -58,3 +66,20 @@ def test_a_source_task_has_no_other_beginning(images, fixed):
 def test_scratch_is_with_random_weights(images):
     with pytest.raises(RecipeError, match="strategy 'scratch' begins with random weights; use weights=None"):
         nt.Recipe(task=nt.Task.from_folder(images), backbone="resnet18", strategy="scratch")
+
+
+def test_a_plan_made_by_hand_is_not_one_of_a_source_task(images, monkeypatch):
+    started = []
+    monkeypatch.setattr(starting, "launch", lambda recipe, *_, **__: started.append(recipe))
+    context = commands.CommandContext("%transfer", "notebook", Draft(), watch, print)
+    for words in (f"data {images} --holdout 0.25", "freeze layer1", "pretrain", "pretrain --epochs 3"):
+        commands.execute(words.split(), context)
+    assert [(recipe.freeze, recipe.weights, recipe.epochs) for recipe in started] == [(None, None, 20), (None, None, 3)]
+
+
+def test_scratch_comes_and_goes_with_random_weights():
+    draft = Draft()
+    draft.choose(strategy="scratch")
+    assert draft.choices.settings["weights"] is None
+    draft.choose(strategy="ft")
+    assert draft.choices.settings["weights"] == "default"

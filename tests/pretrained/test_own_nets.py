@@ -47,6 +47,36 @@ class Misstated(Net):
     stages = ("stem", "block.1")
 
 
+class FarStated(Net):
+    stages = "blocks.1"
+
+
+class Residual(Net):
+    stages = ("stem", "blocks.1")
+
+    def forward(self, x):
+        x = self.stem(x)
+        for block in self.blocks:
+            x = x + block(x)
+        return x.mean((2, 3))
+
+
+class Grey(Net):
+    mean = 0.5
+
+
+class Frozen(Net):
+    def __init__(self):
+        super().__init__()
+        self.stem.requires_grad_(False)
+
+
+class Twice(Net):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([self.stem])
+
+
 class Needy(Net):
     def __init__(self, width):
         super().__init__()
@@ -115,6 +145,7 @@ def test_it_is_cut_like_any_other():
     assert (card.width, card.input.size, card.input.mean) == (16, 40, (0.5, 0.5, 0.5))
     assert nt.backbone("code/nets.Stated").ends == ("stem", "blocks.1")
     assert nt.backbone("code/nets.Branching").stages == ("body",)
+    assert nt.backbone("code/nets.Frozen").ends == card.ends
 
 
 @pytest.mark.parametrize(
@@ -123,10 +154,14 @@ def test_it_is_cut_like_any_other():
         ("Nothing", "has no function or class 'Nothing'; choose one of Net"),
         ("Wide", "the input that code/nets.Wide states cannot be used"),
         ("Misstated", r"has no module 'block\.1', which its attribute stages names"),
+        ("FarStated", r"stages of nets\.FarStated is 'blocks\.1'; state names of its modules"),
+        ("Residual", r"cannot be cut after 'blocks\.1'.*what follows depends on more than what that module returns"),
+        ("Grey", r"mean of code/nets\.Grey is 0\.5; state three numbers"),
+        ("Twice", r"has layers\.0\.0\.bias under another name as well"),
         ("Needy", r"is called without arguments \(.*'width'\); give each argument of it a default"),
-        ("Tuple", r"makes a tuple of images \(2, 3, 40, 40\); let it return features \(2, width\)"),
-        ("Dict", "makes a dict of images"),
-        ("Map", r"makes \(2, 16, 20, 20\) of images .* such as x\.mean\(\(2, 3\)\)"),
+        ("Tuple", r"turns images \(2, 3, 40, 40\) into a tuple; let it return features \(2, width\)"),
+        ("Dict", "into a dict"),
+        ("Map", r"into \(2, 16, 20, 20\); let it return .* such as x\.mean\(\(2, 3\)\)"),
         ("HalfUnused", r"4 parameters of nets\.HalfUnused take no part in its features: blocks\.2\.0\.weight"),
         ("Detached", "gives features without gradients"),
         ("Failing", r"nets\.Failing failed: .*expected input.* to have 3 channels"),
@@ -158,7 +193,7 @@ def test_another_text_is_another_card_and_another_cache(task):
     assert "computed before" not in reason
 
 
-def test_from_a_cell_to_a_saved_backbone(task, tmp_path):
+def test_from_a_cell_to_a_saved_backbone(task, tmp_path, monkeypatch):
     """A worker builds it from the text; saved shared layers take the text with them."""
     run = nt.start(
         nt.Recipe(task=task, backbone="code/nets.Net", strategy="ft", freeze=nt.FreezePlan().freeze("stem"), **SETTINGS)
@@ -167,8 +202,14 @@ def test_from_a_cell_to_a_saved_backbone(task, tmp_path):
     assert set(run.receipt()) == {"stem.0", "stem.1"}
     assert nt.load_model(run.export(tmp_path / "exported")).card.name == "code/nets.Net"
     run.save_backbone("own")
-    nt.delete_backbone(nt.add_backbone(shutil.copytree(saved.folder_of("own"), tmp_path / "given")).name)
-    nt.code("nets", "x = 1")
+    nt.add_backbone(shutil.copytree(saved.folder_of("own"), tmp_path / "given"))
+    nt.code("nets", NETS + "\ndef changed(image): return image")
+    with pytest.raises(CodeError, match="comes with another version of the code 'nets'; write yours in a cell of another name"):
+        nt.start(nt.Recipe(task=task, backbone="mine/own", transform="nets.changed", **{**SETTINGS, "weights": "default"}))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "somebody else"))
+    with pytest.raises(CodeError, match=r"add_backbone\(folder, trust=True\)"):
+        nt.start(nt.Recipe(task=task, backbone="mine/given", strategy="lp", **{**SETTINGS, "weights": "default"}))
+    nt.add_backbone(tmp_path / "given", "again", trust=True)
     again = nt.start(nt.Recipe(task=task, backbone="mine/own", strategy="lp", **{**SETTINGS, "weights": "default"}))
     assert again.wait(PATIENCE).status == "finished", again.log()
     assert nt.load_model(again.export(tmp_path / "again")).card.name == "code/nets.Net"

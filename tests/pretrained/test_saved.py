@@ -42,6 +42,10 @@ class TestSaved:
         assert str(lineage).endswith("← random weights")
         assert card.input == run.recipe.input_for(nt.backbone(run.recipe.backbone))
 
+    def test_capitals_do_not_matter(self, cloth):
+        cloth[1].save_backbone("Linen")
+        assert [card.name for card in nt.backbones("LINEN")] == ["mine/Linen"]
+
     def test_they_are_listed_and_found(self, cloth):
         assert [card.name for card in nt.backbones("cloth")] == ["mine/cloth"]
         assert nt.backbone("mine/cloth") == cloth[0] == cards.card("mine/cloth")
@@ -52,7 +56,7 @@ class TestSaved:
             ("cloth", "mine/cloth exists already; delete it"),
             ("mine/cloth", "mine/cloth exists already"),
             *(
-                (name, "is no name for shared layers")
+                (name, "is not a valid name for a saved backbone")
                 for name in ("", "../x", "a/b", ".hidden", "x" * 41, "a\0", "mine/", "a.")
             ),
         ],
@@ -92,6 +96,8 @@ class TestGiven:
             (lambda folder, facts: facts.update(format=99), BackboneError, "has format 99, and this nbtransfer reads up to 1"),
             (lambda folder, facts: facts.pop("card"), BackboneError, "holds no shared layers that can be used here"),
             (lambda folder, facts: facts["card"].update(stages=7), BackboneError, "holds no shared layers"),
+            (lambda folder, facts: facts["card"].pop("lineage"), BackboneError, "lineage, architecture or weights are missing"),
+            (lambda folder, facts: facts["card"].update(weights=[]), BackboneError, "or weights are missing"),
             (lambda folder, facts: (folder / saved.WEIGHTS).unlink(), WeightsError, "is missing or was changed"),
             (
                 lambda folder, facts: save_file({"x": torch.zeros(1)}, folder / saved.WEIGHTS),
@@ -104,6 +110,16 @@ class TestGiven:
         with pytest.raises(error, match=why):
             nt.add_backbone(self.spoilt(tmp_path, change))
         assert saved.names() == ["mine/cloth"]
+
+    def test_what_a_card_says_of_packages_imports_nothing(self, cloth, tmp_path, monkeypatch):
+        """Looking for `evil.x` would import `evil`."""
+        (tmp_path / "evil").mkdir()
+        (tmp_path / "evil" / "__init__.py").write_text("raise SystemExit('imported')")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        card = nt.add_backbone(self.spoilt(tmp_path, lambda _, facts: facts["card"]["weights"][0].update(package="evil.x")))
+        assert card.weights[0].package is None
+        task = cloth[1].task
+        nt.start(nt.Recipe(task=task, backbone="mine/linen", strategy="lp", epochs=1, device="cpu")).kill()
 
     def test_any_other_folder_is_refused(self, home, tmp_path):
         with pytest.raises(BackboneError, match=r"there is no card\.json; give the folder itself"):
@@ -118,6 +134,20 @@ class TestGiven:
 
 
 class TestGone:
+    def test_a_run_says_where_its_weights_came_from(self, cloth):
+        digest = cloth[0].weights[0].digest
+        assert saved.origin("mine/cloth", digest) == f"mine/cloth, from {cloth[0].lineage}"
+        assert saved.origin("mine/cloth", "0") == "mine/cloth, which holds other weights by now"
+        assert saved.origin("mine/cloth", None) is None
+        assert saved.origin("resnet18", digest) is None
+        nt.delete_backbone("cloth")
+        assert saved.origin("mine/cloth", digest) == "mine/cloth, which was deleted since"
+
+    def test_what_is_broken_can_be_deleted(self, cloth):
+        (saved.folder_of("cloth") / saved.CARD).unlink()
+        nt.delete_backbone("cloth")
+        assert not saved.folder_of("cloth").exists()
+
     def test_deleted_they_are_unknown(self, cloth):
         nt.delete_backbone("cloth")
         with pytest.raises(

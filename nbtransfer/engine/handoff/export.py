@@ -91,7 +91,7 @@ def _facts(model: TransferModel, recipe: Recipe, scores: tuple[Evaluation, ...])
     return {
         "format": EXPORT,
         "backbone": model.card.built_as,  # which exists everywhere
-        "lineage": to_plain(model.card.lineage),
+        "lineage": to_plain(recipe.lineage(model.card)),
         "classes": model.classes,
         "input": to_plain(model.spec),
         "reading": to_plain(model.reading),

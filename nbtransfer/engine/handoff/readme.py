@@ -25,7 +25,7 @@ def readme(
         *(f"- {caveat}" for caveat in caveats),
         "",
         f"Shared layers: {model.card.origin}, {_licence(model, recipe)}.",
-        *([f"They were trained on {model.card.lineage}."] if model.card.lineage else []),
+        *([f"Trained on, newest first: {lineage}."] if (lineage := recipe.lineage(model.card)) else []),
         "",
         "## Classes",
         "",
