@@ -121,7 +121,10 @@ class SplicedBackbone(Backbone):
 
     def run(self, x: torch.Tensor, start: int = 0, end: int | None = None) -> torch.Tensor:
         end = len(self.stages) if end is None else end
-        return self._between(x, self._place(start), self._place(end)) if start < end else x
+        if start >= end:
+            return x
+        enter, leave = self._place(start), self._place(end)
+        return self(x) if enter is None and leave is None else self._between(x, enter, leave)  # type: ignore[no-any-return]
 
     def pool(self, x: torch.Tensor) -> torch.Tensor:
         place = self._place(len(self.stages))
@@ -134,9 +137,8 @@ class SplicedBackbone(Backbone):
         """The module that ends so many stages; None at the input, and where the last stage ends with the model."""
         return self.ends[number - 1] if 0 < number <= len(self.ends) else None
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # a pass that is left by an exception cannot be traced
     def _between(self, x: torch.Tensor, enter: str | None, leave: str | None) -> torch.Tensor:
-        if enter is None and leave is None:
-            return self(x)  # type: ignore[no-any-return]
         if self._splice is None:  # which needs values, and most models are never entered
             images = torch.zeros(2, 3, *self._shape, dtype=x.dtype, device=x.device)
             self._splice = Splice(record_calls(self.body, images), self.ends, self._shape)
