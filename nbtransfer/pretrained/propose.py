@@ -79,7 +79,11 @@ def _boundaries(parts: list[Call], calls: Sequence[Call], sizes: dict[str, int],
             if sizes[call.module] and ends:
                 break
         if before:
-            yield tuple(ends)
+            yield tuple(sorted(ends, key=lambda call: _is_pooled(call.result)))  # where there are places left to look at
+
+
+def _is_pooled(result: TensorShape) -> bool:
+    return len(result.base) == 2 or result.base[1:].count(1) > 1
 
 
 def _is_activation(result: object) -> bool:

@@ -21,8 +21,10 @@ CUTS = {
     "mobilenet_v3_small": ("conv_head", False),
     "tiny_vit": ("block2", False),
     "vit_b_32": ("block11", False),  # the features read nothing but the class token of the last block
+    "timm/mobilenetv3_small_050": ("blocks.5", False),
+    "timm/convnext_atto": ("stages.3", False),
     "timm/vit_tiny_patch16_224": ("blocks.10", False),
-    "timm/pit_ti_224": None,
+    "timm/pit_ti_224": ("transformers.2.blocks.2", False),
 }
 """All others are exact, at their last stage."""
 
