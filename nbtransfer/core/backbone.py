@@ -134,7 +134,8 @@ class BackboneCard:
     `params` counts the parameters of the shared layers (without the source task's classifier), `multiply_adds` the
     operations for one image of `input.shape`, `width` the features handed to the head. `fixed_size` means that no other
     input size is possible. `ends` are the modules that end the stages, for a model that runs as its authors wrote it and is
-    entered and left there; where the last stage has none, it ends with the model. `architecture` is the backbone that saved
+    entered and left there; where the last stage has none, it ends with the model. `leaves` are its modules without tensors
+    that are called between layers, with their stages. `architecture` is the backbone that saved
     shared layers are built as, and `lineage` says how they were made.
     """
 
@@ -151,6 +152,7 @@ class BackboneCard:
     default_input: InputSpec
     layers: tuple[LayerCard, ...] = field(repr=False)
     ends: tuple[str, ...] = field(default=(), repr=False)
+    leaves: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     architecture: str | None = None
     lineage: Lineage | None = field(default=None, repr=False)
 

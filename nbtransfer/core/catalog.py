@@ -44,7 +44,12 @@ def card(name: str) -> BackboneCard:
 def encode(entry: BackboneCard) -> str:
     """One line of the file. Layers are short rows, stages numbers."""
     plain = to_plain(entry)
-    for name, default in (("ends", []), ("architecture", None), ("lineage", None)):  # which the built-in ones do without
+    for name, default in (
+        ("ends", []),
+        ("leaves", []),
+        ("architecture", None),
+        ("lineage", None),
+    ):  # which the built-in ones do without
         if plain[name] == default:
             del plain[name]
     plain["layers"] = [

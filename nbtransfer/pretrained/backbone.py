@@ -27,6 +27,8 @@ class Backbone(nn.Module, ABC):
     stages: tuple[str, ...]
     ends: tuple[str, ...] = ()
     """The modules of `net` that end the stages, where it runs as its authors wrote it."""
+    leaves: tuple[tuple[str, str], ...] = ()
+    """Modules of `net` without tensors that are called between layers there, with their stages."""
     pool: Callable[[torch.Tensor], torch.Tensor]
     """From the output of the last stage to features (N, width)."""
 
@@ -99,7 +101,7 @@ class SplicedBackbone(Backbone):
     """A model that is entered and left in the middle of its own forward pass, where that was proved to be right.
 
     `body` is the model without its classifier, `shape` the height and width of its images. The whole pass is that of the
-    model, untouched.
+    model, untouched. While one thread enters or leaves it in the middle, no other may use it.
     """
 
     PREFIX = "body."
@@ -107,7 +109,7 @@ class SplicedBackbone(Backbone):
     def __init__(self, body: nn.Module, cut: Cut, shape: tuple[int, int]) -> None:
         super().__init__()
         self.body = body
-        self.stages, self.ends, self.cut = cut.stages, cut.ends, cut
+        self.stages, self.ends, self.leaves, self.cut = cut.stages, cut.ends, tuple(cut.leaves.items()), cut
         self._shape = shape
         self._splice: Splice | None = None
 

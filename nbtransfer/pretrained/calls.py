@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -49,9 +50,10 @@ class TensorShape:
     dtype: torch.dtype
 
     def stand_in(self, images: int, device: torch.device, value: float) -> torch.Tensor:
-        """A tensor of this shape. Only floating-point tensors take on the value; in others it is 0."""
+        """A tensor of this shape and value; tensors of whole numbers and truth values know no NaN, so it is 0 there."""
         shape = [base + images * growth for base, growth in zip(self.base, self.growth, strict=True)]
-        return torch.full(shape, value if self.dtype.is_floating_point else 0, dtype=self.dtype, device=device)
+        known = self.dtype.is_floating_point or not math.isnan(value)
+        return torch.full(shape, value if known else 0, device=device).to(self.dtype)
 
     @property
     def is_batch(self) -> bool:

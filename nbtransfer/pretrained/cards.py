@@ -66,11 +66,17 @@ def _own(name: str, codes: Iterable[Code] | None) -> BackboneCard:
     code = find_code(reference) if codes is None else find(parts(reference)[0], codes)
 
     def make() -> BackboneCard:
-        from nbtransfer.pretrained import own_nets  # loads torch, as the code does
+        import torch  # as the code does
 
-        return own_nets.make_card(name, [code])
+        from nbtransfer.pretrained import own_nets
 
-    return _kept(home() / f"{reference}-{code.sha256[:16]}", make)
+        with torch.inference_mode(False), torch.enable_grad(), torch.device("cpu"):
+            return own_nets.make_card(name, [code])
+
+    versions = "-".join(
+        importlib.metadata.version(library) for library in ("torch", "timm") if importlib.util.find_spec(library)
+    )
+    return _kept(home() / f"{reference}-{code.sha256[:16]}-{versions}", make)
 
 
 def _kept(file: Path, make: Callable[[], BackboneCard]) -> BackboneCard:
@@ -87,9 +93,13 @@ def _kept(file: Path, make: Callable[[], BackboneCard]) -> BackboneCard:
 
 
 def _made_here(name: str) -> BackboneCard:
+    import torch
+
     from nbtransfer.pretrained import registry
 
-    return registry.make_card(name)
+    # Whatever a notebook has set for itself.
+    with torch.inference_mode(False), torch.enable_grad(), torch.device("cpu"):
+        return registry.make_card(name)
 
 
 def _made_apart(name: str) -> BackboneCard:

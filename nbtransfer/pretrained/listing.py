@@ -26,7 +26,8 @@ def backbone(name: str) -> BackboneCard:
 def backbones(text: str = "") -> BackboneList:
     """The cards of all saved and built-in backbones whose name or family contains `text`: a list that prints as a table.
 
-    Text that begins with "timm/" searches timm instead. Its cards take a moment each, so at most 20 are made.
+    Text that begins with "timm/" searches timm instead. A card that is not known yet takes seconds to minutes, so at most 20
+    are made.
     """
     if text.startswith(TIMM):
         return _timm(text)

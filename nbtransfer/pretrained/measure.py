@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from nbtransfer.core.backbone import BackboneCard, InputSpec, WeightsCard
+from nbtransfer.errors import BackboneError
 from nbtransfer.pretrained.backbone import Backbone
 
 
@@ -63,6 +64,8 @@ def card_of(
 ) -> BackboneCard:
     """Describe a backbone; built with `structure_only`, it takes no memory."""
     layers = tuple(backbone.layers())
+    if any(layer.name == "head" for layer in layers):
+        raise BackboneError(f"a layer of {name} is called 'head', as the task-specific layers are; rename it")
     operations, width = multiply_adds(backbone, (weights[0].input if weights else default).shape)
     return BackboneCard(
         name=name,
@@ -78,4 +81,5 @@ def card_of(
         default_input=default,
         layers=layers,
         ends=backbone.ends,
+        leaves=backbone.leaves,
     )

@@ -2,7 +2,9 @@
 
 On the real model, with random images and whatever weights it has. A boundary is kept if
 
-- the pass entered there gives the output of the whole, bit for bit, whatever the parts before it return (ones, or NaN)
+- the pass entered there gives the output of the whole, bit for bit, whatever the parts before it return (0, 1, NaN), and
+  with what they remember of other images
+- images of a batch do not depend on one another
 - NaN in every earlier parameter and buffer changes nothing
 - no module with tensors of its own is called on both sides
 - the gradients of everything later are those of the whole
@@ -29,8 +31,11 @@ from nbtransfer.pretrained.splice import Splice
 SEVERAL = "what is handed on is not one tensor, or comes from a module that is called several times"
 CROSSED = "what follows also reads something from before"
 SHARED = "a layer is needed on both sides"
+MIXED = "images of a batch depend on one another"
 EARLIER = "the gradients of what follows depend on something from before"
 """Why a boundary cannot be."""
+MIXING = 1e-3
+"""The same for activations: a batch of another size is computed by other kernels."""
 IMAGES = 3
 BODY, STEM, LAST, HEAD = "body", "stem", "prelogits", "head"
 TOLERANCE = 1e-5
@@ -43,12 +48,14 @@ class Cut:
 
     ends     the module that ends each stage; where the last stage has none, it ends with the model
     layers   the stage of each layer: of a module with tensors of its own, or of a tensor of the model itself
+    leaves   the stage of each module without tensors that is called between layers, such as a dropout
     refused  why other boundaries that were proposed cannot be, and how many
     """
 
     stages: tuple[str, ...]
     ends: tuple[str, ...]
     layers: Mapping[str, str]
+    leaves: Mapping[str, str] = field(default_factory=dict)
     refused: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -60,7 +67,10 @@ def prove(net: nn.Module, shape: tuple[int, int], ends: Sequence[str] | None = N
     source = torch.Generator().manual_seed(0)
     images = torch.randn(IMAGES, 3, *shape, generator=source)
     with evaluation_mode(net):
-        calls = record_calls(net, images)
+        try:
+            calls = record_calls(net, images)
+        except ValueError:  # other modules, or other results, for another number of images: it is used in one piece
+            calls = ()
         best: Cut | None = None
         proposed = proposals(net, calls) if ends is None else [stated(calls, ends)]
         for proposal in itertools.chain(proposed, [Proposal((), ())]):
@@ -81,9 +91,12 @@ class _Proof:
         height, width = images.shape[2:]
         self.splice = Splice(calls, tuple(every), (height, width))
         with torch.no_grad():
-            self.whole, self.activations = self._pass()
+            self.whole, self.activations = self._pass(images)
+            self.alone = self._alone()
+            net(-images)  # what the model remembers of a pass is of these from now on
         self.refused = Counter(SEVERAL for ends in proposal.boundaries if not ends)
-        chosen = [self._chosen(ends) for ends in proposal.boundaries if ends]
+        # From the last on: entered there, no earlier part is called, and none remembers the right images again.
+        chosen = [self._chosen(ends) for ends in reversed(proposal.boundaries) if ends][::-1]
         self.places = list({call.module: call for call in chosen if call}.values())
         self.stage_of: dict[str, int] = {}
 
@@ -94,7 +107,7 @@ class _Proof:
         self._verify()
         return self._named()
 
-    def _pass(self) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def _pass(self, images: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The output of the whole, and copies of the activations at every place."""
         found: dict[str, torch.Tensor] = {}
         with ExitStack() as after:
@@ -103,14 +116,23 @@ class _Proof:
                     lambda _module, _args, result, name=name: found.__setitem__(name, result.detach().clone())
                 )
                 after.callback(hook.remove)
-            return self.net(self.images), found
+            return self.net(images), found
+
+    def _alone(self) -> dict[str, torch.Tensor]:
+        """The activations of the first image by itself; none if the model takes no single image."""
+        try:
+            return self._pass(self.images[:1])[1]
+        except Exception:  # noqa: BLE001 - whatever a foreign model raises
+            return {}
 
     def _rest(self, activations: torch.Tensor, place: Call, stand_in: float) -> torch.Tensor | None:
         """The output of what follows a place; None where it fails, or changes what it was handed."""
         handed = activations.clone()
         try:
             output = self.splice.run(self.net, handed, place.module, None, stand_in)
-        except Exception:  # noqa: BLE001 - whatever a foreign model raises: it cannot be entered here
+        except Exception as error:  # whatever a foreign model raises: it cannot be entered here
+            if isinstance(error, MemoryError) or "allocate memory" in str(error):
+                raise
             return None
         return output if torch.equal(handed, activations) else None
 
@@ -125,6 +147,9 @@ class _Proof:
         found = next(filter(self._is_entered, ends), None)
         if found is None:
             self.refused[CROSSED] += 1
+        elif self.alone and not _close(self.alone[found.module][0], self.activations[found.module][0], MIXING):
+            self.refused[MIXED] += 1
+            return None
         return found
 
     def _assign(self) -> None:
@@ -159,7 +184,7 @@ class _Proof:
     def _read(self, tensors: Iterable[torch.Tensor]) -> tuple[int, int]:
         """The numbers of the stages that read some tensors first and last, found by trial with NaN."""
         with _nan(tensors):
-            _, activations = self._pass()
+            _, activations = self._pass(self.images)
             changed = [not torch.equal(activations[place.module], self.activations[place.module]) for place in self.places]
             done = (number for number, place in enumerate(self.places) if self._is_entered(place))
             last = next(done, len(self.places))
@@ -183,7 +208,7 @@ class _Proof:
         source = torch.Generator().manual_seed(1)
         weights = torch.randn(self.whole.shape, generator=source).to(self.whole)
         with _learning(self.net), ExitStack() as damage:
-            whole, activations = self._pass()  # where gradients are needed, other kernels may give other last bits
+            whole, activations = self._pass(self.images)  # where gradients are needed, other kernels may give other last bits
             expected, number = _gradients(self.net, whole, weights), 0
             damaged: set[str] = set()
             while number < len(self.places):
@@ -193,7 +218,9 @@ class _Proof:
                         damage.enter_context(_nan(layer_tensors(self.net, name).values()))
                 place, later = self.places[number], {name for name, stage in self.stage_of.items() if stage > number}
                 output = self._rest(activations[place.module], place, torch.nan)
-                if self._is_entered(place, torch.nan) and self._same_gradients(output, weights, expected, later):
+                if all(self._is_entered(place, x) for x in (0.0, torch.nan)) and self._same_gradients(
+                    output, weights, expected, later
+                ):
                     number += 1
                 else:
                     self.refused[EARLIER] += 1
@@ -218,11 +245,24 @@ class _Proof:
             parts = [part.module for part in self.parts if self._number(part.begin) == stage and sizes[part.module]]
             name = max(reversed(parts), key=lambda part: sizes[part], default=layers[0])
             if name == HEAD:  # which is what the task-specific layers are called
-                name = layers[0] if len(layers) == 1 else LAST
+                name = layers[0] if len(layers) == 1 and layers[0] != HEAD else LAST
             names.append((STEM if count > 1 else BODY) if stage == 0 else LAST if name in names else name)
         order = sorted(self.stage_of, key=lambda layer: self.stage_of[layer])
         stages = {layer: names[self.stage_of[layer]] for layer in order}
-        return Cut(tuple(names), tuple(place.module for place in self.places), stages, +self.refused)
+        leaves = {name: names[number] for name, number in self._leaves() if number < count}
+        return Cut(tuple(names), tuple(place.module for place in self.places), stages, leaves, +self.refused)
+
+    def _leaves(self) -> Iterator[tuple[str, int]]:
+        """Modules without tensors that no layer contains, with the number of the stage that calls them last."""
+        owners = {name for name in self.stage_of if name} | {call.module for call in self.calls if call.inside is None}
+        for call in self.calls:
+            outside = not any(around.module in owners and not self._is_wide(around) for around in call.around)
+            if outside and not any(True for _ in self.net.get_submodule(call.module).state_dict()):
+                yield call.module, self._number(call.begin)
+
+    def _is_wide(self, call: Call) -> bool:
+        """Whether some boundary lies within a call."""
+        return any(call.begin < place.end < call.end for place in self.places)
 
 
 def layer_tensors(net: nn.Module, layer: str) -> dict[str, torch.Tensor]:
@@ -260,8 +300,8 @@ def _gradients(net: nn.Module, output: torch.Tensor, weights: torch.Tensor) -> d
     return {name: gradient for name, gradient in zip(names, found, strict=True) if gradient is not None}
 
 
-def _close(a: torch.Tensor, b: torch.Tensor) -> bool:
-    return torch.equal(a, b) or bool((a - b).norm() <= TOLERANCE * b.norm())
+def _close(a: torch.Tensor, b: torch.Tensor, tolerance: float = TOLERANCE) -> bool:
+    return torch.equal(a, b) or bool((a - b).norm() <= tolerance * b.norm())
 
 
 @contextmanager

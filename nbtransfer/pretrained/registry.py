@@ -74,7 +74,9 @@ def cut(card: BackboneCard, net: Any, shape: tuple[int, int]) -> Backbone:
         return cut_by_hand(card.family, net)
     if card.origin == timm_models.ORIGIN:
         _take_off_classifier(net)
-    return SplicedBackbone(net, Cut(card.stages, card.ends, {layer.name: layer.stage for layer in card.layers}), shape)
+    return SplicedBackbone(
+        net, Cut(card.stages, card.ends, {layer.name: layer.stage for layer in card.layers}, dict(card.leaves)), shape
+    )
 
 
 def cut_by_hand(family: str, net: Any) -> StagedBackbone:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -38,17 +39,20 @@ class Splice:
             images = x
             if enter is not None:
                 images = torch.full((len(x), 3, *self.shape), stand_in, device=x.device)
-                for call in self.before[enter]:
-                    result = tree_map(lambda leaf: _stand_in(leaf, x, stand_in), call.result)
-                    stack.enter_context(_returning(net.get_submodule(call.module), result, times=1))
-                stack.enter_context(_returning(net.get_submodule(enter), x, times=1))
+                # Where a module is called several times, the function put there last answers first.
+                for call in reversed(self.before[enter]):
+                    stack.enter_context(_returning(net.get_submodule(call.module), partial(_stand_ins, call, x, stand_in)))
+                stack.enter_context(_returning(net.get_submodule(enter), lambda: x))
             if leave is not None:
                 stack.enter_context(_stopping(net.get_submodule(leave)))
             try:
-                return net(images)  # type: ignore[no-any-return]
-            except _LeftError as left:
+                output = net(images)
+            except _Left as left:
                 return left.activations
-        raise AssertionError("unreachable")
+            if leave is not None:
+                raise RuntimeError(f"{leave} was not reached, so there are no activations of it")
+            return output  # type: ignore[no-any-return]
+        raise AssertionError("unreachable")  # pragma: no cover - for the type checker: no context here swallows errors
 
 
 def replaced(calls: Sequence[Call], end: Call) -> Iterator[Call]:
@@ -64,7 +68,7 @@ def replaced(calls: Sequence[Call], end: Call) -> Iterator[Call]:
             yield call
 
 
-class _LeftError(Exception):
+class _Left(BaseException):
     """Ends a pass early, and carries the activations."""
 
     def __init__(self, activations: torch.Tensor) -> None:
@@ -72,8 +76,13 @@ class _LeftError(Exception):
         self.activations = activations
 
 
-def _stand_in(leaf: Any, x: torch.Tensor, value: float) -> Any:
-    return leaf.stand_in(len(x), x.device, value) if isinstance(leaf, TensorShape) else leaf
+def _stand_ins(call: Call, x: torch.Tensor, value: float) -> Any:
+    """What a call returns when it is left out. Made when it is asked for, so that few are in memory at a time."""
+
+    def of(leaf: Any) -> Any:
+        return leaf.stand_in(len(x), x.device, value) if isinstance(leaf, TensorShape) else leaf
+
+    return tree_map(of, call.result)
 
 
 @contextmanager
@@ -91,12 +100,12 @@ def _forward(module: nn.Module, make: Callable[[Callable[..., Any]], Callable[..
 
 
 @contextmanager
-def _returning(module: nn.Module, result: Any, times: int) -> Iterator[None]:
-    """The next so many calls of a module return this; later ones do what they did before."""
+def _returning(module: nn.Module, result: Callable[[], Any]) -> Iterator[None]:
+    """The next call of a module returns this; later ones do what they did before."""
 
     def make(forward: Callable[..., Any]) -> Callable[..., Any]:
-        left = iter(range(times))
-        return lambda *args, **kwargs: forward(*args, **kwargs) if next(left, None) is None else result
+        left = iter(range(1))
+        return lambda *args, **kwargs: forward(*args, **kwargs) if next(left, None) is None else result()
 
     with _forward(module, make):
         yield
@@ -106,7 +115,7 @@ def _returning(module: nn.Module, result: Any, times: int) -> Iterator[None]:
 def _stopping(module: nn.Module) -> Iterator[None]:
     def make(forward: Callable[..., Any]) -> Callable[..., Any]:
         def stop(*args: Any, **kwargs: Any) -> Any:
-            raise _LeftError(forward(*args, **kwargs))
+            raise _Left(forward(*args, **kwargs))
 
         return stop
 

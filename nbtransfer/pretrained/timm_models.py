@@ -82,8 +82,13 @@ def options(own: str, classes: int | None, shape: tuple[int, int] | None) -> dic
     """How timm is told the number of classes, and the height and width of the images where these are not the model's own."""
     found: dict[str, Any] = {} if classes is None else {"num_classes": classes}
     if shape is not None and shape != _own_shape(own) and takes_shape(own):
-        found["img_size"] = shape[0] if shape[0] == shape[1] else shape
+        found["img_size"] = _as_option(shape)
     return found
+
+
+def _as_option(shape: tuple[int, int]) -> int | tuple[int, int]:
+    """Some models take a whole number only."""
+    return shape[0] if shape[0] == shape[1] else shape
 
 
 def _own_shape(own: str) -> tuple[int, int]:
@@ -96,7 +101,7 @@ def takes_shape(own: str) -> bool:
     """Whether a model is made for one height and width, which can be chosen."""
     with torch.device("meta"):
         try:
-            timm().create_model(own, pretrained=False, img_size=_own_shape(own))
+            timm().create_model(own, pretrained=False, img_size=_as_option(_own_shape(own)))
         except TypeError:  # an argument it does not know
             return False
         except Exception:  # noqa: BLE001 - it knows the argument, and reads values that it has not got here

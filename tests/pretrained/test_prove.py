@@ -10,8 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from nbtransfer.core.backbone import InputSpec
+from nbtransfer.core.freeze import FreezePlan
+from nbtransfer.engine.model.freezing import training_modules
+from nbtransfer.errors import BackboneError
 from nbtransfer.pretrained.backbone import SplicedBackbone
 from nbtransfer.pretrained.calls import record_calls
+from nbtransfer.pretrained.measure import card_of
 from nbtransfer.pretrained.prove import prove
 from nbtransfer.pretrained.splice import Splice
 
@@ -161,6 +166,68 @@ class Branching(Net):
         return found if images.mean() > 0 else 2 * found
 
 
+class Remembering(Net):
+    """The first block leaves something in the model that the fourth one reads."""
+
+    def step(self, number, x, memory):
+        if number == 1:
+            self.memory = x.mean((1, 2, 3), keepdim=True)
+        return x + self.memory if number == 3 else x
+
+
+class Masked(Net):
+    """Which images are black decides what the last block gets."""
+
+    def forward(self, images):
+        self.black = (images == 0).all(1, keepdim=True)
+        return super().forward(images)
+
+    def step(self, number, x, memory):
+        return x.masked_fill(self.black, 7) if number == 4 else x
+
+
+class Centred(Net):
+    """The third block's input is compared with that of the other images."""
+
+    def step(self, number, x, memory):
+        return x - x.mean(0, keepdim=True) if number == 2 else x
+
+
+class Catching(Net):
+    """Goes on after errors, whatever they are."""
+
+    def forward(self, images):
+        x = self.stem(images)
+        for block in self.blocks:
+            try:
+                x = block(x)
+            except Exception:  # noqa: BLE001, S112 - as some people write it
+                continue
+        return self.pool(self.norm(x)).flatten(1)
+
+
+class TwoSizes(Net):
+    """One pooling that is called at two sizes."""
+
+    def __init__(self):
+        super().__init__()
+        self.shrink = nn.MaxPool2d(3, 1)
+
+    def step(self, number, x, memory):
+        return self.shrink(x) if number in (1, 2) else x
+
+
+class Dropping(Net):
+    """Dropout between the blocks."""
+
+    def __init__(self):
+        super().__init__()
+        self.drops = nn.ModuleList(nn.Dropout(0.5) for _ in range(5))
+
+    def step(self, number, x, memory):
+        return self.drops[number](x)
+
+
 EVERY = ("stem", "blocks.0", "blocks.1", "blocks.2", "blocks.3", "blocks.4")
 CASES = {
     Net: EVERY,
@@ -172,6 +239,12 @@ CASES = {
     EarlyTable: EVERY,
     Pairs: ("stem",),
     Branching: (),
+    Remembering: ("stem", "blocks.0", "blocks.3", "blocks.4"),
+    Masked: ("blocks.4",),
+    Centred: ("stem", "blocks.0", "blocks.1"),
+    Catching: EVERY,
+    TwoSizes: EVERY,
+    Dropping: ("drops.0", "drops.1", "drops.2", "drops.3", "drops.4", "blocks.4"),
     BatchFromTheImages: EVERY,
 }
 
@@ -272,3 +345,23 @@ def test_a_boundary_is_kept_unless_a_shortcut_crosses_it(shortcuts):
     if len(expected) >= 4:
         assert found == expected
     assert not {f"blocks.{number}" for number in crossed} & set(found)
+
+
+def test_what_is_called_between_layers_belongs_to_a_stage():
+    assert prove(make(Dropping), (SIZE, SIZE)).leaves["drops.3"] == "blocks.2"
+
+
+def test_a_layer_called_head_is_refused():
+    net = make(Net)
+    net.head, net.norm = net.norm, nn.Identity()
+    net.norm.forward = net.head.forward
+    with pytest.raises(BackboneError, match="a layer of mine is called 'head'"):
+        card_of("mine", "code", "code", spliced(net), InputSpec(SIZE, SIZE, "bilinear", (0.5,) * 3, (0.5,) * 3), ())
+
+
+def test_a_dropout_in_front_of_the_boundary_is_off():
+    backbone = spliced(make(Dropping))
+    card = card_of("mine", "code", "code", backbone, InputSpec(SIZE, SIZE, "bilinear", (0.5,) * 3, (0.5,) * 3), ())
+    plan = FreezePlan.up_to(card, "blocks.1").resolve(card)
+    active = training_modules(backbone.net, card, plan)
+    assert [f"drops.{number}" in active for number in range(5)] == [False, False, False, True, True]
