@@ -201,7 +201,7 @@ class Catching(Net):
         for block in self.blocks:
             try:
                 x = block(x)
-            except Exception:  # noqa: BLE001, S112 - as some people write it
+            except Exception:  # noqa: BLE001 - as some people write it
                 continue
         return self.pool(self.norm(x)).flatten(1)
 
