@@ -1,4 +1,4 @@
-"""`python -m benchmarks.cuts`: where the models of timm can be entered and left, for docs/reference/cuts.md.
+"""`python -m benchmarks.cuts`: where the models of timm can be entered and left, as a table in Markdown.
 
 Of each of timm's modules, the smallest model with a classifier is cut, and each boundary is proved on it. It takes a while.
 """

@@ -12,6 +12,7 @@ from nbtransfer.errors import InputError, RunError
 from nbtransfer.jobs.checks import preflight
 from nbtransfer.jobs.launcher import start
 from nbtransfer.jobs.run import Run
+from nbtransfer.jobs.source_card import licence, lineage
 from nbtransfer.pretrained.cards import card_of
 from nbtransfer.store import run_names
 from nbtransfer.tasks.task import Task
@@ -36,7 +37,9 @@ def continued(run: Run, epochs: int | None, task: Task | None, name: str | None,
     model = run.model()
     from nbtransfer.engine.model import initial_weights  # loads torch, as the model did
 
-    return start(replace(recipe, weights=str(initial_weights.keep(model))), name=name)
+    card = card_of(run.recipe)
+    kept = initial_weights.keep(model, lineage(run.id, state, run.recipe, card), licence(run.recipe, card))
+    return start(replace(recipe, weights=str(kept)), name=name)
 
 
 def _recipe(run: Run, epochs: int | None) -> Recipe:

@@ -8,10 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbtransfer.core.backbone import BackboneCard, WeightsCard
+from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.codec import from_plain
 from nbtransfer.core.evaluation import Evaluation
-from nbtransfer.core.lineage import Lineage, SourceScore
 from nbtransfer.core.recipe import OWN_NET, Recipe
 from nbtransfer.core.state import RunState
 from nbtransfer.core.text.names import suggest
@@ -20,6 +19,7 @@ from nbtransfer.engine.handoff import formats
 from nbtransfer.errors import InputError, NbTransferError, RunError
 from nbtransfer.jobs.kept_model import KeptModel
 from nbtransfer.jobs.run_reader import RunReader
+from nbtransfer.jobs.source_card import source_card
 from nbtransfer.pretrained import saved
 
 if TYPE_CHECKING:
@@ -126,30 +126,9 @@ def save_backbone(run: RunReader, recipe: Recipe, card: BackboneCard, name: str)
     from nbtransfer.engine.handoff import backbone_files  # loads torch
 
     model = _load(run, recipe)
-    made = replace(_saved_card(run.id, state, recipe, card), multiply_adds=backbone_files.multiply_adds(model))
+    made = replace(source_card(run.id, state, recipe, card), multiply_adds=backbone_files.multiply_adds(model))
     codes = [code for code in recipe.code if card.built_as.startswith(f"{OWN_NET}{code.name}.")]
     return saved.write(name, made, lambda folder: backbone_files.write(folder, model), codes)
-
-
-def source_score(of: Evaluation) -> SourceScore:
-    """An evaluation as a lineage states it."""
-    return SourceScore(of.split, "accuracy", of.accuracy, of.interval.low, of.interval.high, of.examples)
-
-
-def _saved_card(run_id: str, state: RunState, recipe: Recipe, card: BackboneCard) -> BackboneCard:
-    named = None if recipe.weights is None or recipe.weights_file else card.weights_named(recipe.weights)
-    file = Path(recipe.weights_file).name if recipe.weights_file else None
-    lineage = Lineage(
-        task=recipe.task.name, task_digest=recipe.task.digest, classes=recipe.task.classes, run=run_id,
-        strategy=recipe.strategy_name, scores=tuple(map(source_score, state.evaluations)),
-        parent=f"{card.name} {file or named.name if named else file}" if recipe.weights else None,
-        parent_digest=state.prepared.weights if state.prepared else None,
-        before=recipe.lineage(card),
-    )  # fmt: skip
-    licence = named.licence if named else f"that of {file}" if file else "not stated"
-    spec = recipe.input_for(card)
-    weights = WeightsCard("default", saved.WEIGHTS, "", None, licence, spec, recipe.task.name, len(recipe.task.classes))
-    return replace(card, weights=(weights,), default_input=spec, architecture=card.built_as, lineage=lineage)
 
 
 def export(run: RunReader, recipe: Recipe, folder: str | os.PathLike[str], name: str) -> Path:

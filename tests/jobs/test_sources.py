@@ -40,6 +40,10 @@ def test_from_a_source_task_to_a_chain_of_transfers(images, tmp_path):
     loaded = nt.load_model(target.export(tmp_path / "exported"))
     assert loaded.card.name == "shufflenet_v2_x0_5"
     assert (tmp_path / "exported" / "README.md").read_text().count("random weights") == 1
+    longer = ended(target.continue_(epochs=1)).save_backbone("third")
+    assert [one.run for one in longer.lineage.generations][1:] == [target.id, source.id]
+    assert str(longer.lineage).count("←") == 3
+    nt.delete_backbone("third")
     nt.delete_backbone("first")
     assert "finished" in repr(target)
     assert target.evaluate().examples

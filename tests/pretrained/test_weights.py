@@ -291,7 +291,7 @@ class TestTimm:
         ],
     )  # fmt: skip
     def test_any_architecture_has_a_card(self, name, least):
-        """One of each kind; all of timm's modules are in docs/reference/cuts.md."""
+        """One of each kind; `python -m benchmarks.cuts` goes through all modules of timm."""
         card = cards.card(f"timm/{name}")
         assert len(card.ends) >= least
         assert {layer.stage for layer in card.layers} == set(card.stages)

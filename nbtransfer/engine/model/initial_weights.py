@@ -14,18 +14,19 @@ from nbtransfer.pretrained.weights import file_digest
 from nbtransfer.store import atomic, kept_weights
 
 if TYPE_CHECKING:
+    from nbtransfer.core.lineage import Lineage
     from nbtransfer.engine.model.transfer_model import TransferModel
 
 CLASSES, HEAD = "classes", "head."
 
 
-def keep(model: TransferModel) -> Path:
-    """Write all parameters and buffers to the home folder; the file's name is its digest."""
+def keep(model: TransferModel, made: Lineage, licence: str) -> Path:
+    """Write all parameters and buffers to the home folder, and how they were made; the file's name is its digest."""
     folder = kept_weights.folder()
     draft = atomic.temporary_beside(folder / "run.safetensors")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     try:
-        save_file(tensors, draft, {CLASSES: json.dumps(model.classes)})
+        save_file(tensors, draft, {CLASSES: json.dumps(model.classes), **kept_weights.facts(made, licence)})
         target = folder / f"{file_digest(draft)}.safetensors"
         atomic.publish(draft, target)
     finally:
