@@ -11,8 +11,9 @@ from torch import nn
 
 from nbtransfer.core.backbone import LayerCard
 from nbtransfer.pretrained.calls import record_calls
+from nbtransfer.pretrained.layer_tensors import layer_tensors
 from nbtransfer.pretrained.layer_traits import NormalisationFinder, decaying
-from nbtransfer.pretrained.prove import Cut, layer_tensors
+from nbtransfer.pretrained.prove import Cut
 from nbtransfer.pretrained.splice import Splice
 
 

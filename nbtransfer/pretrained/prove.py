@@ -18,15 +18,17 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
 from nbtransfer.pretrained.calls import Call, evaluation_mode, record_calls
+from nbtransfer.pretrained.layer_tensors import layer_tensors, own_tensors
 from nbtransfer.pretrained.propose import ENOUGH, Proposal, proposals, stated
 from nbtransfer.pretrained.splice import Splice
+from nbtransfer.pretrained.trial import filled_with_nan, gradients, learning
 
 SEVERAL = "what is handed on is not one tensor, or comes from a module that is called several times"
 CROSSED = "what follows also reads something from before"
@@ -154,7 +156,7 @@ class _Proof:
 
     def _assign(self) -> None:
         """The number of each layer's stage; boundaries that a layer is needed on both sides of are dropped."""
-        owners = {name: module for name, module in self.net.named_modules() if _own(module)}
+        owners = {name: module for name, module in self.net.named_modules() if own_tensors(module)}
         around = {call.module for place in self.places for call in place.around} | {""}
         called: dict[str, list[Call]] = {}
         for call in self.calls:
@@ -163,14 +165,14 @@ class _Proof:
         spans: dict[str, tuple[int, int]] = {}
         for name, module in owners.items():
             if name in around:
-                for own in _own(module):
+                for own in own_tensors(module):
                     tensor = f"{name}.{own}".lstrip(".")
-                    spans[tensor] = self._read([_own(module)[own]])
+                    spans[tensor] = self._read([own_tensors(module)[own]])
             elif caller := next((outer for outer in _outwards(name) if outer in called), None):
                 first, last = called[caller][0].begin, called[caller][-1].begin
                 spans[name] = self._number(first), self._number(last)
             else:  # it is read without being called, or its result depends on no image
-                spans[name] = self._read(_own(module).values())
+                spans[name] = self._read(own_tensors(module).values())
         kept = [n for n in range(len(self.places)) if not any(first <= n < last for first, last in spans.values())]
         self.stage_of = {name: sum(n < last for n in kept) for name, (_, last) in spans.items()}
         self.refused[SHARED] += len(self.places) - len(kept)
@@ -183,7 +185,7 @@ class _Proof:
     @torch.no_grad()
     def _read(self, tensors: Iterable[torch.Tensor]) -> tuple[int, int]:
         """The numbers of the stages that read some tensors first and last, found by trial with NaN."""
-        with _nan(tensors):
+        with filled_with_nan(tensors):
             _, activations = self._pass(self.images)
             changed = [not torch.equal(activations[place.module], self.activations[place.module]) for place in self.places]
             done = (number for number, place in enumerate(self.places) if self._is_entered(place))
@@ -207,15 +209,15 @@ class _Proof:
         """Enter at each boundary with NaN in all that lies before it, and compare output and gradients."""
         source = torch.Generator().manual_seed(1)
         weights = torch.randn(self.whole.shape, generator=source).to(self.whole)
-        with _learning(self.net), ExitStack() as damage:
+        with learning(self.net), ExitStack() as damage:
             whole, activations = self._pass(self.images)  # where gradients are needed, other kernels may give other last bits
-            expected, number = _gradients(self.net, whole, weights), 0
+            expected, number = gradients(self.net, whole, weights), 0
             damaged: set[str] = set()
             while number < len(self.places):
                 for name, stage in self.stage_of.items():
                     if stage <= number and name not in damaged:
                         damaged.add(name)
-                        damage.enter_context(_nan(layer_tensors(self.net, name).values()))
+                        damage.enter_context(filled_with_nan(layer_tensors(self.net, name).values()))
                 place, later = self.places[number], {name for name, stage in self.stage_of.items() if stage > number}
                 output = self._rest(activations[place.module], place, torch.nan)
                 if all(self._is_entered(place, x) for x in (0.0, torch.nan)) and self._same_gradients(
@@ -231,7 +233,7 @@ class _Proof:
     ) -> bool:
         if output is None or not output.requires_grad:
             return not later
-        found = _gradients(self.net, output, weights)
+        found = gradients(self.net, output, weights)
         names = {name for name in expected.keys() | found.keys() if _layer_of(name, later)}
         return all(name in expected and name in found and _close(found[name], expected[name]) for name in names)
 
@@ -265,24 +267,6 @@ class _Proof:
         return any(call.begin < place.end < call.end for place in self.places)
 
 
-def layer_tensors(net: nn.Module, layer: str) -> dict[str, torch.Tensor]:
-    """A layer's own parameters and buffers by their names in the model: a module's, or one tensor of the model itself."""
-    parent, _, own = layer.rpartition(".")
-    try:
-        module = net.get_submodule(layer)
-    except AttributeError:
-        return {layer: getattr(net.get_submodule(parent), own)}
-    tensors = itertools.chain(module.named_parameters(recurse=False), module.named_buffers(recurse=False))
-    return {f"{layer}.{name}": tensor for name, tensor in tensors}
-
-
-def _own(module: nn.Module) -> dict[str, torch.Tensor]:
-    """A module's own parameters and buffers, without constants that are not stored."""
-    stored = module.state_dict(keep_vars=True)
-    own = itertools.chain(module.named_parameters(recurse=False), module.named_buffers(recurse=False))
-    return {name: tensor for name, tensor in own if name in stored}
-
-
 def _outwards(name: str) -> Iterator[str]:
     while name:
         yield name
@@ -293,39 +277,5 @@ def _layer_of(tensor: str, layers: set[str]) -> bool:
     return tensor in layers or tensor.rpartition(".")[0] in layers
 
 
-def _gradients(net: nn.Module, output: torch.Tensor, weights: torch.Tensor) -> dict[str, torch.Tensor]:
-    names, parameters = zip(*net.named_parameters(), strict=True)
-    # Some models keep tensors with their graph from one pass to the next.
-    found = torch.autograd.grad(output, parameters, weights, allow_unused=True, retain_graph=True)
-    return {name: gradient for name, gradient in zip(names, found, strict=True) if gradient is not None}
-
-
 def _close(a: torch.Tensor, b: torch.Tensor, tolerance: float = TOLERANCE) -> bool:
     return torch.equal(a, b) or bool((a - b).norm() <= tolerance * b.norm())
-
-
-@contextmanager
-def _nan(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
-    """NaN in tensors of floating-point numbers; afterwards they are as before."""
-    kept = [(tensor, tensor.detach().clone()) for tensor in tensors if tensor.is_floating_point()]
-    with torch.no_grad():
-        for tensor, _ in kept:
-            tensor.fill_(torch.nan)
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for tensor, values in kept:
-                tensor.copy_(values)
-
-
-@contextmanager
-def _learning(net: nn.Module) -> Iterator[None]:
-    """Every parameter takes part in gradients; afterwards as before."""
-    before = [(parameter, parameter.requires_grad) for parameter in net.parameters()]
-    net.requires_grad_(True)
-    try:
-        yield
-    finally:
-        for parameter, learns in before:
-            parameter.requires_grad_(learns)
