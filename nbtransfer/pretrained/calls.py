@@ -52,8 +52,9 @@ class TensorShape:
     def stand_in(self, images: int, device: torch.device, value: float) -> torch.Tensor:
         """A tensor of this shape and value; tensors of whole numbers and truth values know no NaN, so it is 0 there."""
         shape = [base + images * growth for base, growth in zip(self.base, self.growth, strict=True)]
-        known = self.dtype.is_floating_point or not math.isnan(value)
-        return torch.full(shape, value if known else 0, device=device).to(self.dtype)
+        if value == 0 or (math.isnan(value) and not self.dtype.is_floating_point):
+            return torch.zeros(shape, dtype=self.dtype, device=device)  # whose memory is not touched unless somebody reads it
+        return torch.full(shape, value, device=device).to(self.dtype)
 
     @property
     def is_batch(self) -> bool:

@@ -38,7 +38,7 @@ class Splice:
         with ExitStack() as stack:
             images = x
             if enter is not None:
-                images = torch.full((len(x), 3, *self.shape), stand_in, device=x.device)
+                images = TensorShape((0, 3, *self.shape), (1, 0, 0, 0), torch.float32).stand_in(len(x), x.device, stand_in)
                 # Where a module is called several times, the function put there last answers first.
                 for call in reversed(self.before[enter]):
                     stack.enter_context(_returning(net.get_submodule(call.module), partial(_stand_ins, call, x, stand_in)))
