@@ -26,6 +26,7 @@ from nbtransfer.tasks.check import Findings, OnProblem, Usable, notes_on_near_co
 from nbtransfer.tasks.decode import AS_IS
 from nbtransfer.tasks.folders import read_tree
 from nbtransfer.tasks.groups import Groups
+from nbtransfer.tasks.layout import FolderLayout
 from nbtransfer.tasks.near_copies import near_copies, renumbered, signature
 from nbtransfer.tasks.recognise import find_layout
 from nbtransfer.tasks.samples import divide, limit_per_class, samples_of
@@ -96,15 +97,12 @@ class Task(TaskCard):
         folder = _folder_at(root)
         share, tested = (test, None) if isinstance(test, (int, float, np.number)) else (0.0, test)
         split.check_shares(holdout, share)
-        _check_choice("unreadable", unreadable)
-        _check_choice("duplicates", duplicates)
+        _check_choices(unreadable=unreadable, duplicates=duplicates)
         reading = Reading(65_535 if white_level is None else white_level, max_aspect)
         tree = read_tree(folder, _several(ignore))
         found = find_layout(tree, layout, _given(train=train, val=val, test=tested))
-        result = scan([path for path, _, _ in found.images], max_aspect)
         findings = Findings(notes=[*tree.notes, *found.notes])
-        images = usable_images(found, result, unreadable, duplicates, findings)
-        findings.raise_problems(folder)
+        images, result = _checked_images(folder, found, max_aspect, (unreadable, duplicates), findings)
         images = limit_per_class(images, per_class, seed)
         reading, noted = measured(reading, result.brightest) if white_level is None else (reading, [])
         classes = tuple(sorted({image.label for image in images}))
@@ -246,6 +244,19 @@ class Task(TaskCard):
 Folders = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
 
 
+def _checked_images(
+    folder: Path, found: FolderLayout, max_aspect: float, on_problem: tuple[OnProblem, OnProblem], findings: Findings
+) -> tuple[list[Usable], Scan]:
+    """The images that can be used, and what every file is like; raises TaskError that lists all problems.
+
+    `on_problem` says what to do about unreadable files and about duplicates.
+    """
+    result = scan([path for path, _, _ in found.images], max_aspect)
+    images = usable_images(found, result, *on_problem, findings)
+    findings.raise_problems(folder)
+    return images, result
+
+
 def _notes_on_samples(
     images: Sequence[Usable], samples: Sequence[Sample], classes: Sequence[str], result: Scan, test: float
 ) -> Iterator[str]:
@@ -275,7 +286,8 @@ def _folder_at(root: str | os.PathLike[str]) -> Path:
     return Path(root).expanduser().absolute()
 
 
-def _check_choice(name: str, value: str) -> None:
+def _check_choices(**given: str) -> None:
     choices = typing.get_args(OnProblem)
-    if value not in choices:
-        raise TaskError(f"{name} is {value!r}; use {' or '.join(map(repr, choices))}")
+    for name, value in given.items():
+        if value not in choices:
+            raise TaskError(f"{name} is {value!r}; use {' or '.join(map(repr, choices))}")
