@@ -27,7 +27,7 @@ export function sharedLayers(view) {
 
   function draw() {
     const text = search.value.trim().toLowerCase();
-    const rows = model.get("backbones").filter(([name]) => name.includes(text));
+    const rows = model.get("backbones").filter(([name]) => name.toLowerCase().includes(text));
     fill(list, rows.map(option));
     list.value = model.get("card").name;
     count.textContent = text ? `${rows.length} found` : "";

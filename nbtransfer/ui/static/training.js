@@ -38,6 +38,7 @@ const STRATEGIES = {
   last_stage: "last_stage: the last stage and the head",
   lp_ft: "lp_ft: linear probe, then fine-tuning",
   ft: "ft: fine-tuning",
+  scratch: "scratch: a source task, from random weights",
 };
 
 /** @param {View<DashboardTraits>} view */

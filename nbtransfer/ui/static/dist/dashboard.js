@@ -943,7 +943,7 @@ function sharedLayers(view) {
   });
   function draw() {
     const text = search.value.trim().toLowerCase();
-    const rows = model.get("backbones").filter(([name]) => name.includes(text));
+    const rows = model.get("backbones").filter(([name]) => name.toLowerCase().includes(text));
     fill(list, rows.map(option));
     list.value = model.get("card").name;
     count.textContent = text ? `${rows.length} found` : "";
@@ -993,7 +993,8 @@ var STRATEGIES = {
   lp: "lp: linear probe",
   last_stage: "last_stage: the last stage and the head",
   lp_ft: "lp_ft: linear probe, then fine-tuning",
-  ft: "ft: fine-tuning"
+  ft: "ft: fine-tuning",
+  scratch: "scratch: a source task, from random weights"
 };
 function training(view) {
   const { model, link } = view;
