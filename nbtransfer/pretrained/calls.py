@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -53,13 +54,21 @@ class TensorShape:
         """A tensor of this shape and value; tensors of whole numbers and truth values know no NaN, so it is 0 there."""
         shape = [base + images * growth for base, growth in zip(self.base, self.growth, strict=True)]
         if value == 0 or (math.isnan(value) and not self.dtype.is_floating_point):
-            return torch.zeros(shape, dtype=self.dtype, device=device)  # whose memory is not touched unless somebody reads it
+            return _zeros(torch.Size(shape), self.dtype, device)
         return torch.full(shape, value, device=device).to(self.dtype)
 
     @property
     def is_batch(self) -> bool:
         """Whether it has one row for each image."""
         return self.base[:1] == (0,) and self.growth == (1, *(0 for _ in self.growth[1:]))
+
+
+def _zeros(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Zeros whose memory is not touched unless somebody reads it; `torch.zeros` has to clear memory that was used before."""
+    size = shape.numel() * dtype.itemsize
+    if device.type != "cpu" or size < mmap.PAGESIZE:
+        return torch.zeros(shape, dtype=dtype, device=device)
+    return torch.frombuffer(mmap.mmap(-1, size), dtype=dtype).view(shape)
 
 
 def record_calls(net: nn.Module, images: torch.Tensor) -> tuple[Call, ...]:
