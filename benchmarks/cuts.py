@@ -1,20 +1,44 @@
-"""`python -m benchmarks.cuts`: where the models of timm can be entered and left, as a table in Markdown.
+"""`python -m benchmarks.cuts`: where the models of timm can be entered and left, written to docs/reference/cuts.md.
 
-Of each of timm's modules, the smallest model with a classifier is cut, and each boundary is proved on it. It takes a while.
+Of each of timm's modules, the smallest model with a classifier is cut, and each boundary is proved on it; the cheapest come
+first. It takes over an hour on one core. What has been measured is kept in benchmarks/results/cuts.jsonl and not done again.
 """
 
 from __future__ import annotations
 
-import sys
+import json
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
+import timm
+import torch
+
+from nbtransfer.core.outlines import BackboneOutline, outlines
 from nbtransfer.pretrained import registry, timm_models
 from nbtransfer.pretrained.backbone import SplicedBackbone
-from nbtransfer.pretrained.measure import structure_only
+from nbtransfer.pretrained.cards import TIMM
 
 ENOUGH = 4
+KEPT = Path(__file__).parent / "results" / "cuts.jsonl"
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "cuts.md"
+HEAD = """# Where the models of timm are cut
+
+A model of timm runs as its authors wrote it. It can be entered and left at **boundaries**, each of which is proved on the
+model itself when its card is made: what follows gives the same output, bit for bit, and the same gradients, to rounding,
+whatever stands before it ([how it is proved](../architecture.md)). More boundaries mean finer freezing, and more places to
+cache activations. A model without any runs in one piece: it is frozen or trained as a whole.
+
+Below, for each module of timm {timm} that has image classifiers, its smallest model (torch {torch}).
+**{enough} of {all} ({share:.0%}) have {least} or more boundaries.** Where there are fewer, the reasons are given, with the
+number of boundaries that each rules out.
+
+`python -m benchmarks.cuts` writes this page.
+
+| module | smallest model | boundaries | stages, or why there are fewer than {least} |
+|---|---|--:|---|
+"""
 
 
 @dataclass(frozen=True)
@@ -28,32 +52,27 @@ class Row:
     why: str = ""
 
 
-def rows() -> Iterator[Row]:
-    """One for each of timm's modules that has an image classifier."""
-    for module in timm_models.timm().list_modules():
-        name = smallest(module)
-        if name is not None:
-            yield row(module, name)
+def smallest() -> dict[str, BackboneOutline]:
+    """Of each module, the model with the fewest parameters among those with a classifier; the cheapest first."""
+    by_name = {entry.name.removeprefix(TIMM).partition(".")[0]: entry for entry in outlines()}
+    found: dict[str, BackboneOutline] = {}
+    for module in timm.list_modules():
+        models = [by_name[name] for name in timm.list_models(module=module) if name in by_name and has_classifier(name)]
+        if models:
+            found[module] = min(models, key=lambda entry: entry.params)
+    return dict(sorted(found.items(), key=lambda item: item[1].multiply_adds))
 
 
-def smallest(module: str) -> str | None:
-    """The model with the fewest parameters, of those with a classifier for colour images."""
-    sizes: dict[str, int] = {}
-    for name in timm_models.timm().list_models(module=module):
-        try:
-            with structure_only():
-                net = timm_models.build(timm_models.PREFIX + name)
-        except Exception:  # noqa: BLE001 - some cannot be built without values, or need another library
-            continue
-        if net.pretrained_cfg.get("classifier") and net.pretrained_cfg["input_size"][0] == 3:
-            sizes[name] = sum(parameter.numel() for parameter in net.parameters())
-    return min(sizes, key=sizes.__getitem__, default=None)
+def has_classifier(name: str) -> bool:
+    """Whether a model is made to classify images."""
+    config = timm.get_pretrained_cfg(name)
+    return bool(config and config.classifier)
 
 
 def row(module: str, name: str) -> Row:
     """What the cut of one model comes to."""
     try:
-        net = registry.random_net(timm_models.PREFIX + name)
+        net = registry.random_net(TIMM + name)
         family = registry.TIMM_CUTS.get(type(net).__name__, timm_models.ORIGIN)
         backbone = registry.cut_anew(family, net, timm_models.input_spec(net).shape)
     except Exception as error:  # noqa: BLE001 - whatever a foreign model raises is the reason
@@ -64,27 +83,53 @@ def row(module: str, name: str) -> Row:
     return Row(module, name, backbone.stages, boundaries, why)
 
 
-def table(found: list[Row]) -> str:
-    """The rows as Markdown, and how many have enough boundaries."""
-    enough = sum(row.boundaries >= ENOUGH for row in found)
-    lines = [
-        f"{enough} of {len(found)} ({enough / len(found):.0%}) have {ENOUGH} or more boundaries.",
-        "",
-        "| module | smallest model | boundaries | stages, or why there are fewer |",
-        "|---|---|--:|---|",
-        *(f"| {r.module} | {r.model} | {r.boundaries} | {r.why or ', '.join(r.stages)} |" for r in found),
-    ]
-    return "\n".join(lines)
+def kept() -> dict[str, Row]:
+    """The rows measured so far."""
+    lines = KEPT.read_text(encoding="utf-8").splitlines() if KEPT.exists() else []
+    rows = (Row(**{**found, "stages": tuple(found["stages"])}) for found in map(json.loads, lines))
+    return {row.module: row for row in rows}
+
+
+def measured() -> Iterator[Row]:
+    """A row for each module; new ones are kept at once."""
+    before = kept()
+    KEPT.parent.mkdir(exist_ok=True)
+    for module, entry in smallest().items():
+        name = entry.name.removeprefix(TIMM).partition(".")[0]
+        found = before.get(module) or row(module, name)
+        if module not in before:
+            with KEPT.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(found)) + "\n")
+        yield found
+
+
+def page(rows: list[Row]) -> str:
+    """The page in Markdown, modules in alphabetical order."""
+    enough = sum(row.boundaries >= ENOUGH for row in rows)
+    head = HEAD.format(
+        timm=timm.__version__,
+        torch=torch.__version__.partition("+")[0],
+        enough=enough,
+        all=len(rows),
+        share=enough / len(rows),
+        least=ENOUGH,
+    )
+    lines = (
+        f"| {r.module} | {r.model} | {r.boundaries} | {r.why or short(r.stages)} |\n"
+        for r in sorted(rows, key=lambda r: r.module)
+    )
+    return head + "".join(lines)
+
+
+def short(stages: tuple[str, ...]) -> str:
+    """The names of stages; of many, the first and the last."""
+    return ", ".join(stages if len(stages) <= 8 else (*stages[:4], "…", *stages[-2:]))
 
 
 def main() -> None:
-    """Print the table; progress goes to standard error."""
+    """Measure what is missing, and write the page."""
     warnings.simplefilter("ignore")  # of the models
-    found: list[Row] = []
-    for one in rows():
-        print(one, file=sys.stderr, flush=True)
-        found.append(one)
-    print(table(found))
+    PAGE.write_text(page(list(measured())), encoding="utf-8")
 
 
 if __name__ == "__main__":

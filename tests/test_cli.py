@@ -95,7 +95,7 @@ def test_a_failed_run_gives_status_one(capsys, images, monkeypatch):
         (["freeze", "layer1"], "'freeze' works in notebooks only, as %transfer freeze"),
         (["status", "a", "b"], "nbtransfer status does not expect 'b'"),
         (["start"], "nbtransfer start: give task; see nbtransfer start --help"),
-        (["backbones", "resnet19", "--nonsense"], "backbones has no option '--nonsense'; choose one of help, json"),
+        (["backbones", "resnet19", "--nonsense"], "backbones has no option '--nonsense'; choose one of help, max-params"),
     ],
 )
 def test_mistakes_are_one_line(capsys, words, message):
@@ -117,10 +117,21 @@ def test_freezing_from_the_shell(capsys, images):
 def test_looking_at_backbones(capsys):
     code, out, _ = said(capsys, "backbones", "vgg")
     assert code == 0
-    assert out.count("vgg") == 8
+    assert out.count("\nvgg") == 8
+    assert "timm/vgg11.tv_in1k" in out
     assert "stages: stem (9,536), layer1 (147,968)" in said(capsys, "backbones", "resnet18")[1]
     assert json.loads(said(capsys, "backbones", "vgg", "--json")[1])[0]["name"] == "vgg11"
-    assert "no backbone contains 'xyz'" in said(capsys, "backbones", "xyz")[1]
+    assert "no backbone matches" in said(capsys, "backbones", "xyz")[1]
+
+
+def test_backbones_within_limits(capsys):
+    limits = ("--max-params", "6M", "--max-multiply-adds", "1,3G", "--max-size", "224")
+    found = json.loads(said(capsys, "backbones", "vit", "tiny", *limits, "--json")[1])
+    assert "timm/vit_tiny_patch16_224.augreg_in21k" in [row["name"] for row in found]
+    assert all(row["params"] <= 6e6 and row["multiply_adds"] <= 1.3e9 and max(row["shape"]) <= 224 for row in found)
+    code, _, err = said(capsys, "backbones", "--max-params", "few")
+    assert (code, "few" in err, err.count("\n")) == (2, True, 1)
+    assert "efficientnet_lite1" in said(capsys, "backbones", "--downloaded", "--licence", "APACHE")[1]
 
 
 def test_help_on_every_level(capsys):

@@ -63,7 +63,12 @@ def test_it_holds_every_file_of_the_package(wheel):
     held = set(zipfile.ZipFile(wheel).namelist())
     here = {p.relative_to(ROOT).as_posix() for p in PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
     assert here - held == set()
-    assert {"nbtransfer/core/catalog.jsonl", "nbtransfer/py.typed", "nbtransfer/ui/static/nbtransfer.css"} <= held
+    assert {
+        "nbtransfer/core/catalog.jsonl",
+        "nbtransfer/core/outlines.jsonl",
+        "nbtransfer/py.typed",
+        "nbtransfer/ui/static/nbtransfer.css",
+    } <= held
     assert not [name for name in held if name.startswith(("tests/", "benchmarks/", "docs/"))]
 
 

@@ -318,7 +318,7 @@ def test_numbers_of_numpy_are_numbers(task):
 
 
 def test_an_empty_table_says_so():
-    assert repr(nt.backbones("zzz")) == "no backbone has this in its name"
+    assert repr(nt.backbones("zzz")) == "no backbone matches; write less of the name, or set other limits"
 
 
 def test_one_epoch_is_no_plural(task):

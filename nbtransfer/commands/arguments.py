@@ -38,6 +38,12 @@ def whole(text: str) -> int:
     return int(value)
 
 
+def amount(text: str) -> float:
+    """A number that may end with k, M or G, such as 25M. Raises like `number`."""
+    unit = {"k": 1e3, "m": 1e6, "g": 1e9}.get(text.strip()[-1:].lower())
+    return number(text) if unit is None else number(text.strip()[:-1]) * unit
+
+
 RECIPE_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("epochs", whole, "length of the run"),
     ("lr", number, "peak learning rate of the last phase"),
@@ -245,9 +251,14 @@ def predict(p: argparse.ArgumentParser) -> None:
     p.add_argument("--csv", metavar="FILE", help="write the table to this file as well")
 
 
-def text(p: argparse.ArgumentParser) -> None:
-    """What to look for."""
-    p.add_argument("text", nargs="?", default="", help='part of a name; "timm/…" searches timm')
+def searched(p: argparse.ArgumentParser) -> None:
+    """Which backbones to list."""
+    p.add_argument("text", nargs="*", help="parts of a name, such as dinov2 small")
+    add_optional(p, "--max-params", type=amount, metavar="NUMBER", help="at most so many parameters, such as 25M")
+    add_optional(p, "--max-multiply-adds", type=amount, metavar="NUMBER", help="at most so many for one image, such as 4.5G")
+    add_optional(p, "--max-size", type=whole, metavar="PIXELS", help="images of at most so many pixels in height and width")
+    add_optional(p, "--licence", metavar="TEXT", help="a part of the licence of the weights, such as apache")
+    p.add_argument("--downloaded", action="store_true", help="only backbones with pretrained weights on this machine")
 
 
 def caches(p: argparse.ArgumentParser) -> None:

@@ -13,11 +13,13 @@ from nbtransfer.commands import recipe_text
 from nbtransfer.commands import tree as commands
 from nbtransfer.commands.parsing import CommandContext
 from nbtransfer.core import catalog
+from nbtransfer.core.outlines import outlines
 from nbtransfer.core.recipe import AUGMENTATIONS, Cache, Optimiser, Precision, Probe
 from nbtransfer.core.strategy import STRATEGIES, Schedule
 from nbtransfer.engine.handoff import formats
 from nbtransfer.jobs.run import Run
 from nbtransfer.pretrained import saved
+from nbtransfer.pretrained.cards import TIMM
 from nbtransfer.store import run_names, runs
 from nbtransfer.store.caches import caches
 from nbtransfer.store.home import home
@@ -99,6 +101,12 @@ def _tasks(word: str, context: CommandContext) -> Iterable[str]:
     return [*(DEMO_PREFIX + name for name in demo.NAMES), *_paths(word, context, files=False)]
 
 
+def _backbones(word: str, context: CommandContext) -> Iterable[str]:
+    """Of timm's thousands, those that begin with what has been typed."""
+    timm = [entry.name for entry in outlines()] if word.startswith(TIMM) else [TIMM]
+    return [*saved.names(), *catalog.names(), *timm]
+
+
 def _runs(word: str, context: CommandContext) -> Iterable[str]:
     variables = [name for name, value in context.names.items() if isinstance(value, Run) and not name.startswith("_")]
     ids = runs.list_ids()[:_MOST_RUNS]
@@ -119,8 +127,8 @@ def _constant(*names: str) -> Callable[[str, CommandContext], Iterable[str]]:
 
 
 _SOURCES: dict[str, Callable[[str, CommandContext], Iterable[str]]] = {
-    "backbone": lambda _word, _here: [*saved.names(), *catalog.names()],
-    "text": lambda _word, _here: [*saved.names(), *catalog.names()],
+    "backbone": _backbones,
+    "text": _backbones,
     "weights": lambda _word, context: ["default", "none", *(card.name for card in context.draft.card.weights)],
     "strategy": _constant(*STRATEGIES),
     "freeze": _layers,

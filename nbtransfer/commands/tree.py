@@ -16,6 +16,7 @@ from nbtransfer.commands import arguments, choosing, controlling, explaining, fi
 from nbtransfer.commands.finding import find_run, run_facts
 from nbtransfer.commands.parsing import CommandContext, CommandSpec, HelpShown, Outcome, Parser, Place, UsageError, parse
 from nbtransfer.commands.parsing import parser as parser_of
+from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.codec import dumps
 from nbtransfer.core.text.counts import byte_size, quantity
 from nbtransfer.core.text.paths import short_path
@@ -127,11 +128,15 @@ def export(args: argparse.Namespace, context: CommandContext) -> Outcome:
 
 def list_backbones(args: argparse.Namespace, context: CommandContext) -> Outcome:
     """Shared layers to choose from."""
-    found = backbones(args.text)
-    if len(found) == 1:
-        context.say(_stages(found[0].name))
-        return Outcome(found, f"{found!r}\n\n{_stages(found[0].name)}", found)
-    return Outcome(found, repr(found) if found else f"no backbone contains {args.text!r}", found)
+    limits = ("max_params", "max_multiply_adds", "max_size", "licence", "downloaded")
+    text = " ".join(args.text)
+    found = backbones(text, **{name: getattr(args, name) for name in limits if name in args})
+    alone = len(found) == 1 and isinstance(found[0], BackboneCard)  # to make a card takes long, and only its name asks for it
+    meant = [entry for entry in found if alone or entry.name == text]
+    if meant:
+        context.say(_stages(meant[0].name))
+        return Outcome(found, f"{found!r}\n\n{_stages(meant[0].name)}", found)
+    return Outcome(found, repr(found), found)
 
 
 def _stages(name: str) -> str:
@@ -171,7 +176,7 @@ NOTEBOOK: tuple[Place, ...] = ("notebook",)
 TREE: tuple[CommandSpec, ...] = (
     CommandSpec("dashboard", show_dashboard, "the live dashboard; the default without a command", (), NOTEBOOK),
     CommandSpec("data", choosing.data, "set the target task", (arguments.task, arguments.split_seed), NOTEBOOK),
-    CommandSpec("backbones", list_backbones, "shared layers to choose from", (arguments.text,)),
+    CommandSpec("backbones", list_backbones, "shared layers to choose from", (arguments.searched,)),
     CommandSpec("backbone", choosing.backbone, "choose the shared layers", (arguments.backbone,), NOTEBOOK),
     CommandSpec("freeze", choosing.freeze, "freeze more layers", (arguments.layers,), NOTEBOOK),
     CommandSpec("thaw", choosing.thaw, "let more layers learn", (arguments.layers, arguments.multiplier), NOTEBOOK),

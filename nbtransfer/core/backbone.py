@@ -7,8 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 from nbtransfer.core.lineage import Lineage
-from nbtransfer.core.text.counts import short_number
-from nbtransfer.core.text.tables import html_table, text_table
+from nbtransfer.core.text.counts import pixels, short_number
 from nbtransfer.errors import BackboneError
 
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
@@ -52,7 +51,7 @@ class InputSpec:
     @property
     def dimensions(self) -> str:
         """`224 px` where it is square, else `1024 × 768 px`."""
-        return f"{self.size} px" if self.width is None else f"{self.size} × {self.width} px"
+        return pixels(self.shape)
 
     @property
     def preparation(self) -> str:
@@ -176,6 +175,16 @@ class BackboneCard:
         """Licence of the default weights."""
         return self.weights[0].licence if self.weights else "–"
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the input of the default weights, in pixels."""
+        return self.input.shape
+
+    @property
+    def top1(self) -> float | None:
+        """ImageNet-1k accuracy of the default weights in percent, if known."""
+        return self.weights[0].top1 if self.weights else None
+
     @cached_property
     def stage_params(self) -> dict[str, int]:
         """Parameters of each stage, in forward order."""
@@ -202,28 +211,3 @@ class BackboneCard:
             f"BackboneCard({self.name!r}, {len(self.stages)} stages, {short_number(self.params)} parameters, "
             f"{short_number(self.multiply_adds)} multiply-adds, {self.input.dimensions}, width {self.width})"
         )
-
-
-class BackboneList(tuple[BackboneCard, ...]):
-    """Cards that print as a table."""
-
-    __slots__ = ()
-    _HEADER = ("backbone", "parameters", "multiply-adds", "input", "top-1 %", "licence of the weights")
-    _NONE = "no backbone has this in its name"
-
-    def _rows(self) -> list[tuple[object, ...]]:
-        return [
-            (c.name, short_number(c.params), short_number(c.multiply_adds), c.input.dimensions, _top1(c), c.licence)
-            for c in self
-        ]
-
-    def __repr__(self) -> str:
-        return text_table(self._HEADER, self._rows()) if self else self._NONE
-
-    def _repr_html_(self) -> str:
-        return html_table(self._HEADER, self._rows()) if self else self._NONE
-
-
-def _top1(card: BackboneCard) -> str:
-    best = card.weights[0].top1 if card.weights else None
-    return "–" if best is None else f"{best:.1f}"

@@ -12,6 +12,7 @@ from importlib import resources
 
 from nbtransfer.core.backbone import BackboneCard, LayerCard
 from nbtransfer.core.codec import from_plain, to_plain
+from nbtransfer.core.outlines import outlines
 from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import BackboneError
 
@@ -38,7 +39,13 @@ def card(name: str) -> BackboneCard:
         pass
     if name.startswith("timm/"):
         raise BackboneError(f"models of timm are not in the catalogue; pass nbtransfer.backbone({name!r}) instead of its name")
-    raise BackboneError(f"there is no backbone {name!r}; {suggest(name, names())} (models of timm are called 'timm/NAME')")
+    hint = f"did you mean 'timm/{name}'?" if _is_in_timm(name) else suggest(name, names())
+    raise BackboneError(f"there is no backbone {name!r}; {hint} (models of timm are called 'timm/NAME')")
+
+
+def _is_in_timm(name: str) -> bool:
+    whole = f"timm/{name}"
+    return any(entry.name == whole or entry.name.startswith(f"{whole}.") for entry in outlines())
 
 
 def encode(entry: BackboneCard) -> str:

@@ -1,19 +1,17 @@
-"""Public access to backbone cards. Built-in cards need no framework; those of timm are built on demand."""
+"""Public access to backbones. Searching needs no framework; a card that is not known yet is made when asked for by name."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 from nbtransfer.core import catalog
-from nbtransfer.core.backbone import BackboneCard, BackboneList
+from nbtransfer.core.backbone import BackboneCard
+from nbtransfer.core.backbone_list import BackboneList, Entry
 from nbtransfer.core.calls import checked
-from nbtransfer.core.text.counts import quantity
-from nbtransfer.core.text.names import short_list
+from nbtransfer.core.outlines import outlines
 from nbtransfer.errors import BackboneError
-from nbtransfer.pretrained import cards, saved
-from nbtransfer.pretrained.cards import TIMM
-
-MOST_TIMM = 20
+from nbtransfer.pretrained import cards, on_disk, saved
 
 
 @checked(BackboneError)
@@ -23,25 +21,53 @@ def backbone(name: str) -> BackboneCard:
 
 
 @checked(BackboneError)
-def backbones(text: str = "") -> BackboneList:
-    """The cards of all saved and built-in backbones whose name or family contains `text`: a list that prints as a table.
+def backbones(
+    text: str = "",
+    *,
+    max_params: float | None = None,
+    max_multiply_adds: float | None = None,
+    max_size: float | None = None,
+    licence: str = "",
+    downloaded: bool = False,
+) -> BackboneList:
+    """Backbones whose name or family contains every word of `text`: a list that prints as a table. Nothing is loaded for it.
 
-    Text that begins with "timm/" searches timm instead. A card that is not known yet takes seconds to minutes, so at most 20
-    are made.
+    Without arguments, those that are saved here and those of torchvision and of packages. Otherwise timm is searched too:
+    its models are listed in short, and `backbone(name)` makes the card of one, which takes seconds to minutes the first time.
+
+    max_params         at most so many parameters in the shared layers
+    max_multiply_adds  at most so many multiply-adds for one image
+    max_size           images of at most so many pixels in height and width
+    licence            a part of the licence of the weights, such as "apache"
+    downloaded         only backbones with pretrained weights on this machine
     """
-    if text.startswith(TIMM):
-        return _timm(text)
-    wanted = text.casefold()
-    known = itertools.chain(saved.cards(), (catalog.card(name) for name in catalog.names()))
-    return BackboneList(card for card in known if wanted in card.name.casefold() or wanted in card.family)
+    limits = (max_params, max_multiply_adds, max_size)
+    for name, limit in zip(("max_params", "max_multiply_adds", "max_size"), limits, strict=True):
+        if limit is not None and not limit > 0:
+            raise BackboneError(f"{name} is {limit:g}; give a number above 0, or leave it out")
+    searching = bool(text.strip() or licence.strip() or downloaded or any(limit is not None for limit in limits))
+    return BackboneList(
+        entry
+        for entry in _pool(everything=searching)
+        if _named(entry, text)
+        and _within(entry.params, max_params)
+        and _within(entry.multiply_adds, max_multiply_adds)
+        and _within(entry.shape and max(entry.shape), max_size)
+        and licence.strip().casefold() in entry.licence.casefold()
+        and (not downloaded or on_disk.has_weights(entry))
+    )
 
 
-def _timm(text: str) -> BackboneList:
-    from nbtransfer.pretrained import timm_models  # loads torch
+def _pool(*, everything: bool) -> Iterator[Entry]:
+    built_in = itertools.chain(saved.cards(), map(catalog.card, catalog.names()))
+    return itertools.chain(built_in, outlines()) if everything else built_in
 
-    names = timm_models.search(text)
-    if len(names) > MOST_TIMM:
-        raise BackboneError(
-            f"{quantity(len(names), 'model')} of timm match {text!r}; write more of the name: {short_list(names, most=8)}"
-        )
-    return BackboneList(map(cards.card, names))
+
+def _named(entry: Entry, text: str) -> bool:
+    family = f" {entry.family}" if isinstance(entry, BackboneCard) else ""
+    return all(word in f"{entry.name}{family}".casefold() for word in text.casefold().split())
+
+
+def _within(value: int | None, limit: float | None) -> bool:
+    """What is not known is not within a limit."""
+    return limit is None or (value is not None and value <= limit)

@@ -18,6 +18,7 @@ from nbtransfer.core.backbone import InputSpec, WeightsCard
 from nbtransfer.core.codec import from_plain
 from nbtransfer.core.text.names import suggest
 from nbtransfer.errors import BackboneError, MissingExtraError, WeightsError
+from nbtransfer.pretrained import on_disk
 from nbtransfer.pretrained.weights import file_digest
 
 ORIGIN = "timm"
@@ -57,13 +58,6 @@ def timm() -> Any:
 def architecture(name: str) -> str:
     """timm's name for one of our backbones."""
     return f"tf_{name}" if name in PACKAGED else name.removeprefix(PREFIX)
-
-
-def search(text: str) -> list[str]:
-    """Names that contain `text`: models with weights in timm, or else any architecture."""
-    wanted = text.removeprefix(PREFIX)
-    found = [name for name in timm().list_models(pretrained=True) if wanted in name]
-    return [PREFIX + name for name in found or timm().list_models(f"*{wanted}*")]
 
 
 def build(name: str, classes: int | None = None, shape: tuple[int, int] | None = None) -> Any:
@@ -181,8 +175,7 @@ def hub_file(net: Any) -> Path:
 
 def packaged_file(name: str) -> Path:
     """The file of weights in a package; raises MissingExtraError if that is not installed."""
-    entry = PACKAGED[name]
-    spec = importlib.util.find_spec(str(entry.package))
-    if spec is None or not spec.submodule_search_locations:
+    path = on_disk.packaged_file(PACKAGED[name])
+    if path is None:
         raise MissingExtraError(f"the pretrained {name}", "demo")
-    return Path(spec.submodule_search_locations[0]) / "models" / entry.file
+    return path

@@ -10,8 +10,9 @@ from typing import Any, Unpack
 from nbtransfer.comparison import client, snapshots
 from nbtransfer.errors import InputError, RunError
 from nbtransfer.jobs.run import Run
-from nbtransfer.ui.messages import ComparisonChoices, ExampleChoice, Explanation, NamedChoice, Question
+from nbtransfer.ui.messages import ComparisonChoices, ExampleChoice, Explanation, Question
 from nbtransfer.ui.pictures import Judged, worst_first
+from nbtransfer.ui.traits import NamedChoice
 
 MOST_IMAGES, KEPT_PICTURES = 200, 3
 

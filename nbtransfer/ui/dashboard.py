@@ -19,16 +19,17 @@ from nbtransfer.jobs.run import Run, attach
 from nbtransfer.jobs.unusual import unusual
 from nbtransfer.pretrained import listing
 from nbtransfer.tasks.task import Task
+from nbtransfer.ui import backbone_search
 from nbtransfer.ui.comparison_controller import ComparisonController
-from nbtransfer.ui.draft_facts import DEFAULTS, backbone_row, card_facts, phases_of, read_numbers, settings_of, task_facts
+from nbtransfer.ui.draft_facts import DEFAULTS, card_facts, phases_of, read_numbers, settings_of, task_facts
 from nbtransfer.ui.kept_report import KeptReport, kept_html
 from nbtransfer.ui.layers_controller import LayersController
-from nbtransfer.ui.messages import Changes
+from nbtransfer.ui.messages import BackboneQuery, BackbonesFound, Changes
 from nbtransfer.ui.run_controller import RunController
 from nbtransfer.ui.traits import (
-    BackboneRow,
     CardFacts,
     Empty,
+    NamedChoice,
     NodeRow,
     Options,
     Past,
@@ -50,7 +51,7 @@ class Dashboard(Panel):
     _esm = bundle("dashboard")
 
     task: Trait[TaskFacts | Empty] = synced(traitlets.Dict())
-    backbones: Trait[list[BackboneRow]] = synced(traitlets.List())
+    backbones: Trait[list[NamedChoice]] = synced(traitlets.List())
     card: Trait[CardFacts] = synced(traitlets.Dict())
     settings: Trait[Settings] = synced(traitlets.Dict())
     options: Trait[Options] = synced(traitlets.Dict())
@@ -78,6 +79,7 @@ class Dashboard(Panel):
             "data": self.choose_data,
             "choose": self.choose,
             "undo": self.undo,
+            "find": self.find,
             "start": self.start,
             "stop": self._runs.stop,
             "pause": self._runs.pause,
@@ -87,7 +89,7 @@ class Dashboard(Panel):
             "explain": self._comparison.explain,
         }
         self.options = {"strategy": list(STRATEGIES), "augment": list(AUGMENTATIONS)}
-        self.backbones = [backbone_row(card) for card in listing.backbones()]
+        self.backbones = [backbone_search.choice(entry) for entry in listing.backbones()]
         self._refresh()
         self.observe(self._take_frozen, "frozen")
 
@@ -129,6 +131,10 @@ class Dashboard(Panel):
         """Take back the last choice, wherever it was made. Thread: any."""
         self.draft.undo()
         self._refresh()
+
+    def find(self, **query: Unpack[BackboneQuery]) -> BackbonesFound:
+        """Backbones that match. Thread: any."""
+        return backbone_search.search(query)
 
     def start(self) -> str:
         """Start what has been chosen; returns the id of the run. Thread: any.

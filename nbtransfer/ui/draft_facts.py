@@ -10,11 +10,10 @@ from nbtransfer.core.backbone import BackboneCard, WeightsCard
 from nbtransfer.core.recipe import Recipe
 from nbtransfer.core.task import SPLITS, Sample
 from nbtransfer.core.text import typed
-from nbtransfer.core.text.counts import short_number
 from nbtransfer.jobs.draft import Draft
 from nbtransfer.tasks.task import Task
 from nbtransfer.ui.pictures import data_url, examples
-from nbtransfer.ui.traits import BackboneRow, CardFacts, PhaseChoice, Settings, TaskFacts
+from nbtransfer.ui.traits import CardFacts, PhaseChoice, Settings, TaskFacts
 
 DEFAULTS: dict[str, Any] = {
     name: field.default for name, field in Recipe.__dataclass_fields__.items() if name not in ("task", "backbone")
@@ -37,13 +36,6 @@ def task_facts(task: Task) -> TaskFacts:
 def _pictures(task: Task, samples: Iterable[Sample]) -> list[str]:
     found = (data_url(task, sample, 72) for sample in samples)
     return [url for url in found if url is not None]
-
-
-def backbone_row(card: BackboneCard) -> BackboneRow:
-    """A backbone in a list of many."""
-    top1 = card.weights[0].top1 if card.weights else None
-    size = card.input.size
-    return card.name, short_number(card.params), short_number(card.multiply_adds), size, top1 and round(top1, 1)
 
 
 def card_facts(card: BackboneCard, weights: str | None) -> CardFacts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from nbtransfer.ui.traits import Empty
+from nbtransfer.ui.traits import Empty, NamedChoice
 
 # Messages
 
@@ -144,6 +144,24 @@ class Changes(TypedDict):
     device: NotRequired[str | None]
 
 
+class BackboneQuery(TypedDict):
+    """What to look for among the backbones. Limits come as typed: millions of parameters, billions of multiply-adds, pixels."""
+
+    text: str
+    max_params: str
+    max_multiply_adds: str
+    max_size: str
+    licence: str
+    downloaded: bool
+
+
+class BackbonesFound(TypedDict):
+    """The first backbones that match, and how many do."""
+
+    rows: list[NamedChoice]
+    count: int
+
+
 SampleId = tuple[str, int]
 """Split, and number within it."""
 
@@ -154,10 +172,6 @@ class ExampleChoice(TypedDict):
     sample: SampleId
     text: str
     right: bool
-
-
-NamedChoice = tuple[str, str]
-"""What is sent, and what people read."""
 
 
 class ComparisonChoices(TypedDict):
@@ -198,6 +212,7 @@ class Operations(TypedDict):
     start: tuple[Empty, str]
     choose: tuple[Changes, None]
     undo: tuple[Empty, None]
+    find: tuple[BackboneQuery, BackbonesFound]
     data: tuple[DataSource, None]
     snapshots: tuple[Empty, ComparisonChoices]
     explain: tuple[Question, Explanation]

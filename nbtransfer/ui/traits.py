@@ -95,8 +95,8 @@ class RunTraits(TypedDict):
     result: ResultFacts | Empty
 
 
-BackboneRow = tuple[str, str, str, int, float | None]
-"""Name, parameters, multiply-adds (both scaled), input size in pixels, ImageNet top-1 in per cent."""
+NamedChoice = tuple[str, str]
+"""What is sent, and what people read."""
 
 
 class CardFacts(TypedDict):
@@ -175,7 +175,7 @@ class RunMonitorTraits(WidgetTraits, RunTraits):
 class DashboardTraits(WidgetTraits, LayersTraits, RunTraits):
     """Traits of `Dashboard`."""
 
-    backbones: list[BackboneRow]
+    backbones: list[NamedChoice]
     card: CardFacts
     settings: Settings
     options: Options

@@ -50,7 +50,8 @@ def test_lines(context, line, found):
 
 def test_everything_is_offered_at_first(context):
     assert on_line("%transfer ", context) == list(commands.tree("notebook"))
-    assert set(on_line("%transfer backbone ", context)) == set(catalog.names())
+    assert set(on_line("%transfer backbone ", context)) == {*catalog.names(), "timm/"}
+    assert "timm/vit_small_patch14_dinov2.lvd142m" in on_line("%transfer backbone timm/vit_small_patch14", context)
 
 
 def test_layers_are_those_of_the_backbone_chosen(context):

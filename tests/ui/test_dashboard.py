@@ -73,6 +73,20 @@ def test_a_wrong_choice_is_one_sentence_and_changes_nothing(made, told):
     assert made.draft.choices is before
 
 
+QUERY = {"text": "", "max_params": "", "max_multiply_adds": "", "max_size": "", "licence": "", "downloaded": False}
+
+
+def test_backbones_are_searched_by_name_and_limits(made, told):
+    found = ask(made, told, "find", **{**QUERY, "text": "vit tiny", "max_params": "5,6", "max_size": " 224 "})["value"]
+    row = dict(found["rows"])["timm/vit_tiny_patch16_224.augreg_in21k"]
+    assert row == "timm/vit_tiny_patch16_224.augreg_in21k · 5.52 M parameters · 1.25 G MACs · 224 px"
+    everything = ask(made, told, "find", **{**QUERY, "text": "timm/"})["value"]
+    assert len(everything["rows"]) == 100 < everything["count"]
+    assert len(ask(made, told, "find", **QUERY)["value"]["rows"]) == len(nt.backbones())
+    wrong = ask(made, told, "find", **{**QUERY, "max_params": "few"})["error"]
+    assert wrong == "the number of million parameters is 'few', not a number; enter one such as 10 or 0.001"
+
+
 def test_numbers_are_read_as_they_are_meant(made, told):
     assert ask(made, told, "choose", lr="0,001", epochs=" 12 ")["ok"]
     assert (made.draft.recipe().lr, made.draft.recipe().epochs) == (0.001, 12)

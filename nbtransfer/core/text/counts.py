@@ -17,3 +17,9 @@ def short_number(number: float) -> str:
 def byte_size(number: float) -> str:
     """`12 bytes`, `3.1 MB`, `20 GB`; decimal units."""
     return quantity(round(number), "byte") if number < 1000 else f"{short_number(number)}B"
+
+
+def pixels(shape: tuple[int, int]) -> str:
+    """Height and width: `224 px` where they are equal, else `1024 × 768 px`."""
+    height, width = shape
+    return f"{height} px" if height == width else f"{height} × {width} px"

@@ -81,7 +81,7 @@ export interface RunTraits {
   result: ResultFacts | Empty;
 }
 
-export type BackboneRow = [string, string, string, number, number | null];
+export type NamedChoice = [string, string];
 
 /** The backbone that is chosen, and what its weights are. */
 export interface CardFacts {
@@ -166,7 +166,7 @@ export interface DashboardTraits {
   run: RunFacts | Empty;
   log: string;
   result: ResultFacts | Empty;
-  backbones: Array<BackboneRow>;
+  backbones: Array<NamedChoice>;
   card: CardFacts;
   settings: Settings;
   options: Options;
@@ -292,6 +292,22 @@ export interface Changes {
   device?: string | null;
 }
 
+/** What to look for among the backbones. Limits come as typed: millions of parameters, billions of multiply-adds, pixels. */
+export interface BackboneQuery {
+  text: string;
+  max_params: string;
+  max_multiply_adds: string;
+  max_size: string;
+  licence: string;
+  downloaded: boolean;
+}
+
+/** The first backbones that match, and how many do. */
+export interface BackbonesFound {
+  rows: Array<NamedChoice>;
+  count: number;
+}
+
 export type SampleId = [string, number];
 
 /** An image that can be explained, in words. */
@@ -300,8 +316,6 @@ export interface ExampleChoice {
   text: string;
   right: boolean;
 }
-
-export type NamedChoice = [string, string];
 
 /** What can be compared: snapshots before and after, classes, images (mistakes first). */
 export interface ComparisonChoices {
@@ -337,6 +351,7 @@ export interface Operations {
   start: [Empty, string];
   choose: [Changes, null];
   undo: [Empty, null];
+  find: [BackboneQuery, BackbonesFound];
   data: [DataSource, null];
   snapshots: [Empty, ComparisonChoices];
   explain: [Question, Explanation];

@@ -1,9 +1,11 @@
-/** @import { BackboneRow, DashboardTraits } from "./messages" */
+/** @import { BackboneQuery, DashboardTraits, NamedChoice } from "./messages" */
 /** @import { View } from "./types" */
 
 import { chooser } from "./choose.js";
-import { fill, h, problemLine, saying, section } from "./dom.js";
+import { field, fill, h, messageOf, NUMBER, problemLine, saying, section } from "./dom.js";
 import { shortNumber } from "./text.js";
+
+const PAUSE = 200; // milliseconds without a key, after which somebody has typed what they look for
 
 /**
  * The list of backbones, and the one that is chosen.
@@ -12,51 +14,112 @@ import { shortNumber } from "./text.js";
 export function sharedLayers(view) {
   const { model, link } = view;
   const problem = problemLine();
-  const choose = chooser(link, problem, draw);
+  const choose = chooser(link, problem, () => show(shown));
   const busy = h("p.nbt-soft", { role: "status" });
   const list = h("select", { size: 6, "aria-label": "Backbones", onchange: () => take(list.value) });
   const facts = h("p.nbt-soft");
   const count = h("span.nbt-soft", { role: "status" });
-  const search = h("input", {
-    type: "search",
-    placeholder: "Search, or type timm/NAME and press Enter",
-    "aria-label": "Find a backbone",
-    oninput: draw,
-    onkeydown: enter,
-  });
+  const asked = searchForm(typed, enter);
+  /** @type {NamedChoice[]} */
+  let shown = [];
+  let newest = 0; // only the reply to the newest query is shown
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
 
-  function draw() {
-    const text = search.value.trim().toLowerCase();
-    const rows = model.get("backbones").filter(([name]) => name.toLowerCase().includes(text));
-    fill(list, rows.map(option));
+  /** @param {NamedChoice[]} rows */
+  function show(rows) {
+    shown = rows;
+    fill(
+      list,
+      rows.map(([value, text]) => h("option", { value }, text)),
+    );
     list.value = model.get("card").name;
-    count.textContent = text ? `${rows.length} found` : "";
   }
 
-  /** @param {KeyboardEvent} event */
-  function enter(event) {
-    if (event.key !== "Enter") return;
-    event.preventDefault();
-    take(list.options.length === 1 ? list.options[0].value : search.value.trim());
+  function typed() {
+    const { text } = asked.query();
+    // What is known here comes at once, also from a kernel that is busy.
+    show(model.get("backbones").filter(([name]) => name.toLowerCase().includes(text.trim().toLowerCase())));
+    clearTimeout(timer);
+    timer = setTimeout(look, PAUSE);
+  }
+
+  async function look() {
+    const mine = ++newest;
+    try {
+      const found = await link.request("find", asked.query());
+      if (mine !== newest) return;
+      problem.textContent = "";
+      show(found.rows);
+      const all = found.count.toLocaleString("en");
+      count.textContent = found.count > found.rows.length ? `the first ${found.rows.length} of ${all}` : `${all} found`;
+    } catch (error) {
+      if (mine === newest) problem.textContent = messageOf(error);
+    }
+  }
+
+  function enter() {
+    take(list.options.length === 1 ? list.options[0].value : asked.query().text.trim());
   }
 
   /** @param {string} backbone */
   function take(backbone) {
-    const first = backbone.startsWith("timm/") ? "; the first look-up of a timm model takes a few seconds" : "";
+    const first = backbone.includes("/") ? "; the first look-up of a model takes seconds to minutes" : "";
     saying(busy, `Looking up ${backbone}${first} …`, choose({ backbone }));
   }
 
-  view.watch("backbones", draw);
+  view.watch("backbones", () => show(model.get("backbones")));
   view.watch("card", () => {
     const { name, params, width, size, weights } = model.get("card");
     list.value = name;
     facts.textContent = `${name}: ${shortNumber(params)} shared parameters, ${width} features, ${size} px; ${weights}`;
   });
-  return section("Shared layers", h("div.nbt-bar", {}, search, count), list, facts, busy, problem);
+  return section("Shared layers", h("div.nbt-bar", {}, asked.text, count), asked.limits, list, facts, busy, problem);
 }
 
-/** @param {BackboneRow} row */
-function option([name, params, operations, size, top1]) {
-  const facts = [name, `${params} parameters`, `${operations} MACs`, `${size} px`, top1 && `${top1} % top-1`];
-  return h("option", { value: name }, facts.filter(Boolean).join(" · "));
+/**
+ * What to look for: parts of a name, and limits.
+ * @param {() => void} oninput
+ * @param {() => void} onenter
+ */
+function searchForm(oninput, onenter) {
+  const text = h("input", {
+    type: "search",
+    placeholder: "Search, such as dinov2 small",
+    "aria-label": "Find a backbone",
+    oninput,
+    onkeydown: (/** @type {KeyboardEvent} */ event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault();
+      onenter();
+    },
+  });
+  const number = () => h("input", { ...NUMBER, oninput });
+  const [params, operations, size] = [number(), number(), number()];
+  const licence = h("input", { type: "text", autocomplete: "off", placeholder: "such as apache", oninput });
+  const downloaded = h("input", { type: "checkbox", oninput });
+  const limits = h(
+    "details",
+    {},
+    h("summary", {}, "Limits"),
+    h(
+      "div.nbt-grid",
+      {},
+      field("Parameters at most (millions)", params),
+      field("Multiply-adds at most (billions)", operations),
+      field("Image size at most (px)", size),
+      field("Licence of the weights", licence),
+    ),
+    h("label.nbt-check", {}, downloaded, " Weights are on this machine"),
+  );
+  /** @returns {BackboneQuery} */
+  const query = () => ({
+    text: text.value,
+    max_params: params.value,
+    max_multiply_adds: operations.value,
+    max_size: size.value,
+    licence: licence.value,
+    downloaded: downloaded.checked,
+  });
+  return { text, limits, query };
 }
