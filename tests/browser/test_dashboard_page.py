@@ -134,6 +134,33 @@ def test_choosing_sends_one_request_each(render, board):
     page.wait_for_function("document.querySelector('[data-name=epochs]').value === '10'")  # back to what holds
 
 
+def test_backbones_are_searched_by_name_and_limits(render, board):
+    page = render(board)
+    search, rows = page.get_by_label("Find a backbone"), page.get_by_label("Backbones").locator("option")
+    search.fill("lite1")
+    assert rows.all_text_contents() == ["efficientnet_lite1 · 4.14 M parameters · 599 M MACs · 240 px"]  # at once
+    page.get_by_text("Limits").click()
+    page.get_by_label("Parameters at most (millions)").fill("4,5")
+    page.get_by_label("Weights are on this machine").check()
+    page.wait_for_function("window.sent.some((m) => m.op === 'find' && m.args.downloaded)")
+    request = asked(page, "find")[-1]
+    assert request["args"] == {
+        "text": "lite1", "max_params": "4,5", "max_multiply_adds": "", "max_size": "", "licence": "", "downloaded": True,
+    }  # fmt: skip
+    late = [[HOSTILE, HOSTILE], ["timm/x", "timm/x · 3 M parameters"]]
+    answer(page, request, ok=True, value={"rows": late, "count": 1234})
+    assert rows.all_text_contents() == [text for _, text in late]
+    assert page.get_by_text("the first 2 of 1,234").is_visible()
+    page.get_by_label("Backbones").select_option("timm/x")
+    assert [request["args"] for request in asked(page, "choose")] == [{"backbone": "timm/x"}]
+    search.fill("lite")
+    page.wait_for_function("(n) => window.sent.filter((m) => m.op === 'find').length > n", arg=len(asked(page, "find")))
+    answer(page, request, ok=True, value={"rows": late, "count": 2})  # of the query before: too late
+    assert rows.count() == 3
+    answer(page, asked(page, "find")[-1], ok=False, error="the image size is 'x', not a number")
+    assert page.get_by_role("alert").filter(has_text="not a number").is_visible()
+
+
 def test_ticking_counts_parameters_with_the_head(render, board):
     page = render(board)
     page.get_by_role("button", name="Freeze all").click()
