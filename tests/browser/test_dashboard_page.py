@@ -140,7 +140,7 @@ def test_backbones_are_searched_by_name_and_limits(render, board):
     search.fill("lite1")
     assert rows.all_text_contents() == ["efficientnet_lite1 · 4.14 M parameters · 599 M MACs · 240 px"]  # at once
     page.get_by_text("Limits").click()
-    page.get_by_label("Parameters at most (millions)").fill("4,5")
+    page.get_by_label("Max parameters (M)").fill("4,5")
     page.get_by_label("Weights are on this machine").check()
     page.wait_for_function("window.sent.some((m) => m.op === 'find' && m.args.downloaded)")
     request = asked(page, "find")[-1]

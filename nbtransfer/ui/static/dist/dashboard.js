@@ -1004,9 +1004,9 @@ function searchForm(oninput, onenter) {
     h(
       "div.nbt-grid",
       {},
-      field("Parameters at most (millions)", params),
-      field("Multiply-adds at most (billions)", operations),
-      field("Image size at most (px)", size),
+      field("Max parameters (M)", params),
+      field("Max multiply-adds (G)", operations),
+      field("Max image size (px)", size),
       field("Licence of the weights", licence)
     ),
     h("label.nbt-check", {}, downloaded, " Weights are on this machine")
