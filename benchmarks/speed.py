@@ -35,6 +35,7 @@ ROUNDS = 3
 
 HEAD = {"strategy": "lp", "epochs": goals.EPOCHS}
 TRAINED = {**HEAD, "probe": "sgd", "optimiser": "adam"}
+VIT, LAST_BLOCKS = f"timm/{goals.VIT}", ("blocks.10", "blocks.11", "norm")
 Job = Callable[[], goals.Found | None]
 
 
@@ -113,6 +114,12 @@ def all_jobs(folder: Path, *, mixed: bool) -> dict[str, Job]:
     plain("resnet18", "frozen", "fp32")
     ours("resnet18 last stage", backbone="resnet18", strategy="last_stage", epochs=goals.EPOCHS)
     plain("resnet18", "last_stage", "fp32")
+    ours("vit_small last two blocks", backbone=VIT, strategy="ft", thaw=LAST_BLOCKS, epochs=goals.EPOCHS)
+    plain(goals.VIT, "last_blocks", "fp32")
+    ours("vit_small head, solved", backbone=VIT, **HEAD)
+    peer("fastai vit_small_patch16_224 frozen", goals.VIT, "frozen", "1")
+    ours("convnext_tiny last stage", backbone="convnext_tiny", strategy="last_stage", epochs=goals.EPOCHS)
+    plain("convnext_tiny", "last_stage", "fp32")
     peer("keras vgg16 frozen", "1")
     ours("vgg16 head, trained", backbone="vgg16", **TRAINED)
     peer("fastai resnet18 full", "resnet18", "full", str(goals.EPOCHS_OF_ALL))

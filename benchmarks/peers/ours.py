@@ -1,6 +1,7 @@
 """nbtransfer, from the recipe to the scores: python -m benchmarks.peers.ours FOLDER SETTINGS
 
-`SETTINGS` are fields of a Recipe as JSON. Timed from building the model to the last event, final evaluation in fp32 included.
+`SETTINGS` are fields of a Recipe as JSON, and "thaw": the only shared layers that learn. Timed from building the model to the
+last event, final evaluation in fp32 included.
 """
 
 import json
@@ -20,7 +21,10 @@ def main(folder: str, settings: dict) -> None:
 
     with tempfile.TemporaryDirectory() as home:
         os.environ["NBTRANSFER_HOME"] = home
+        settings = dict(settings)
         task = nt.Task.from_folder(folder)
+        if "thaw" in settings:
+            settings["freeze"] = nt.FreezePlan.all().thaw(*settings.pop("thaw"))
         recipe = nt.Recipe(task=task, **{"weights": None, "augment": (), "threads": 2, **settings})
         paths = runs.create(recipe)
         started = time.perf_counter()

@@ -1,6 +1,6 @@
 """A plain PyTorch loop, written as a careful user would.
 
-python plain.py FOLDER BACKBONE {frozen,last_stage,full,kept,forward} EPOCHS {fp32,autocast,bf16}
+python plain.py FOLDER BACKBONE {frozen,last_stage,last_blocks,full,kept,forward} EPOCHS {fp32,autocast,bf16}
 
 `FOLDER` holds train/CLASS/IMAGE and val/CLASS/IMAGE. Frozen layers are in evaluation mode and run without gradients; the
 memory format is channels-last. `forward` is one bare pass over all images. `kept` is `full` with images that are decoded
@@ -21,6 +21,14 @@ from torchvision import models
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
+TIMM = {"efficientnet_lite0": "tf_efficientnet_lite0", "vit_small_patch16_224": "vit_small_patch16_224"}
+HEADS = {"efficientnet_lite0": "classifier", "vit_small_patch16_224": "head", "convnext_tiny": "classifier.2"}
+LEARNING = {
+    ("resnet18", "last_stage"): ("layer4",),
+    ("convnext_tiny", "last_stage"): ("features.6", "features.7", "classifier.0"),
+    ("vit_small_patch16_224", "last_blocks"): ("blocks.10", "blocks.11", "norm"),
+}
+"""Modules that learn beside the head."""
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -74,21 +82,21 @@ def main(folder: str, backbone: str, what: str, epochs: int, precision: str) -> 
 
 
 def network(backbone: str, classes: int, what: str):
-    """A network of torchvision, or efficientnet_lite0 of timm, with a new head, and the modules that are frozen."""
-    if backbone == "efficientnet_lite0":
+    """A network of torchvision or timm with a new head, and the modules that are frozen."""
+    if backbone in TIMM:
         import timm
 
-        net = timm.create_model("tf_efficientnet_lite0", num_classes=classes)
-        head = net.classifier
+        net = timm.create_model(TIMM[backbone], num_classes=classes)
     else:
         net = models.get_model(backbone, num_classes=classes)
-        head = net.fc
     if what in ("full", "kept", "forward"):
         return net, []
-    frozen = [m for m in net.children() if m is not head and not (what == "last_stage" and m is net.layer4)]
-    for module in frozen:
-        module.requires_grad_(False)
-    return net, frozen
+    learning = [net.get_submodule(name) for name in (HEADS.get(backbone, "fc"), *LEARNING.get((backbone, what), ()))]
+    net.requires_grad_(False)
+    for module in learning:
+        module.requires_grad_(True)
+    learns = {part for module in learning for part in module.modules()}
+    return net, [module for module in net.modules() if module not in learns and not learns.intersection(module.modules())]
 
 
 def cast(precision: str):

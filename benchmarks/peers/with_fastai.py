@@ -17,7 +17,7 @@ def main(folder: str, backbone: str, what: str, epochs: int) -> None:
     set_seed(0)
     torch.set_num_threads(2)
     loaders = ImageDataLoaders.from_folder(folder, valid="val", item_tfms=Resize(224), bs=32)
-    architecture = getattr(models, backbone, "tf_efficientnet_lite0")
+    architecture = "tf_efficientnet_lite0" if backbone == "efficientnet_lite0" else getattr(models, backbone, backbone)
     learner = vision_learner(loaders, architecture, pretrained=False, metrics=accuracy)
     learner.freeze() if what == "frozen" else learner.unfreeze()
     images, labels = loaders.one_batch()

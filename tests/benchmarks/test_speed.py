@@ -42,12 +42,33 @@ def test_our_job(folder, capsys, settings):
     assert found["predicted"] > 0
 
 
-@pytest.mark.parametrize("what", [pytest.param("forward", marks=pytest.mark.slow), "last_stage"])
-def test_the_plain_loop(folder, capsys, what):
-    plain.main(str(folder), "resnet18", what, 1, "fp32")
+@pytest.mark.parametrize(
+    ("backbone", "what"),
+    [
+        ("resnet18", "forward"), ("resnet18", "last_stage"), ("convnext_tiny", "last_stage"),
+        (goals.VIT, "last_blocks"), (goals.VIT, "frozen"),
+    ],
+)  # fmt: skip
+def test_the_plain_loop(folder, capsys, backbone, what):
+    plain.main(str(folder), backbone, what, 1, "fp32")
     found = said(capsys)
     assert found["epochs"] == 1
     assert 0 <= found["accuracy"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("backbone", "what", "learning"),
+    [("resnet18", "last_stage", ["layer4"]), (goals.VIT, "last_blocks", list(speed.LAST_BLOCKS)), (goals.VIT, "frozen", [])],
+)
+def test_the_same_layers_learn_in_the_plain_loop_and_in_ours(backbone, what, learning):
+    name = speed.VIT if backbone == goals.VIT else backbone
+    card = nt.backbone(name)
+    layers = nt.FreezePlan.all().thaw(*learning).resolve(card) if learning else {}
+    ours = sum(layer.params for layer in card.layers if layer.name in layers and layers[layer.name].learns)
+    net, frozen = plain.network(backbone, 3, what)
+    head = 3 * (card.width + 1)
+    assert sum(p.numel() for p in net.parameters() if p.requires_grad) == ours + head
+    assert not [p for module in frozen for p in module.parameters() if p.requires_grad]
 
 
 def test_every_figure_names_jobs_that_are_measured(tmp_path):
