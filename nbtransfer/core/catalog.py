@@ -37,8 +37,11 @@ def card(name: str) -> BackboneCard:
         return decode(_lines()[name])
     except KeyError:
         pass
-    if name.startswith("timm/"):
-        raise BackboneError(f"models of timm are not in the catalogue; pass nbtransfer.backbone({name!r}) instead of its name")
+    if name.startswith(("timm/", "transformers/")):
+        library = name.partition("/")[0]
+        raise BackboneError(
+            f"models of {library} are not in the catalogue; pass nbtransfer.backbone({name!r}) instead of its name"
+        )
     hint = f"did you mean 'timm/{name}'?" if _is_in_timm(name) else suggest(name, names())
     raise BackboneError(f"there is no backbone {name!r}; {hint} (models of timm are called 'timm/NAME')")
 

@@ -13,7 +13,7 @@ from nbtransfer.pretrained.own_nets import ORIGIN as OWN
 def installed_versions() -> dict[str, str]:
     """Versions of everything that may affect the numbers of a run, for the record."""
     versions = {"python": platform.python_version()}
-    for name in ("nbtransfer", "torch", "torchvision", "timm", "pillow", "numpy"):
+    for name in ("nbtransfer", "torch", "torchvision", "timm", "transformers", "pillow", "numpy"):
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

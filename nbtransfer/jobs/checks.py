@@ -14,7 +14,7 @@ from nbtransfer.core.recipe import OWN_NET, WEIGHT_SUFFIXES, Recipe
 from nbtransfer.core.task import TaskCard
 from nbtransfer.errors import CodeError, MissingExtraError, RecipeError, TaskError
 from nbtransfer.pretrained import saved
-from nbtransfer.pretrained.cards import TIMM, card_of
+from nbtransfer.pretrained.cards import TIMM, TRANSFORMERS, card_of
 from nbtransfer.usercode import trusted
 from nbtransfer.usercode.module import with_code
 
@@ -49,8 +49,8 @@ def _saved_code(recipe: Recipe, card: BackboneCard) -> Iterator[Code]:
 
 
 def _check_packages(recipe: Recipe, card: BackboneCard) -> None:
-    if card.origin == "timm" and importlib.util.find_spec("timm") is None:
-        raise MissingExtraError(f"backbone {card.name!r}", "timm")
+    if card.origin in ("timm", "transformers") and importlib.util.find_spec(card.origin) is None:
+        raise MissingExtraError(f"backbone {card.name!r}", card.origin)
     if recipe.weights is not None and recipe.weights_file is None:
         package = card.weights_named(recipe.weights).package
         if package and importlib.util.find_spec(package) is None:
@@ -58,9 +58,9 @@ def _check_packages(recipe: Recipe, card: BackboneCard) -> None:
 
 
 def _check_size(recipe: Recipe, card: BackboneCard) -> None:
-    """Built-in backbones take any size from `min_size` up; one of timm was tried with its own size when its card was made."""
+    """Built-in backbones take any size from `min_size` up; others were tried with their own when their card was made."""
     shape = recipe.input_for(card).shape
-    if card.built_as.startswith((TIMM, OWN_NET)) and shape != card.input.shape:
+    if card.built_as.startswith((TIMM, TRANSFORMERS, OWN_NET)) and shape != card.input.shape:
         from nbtransfer.pretrained import registry  # loads torch
 
         registry.try_shape(card, shape, recipe.code)

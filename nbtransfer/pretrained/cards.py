@@ -21,13 +21,13 @@ from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.code import Code, find, parts
 from nbtransfer.core.recipe import OWN_NET, Recipe
 from nbtransfer.errors import BackboneError, InputError, MissingExtraError
-from nbtransfer.pretrained import saved
+from nbtransfer.pretrained import saved, transformers_disk, transformers_files
 from nbtransfer.store import atomic
 from nbtransfer.store.home import home, private_folder
 from nbtransfer.store.search_path import python_path
 from nbtransfer.usercode.module import find_code
 
-TIMM = "timm/"
+TIMM, TRANSFORMERS = "timm/", transformers_disk.PREFIX
 CUT = 2
 """The version of the cut: raised when a model may be cut into other stages than before."""
 
@@ -41,6 +41,8 @@ def card(name: str, codes: Iterable[Code] | None = None) -> BackboneCard:
         return _own(name, codes)
     if name.startswith(saved.PREFIX):
         return saved.card(name)
+    if name.startswith(TRANSFORMERS):
+        return _of_transformers(name)
     return _of_timm(name, home()) if name.startswith(TIMM) else catalog.card(name)
 
 
@@ -56,8 +58,27 @@ def _of_timm(name: str, folder: Path) -> BackboneCard:
     version = importlib.metadata.version("timm")
     return _kept(
         folder / f"{name.removeprefix(TIMM).replace('/', '_')}-{version}",
-        lambda: _made_here(name) if "torch" in sys.modules else _made_apart(name),
+        lambda: _make(name),
     )
+
+
+def _of_transformers(name: str) -> BackboneCard:
+    """One per text of the files that describe the model: a later version of it may have others."""
+    if importlib.util.find_spec("transformers") is None:
+        raise MissingExtraError("this backbone", "transformers")
+    files = transformers_files.described(name)
+    return _of_files(name, files, transformers_files.digest(files), home())
+
+
+@functools.cache
+def _of_files(name: str, files: Path, digest: str, folder: Path) -> BackboneCard:
+    transformers_files.require_preprocessor(name, files)
+    version = importlib.metadata.version("transformers")
+    return _kept(folder / f"{name.replace('/', '_')}-{digest[:16]}-{version}", lambda: _make(name))
+
+
+def _make(name: str) -> BackboneCard:
+    return _made_here(name) if "torch" in sys.modules else _made_apart(name)
 
 
 def _own(name: str, codes: Iterable[Code] | None) -> BackboneCard:
@@ -95,11 +116,11 @@ def _kept(file: Path, make: Callable[[], BackboneCard]) -> BackboneCard:
 def _made_here(name: str) -> BackboneCard:
     import torch
 
-    from nbtransfer.pretrained import registry
+    from nbtransfer.pretrained import registry, transformers_models
 
     # Whatever a notebook has set for itself.
     with torch.inference_mode(False), torch.enable_grad(), torch.device("cpu"):
-        return registry.make_card(name)
+        return transformers_models.make_card(name) if name.startswith(TRANSFORMERS) else registry.make_card(name)
 
 
 def _made_apart(name: str) -> BackboneCard:

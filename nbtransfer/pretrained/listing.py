@@ -11,7 +11,7 @@ from nbtransfer.core.backbone_list import BackboneList, Entry
 from nbtransfer.core.calls import checked
 from nbtransfer.core.outlines import outlines
 from nbtransfer.errors import BackboneError
-from nbtransfer.pretrained import cards, on_disk, saved
+from nbtransfer.pretrained import cards, on_disk, saved, transformers_disk
 
 
 @checked(BackboneError)
@@ -32,8 +32,9 @@ def backbones(
 ) -> BackboneList:
     """Backbones whose name or family contains every word of `text`: a list that prints as a table. Nothing is loaded for it.
 
-    Without arguments, those that are saved here and those of torchvision and of packages. Otherwise timm is searched too:
-    its models are listed in short, and `backbone(name)` makes the card of one, which takes seconds to minutes the first time.
+    Without arguments, those that are saved here and those of torchvision and of packages. Otherwise timm is searched
+    too, and the image models of transformers on this machine: they are listed in short, and `backbone(name)` makes the card
+    of one, which takes seconds to minutes the first time.
 
     max_params         at most so many parameters in the shared layers
     max_multiply_adds  at most so many multiply-adds for one image
@@ -60,7 +61,7 @@ def backbones(
 
 def _pool(*, everything: bool) -> Iterator[Entry]:
     built_in = itertools.chain(saved.cards(), map(catalog.card, catalog.names()))
-    return itertools.chain(built_in, outlines()) if everything else built_in
+    return itertools.chain(built_in, outlines(), transformers_disk.outlines()) if everything else built_in
 
 
 def _named(entry: Entry, text: str) -> bool:

@@ -12,12 +12,13 @@ import torch
 from nbtransfer.core.backbone import BackboneCard
 from nbtransfer.core.code import Code
 from nbtransfer.errors import BackboneError, InputError, MissingExtraError, RecipeError
-from nbtransfer.pretrained import foreign, own_nets, saved, timm_models, torchvision_models, weights
+from nbtransfer.pretrained import foreign, own_nets, saved, timm_models, torchvision_models, transformers_models, weights
 from nbtransfer.pretrained.backbone import Backbone, SplicedBackbone, StagedBackbone
 from nbtransfer.pretrained.families import CUTS
 from nbtransfer.pretrained.layer_traits import exempt
 from nbtransfer.pretrained.measure import card_of, multiply_adds, structure_only
 from nbtransfer.pretrained.prove import Cut, prove
+from nbtransfer.pretrained.trial import without_zeros
 
 T = TypeVar("T")
 TIMM_CUTS = {"EfficientNet": "timm_efficientnet"}
@@ -56,7 +57,7 @@ def build(
     if choice is None:
         return BuiltBackbone(backbone, None)
     path = Path(choice).expanduser() if entry is None else _weights_path(card, entry.name, net)
-    state = foreign.read(path) if entry is None else weights.read(path)
+    state = foreign.read(path) if entry is None else _read(card, path)
     if entry is None or card.lineage is not None:
         state = _original_names(state, original, backbone)
     if entry is not None and card.name in timm_models.PACKAGED:
@@ -96,7 +97,14 @@ def original_net(card: BackboneCard, size: int, codes: Iterable[Code] = ()) -> A
         return own_nets.build(card.built_as, codes)
     if card.origin == torchvision_models.ORIGIN:
         return torchvision_models.build(card.built_as, size)
-    return timm_models.build(card.built_as, shape=card.input.at(size).shape)
+    return _made_for(card, card.input.at(size).shape)
+
+
+def _made_for(card: BackboneCard, shape: tuple[int, int]) -> Any:
+    """A model of timm or transformers for images of this height and width."""
+    if card.origin == transformers_models.ORIGIN:
+        return transformers_models.build(card.built_as)
+    return timm_models.build(card.built_as, shape=shape)
 
 
 def _weights_path(card: BackboneCard, name: str, net: Any) -> Path:
@@ -107,7 +115,16 @@ def _weights_path(card: BackboneCard, name: str, net: Any) -> Path:
         return weights.verify(timm_models.packaged_file(card.name), entry)
     if card.origin == torchvision_models.ORIGIN:
         return torchvision_models.weights_path(card.name, entry)
+    if card.origin == transformers_models.ORIGIN:
+        return transformers_models.weights_path(card.name)
     return timm_models.hub_file(net)
+
+
+def _read(card: BackboneCard, path: Path) -> weights.StateDict:
+    """The tensors of published or saved weights."""
+    if card.origin == transformers_models.ORIGIN and card.lineage is None:
+        return transformers_models.published(card.name, path)
+    return weights.read(path)
 
 
 def _original_names(state: weights.StateDict, original: Mapping[str, torch.Tensor], backbone: Backbone) -> weights.StateDict:
@@ -142,14 +159,10 @@ def make_card(name: str) -> BackboneCard:
 
 
 def random_net(name: str) -> Any:
-    """A model of timm with random values in every tensor: a part that begins as zero would hide what depends on it."""
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
+    """A model of timm with random values in every tensor."""
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        net = timm_models.build(name)
-        for parameter in net.parameters():
-            if not parameter.any():
-                parameter.normal_(std=0.02)
-    return net
+        return without_zeros(timm_models.build(name))
 
 
 def cut_anew(family: str, net: Any, shape: tuple[int, int]) -> Backbone:
@@ -166,9 +179,7 @@ def try_shape(card: BackboneCard, shape: tuple[int, int], codes: Iterable[Code] 
         if card.origin == own_nets.ORIGIN:
             _try_parts(cut(card, own_nets.build(card.built_as, codes), shape), shape)
         else:
-            with_structure(
-                lambda: timm_models.build(card.built_as, shape=shape), lambda net: _try_parts(cut(card, net, shape), shape)
-            )
+            with_structure(lambda: _made_for(card, shape), lambda net: _try_parts(cut(card, net, shape), shape))
     except Exception as error:  # whatever a foreign model raises
         raise RecipeError(
             f"{card.name} fails on images of {shape[0]} × {shape[1]} px ({_short(error)}); leave image_size out, or use another"

@@ -6,7 +6,6 @@ import functools
 import importlib
 import importlib.util
 import math
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,9 +16,8 @@ import torch
 from nbtransfer.core.backbone import InputSpec, WeightsCard
 from nbtransfer.core.codec import from_plain
 from nbtransfer.core.text.names import suggest
-from nbtransfer.errors import BackboneError, MissingExtraError, WeightsError
-from nbtransfer.pretrained import on_disk
-from nbtransfer.pretrained.weights import file_digest
+from nbtransfer.errors import BackboneError, MissingExtraError
+from nbtransfer.pretrained import hub, on_disk
 
 ORIGIN = "timm"
 PREFIX = "timm/"
@@ -156,21 +154,8 @@ def weights_card(net: Any) -> tuple[WeightsCard, ...]:
 
 def hub_file(net: Any) -> Path:
     """The verified weights file of a model in the hub's cache, downloaded on first use."""
-    hub = importlib.import_module("huggingface_hub")
-    repository = net.pretrained_cfg["hf_hub_id"]
-    file = net.pretrained_cfg.get("hf_hub_filename") or "model.safetensors"
-    try:
-        path = Path(hub.hf_hub_download(repository, file))
-    except Exception as error:  # the hub's client raises many errors without network
-        raise WeightsError(
-            f"{file} of {repository} could not be downloaded ({type(error).__name__}); fetch it on a machine "
-            "with network and give its path as weights="
-        ) from error
-    # The hub's cache stores large files under their published sha256.
-    published = path.resolve().name
-    if re.fullmatch(r"[0-9a-f]{64}", published) and file_digest(path) != published:
-        raise WeightsError(f"{path} is not {file} as published by {repository}; delete it and try again")
-    return path
+    config = net.pretrained_cfg
+    return hub.verified_file(config["hf_hub_id"], config.get("hf_hub_filename") or "model.safetensors")
 
 
 def packaged_file(name: str) -> Path:

@@ -42,3 +42,12 @@ def learning(net: nn.Module) -> Iterator[None]:
     finally:
         for parameter, learns in before:
             parameter.requires_grad_(learns)
+
+
+@torch.no_grad()
+def without_zeros(net: nn.Module) -> nn.Module:
+    """The model with random values where all are zero: a part that begins as zero would hide what depends on it."""
+    for parameter in net.parameters():
+        if not parameter.any():
+            parameter.normal_(std=0.02)
+    return net
