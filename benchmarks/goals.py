@@ -96,10 +96,9 @@ RATIOS = (
 )  # fmt: skip
 
 LIMITED = {
-    "vit_small last two blocks against the plain loop, fp32": (f"timm/{VIT}", "blocks.9"),
     "convnext_tiny last stage against the plain loop, fp32": ("convnext_tiny", "stage3"),
 }
-"""Ratios that are also held against what the operations allow: the backbone, and its last frozen stage."""
+"""Ratios that are held against what the operations allow as well: the backbone, and its last frozen stage."""
 OF_THE_LIMIT = 0.85
 
 MEMORY = {

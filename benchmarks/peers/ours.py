@@ -26,6 +26,7 @@ def main(folder: str, settings: dict) -> None:
         if "thaw" in settings:
             settings["freeze"] = nt.FreezePlan.all().thaw(*settings.pop("thaw"))
         recipe = nt.Recipe(task=task, **{"weights": None, "augment": (), "threads": 2, **settings})
+        nt.backbone(recipe.backbone)  # whose card is made once, not for each run
         paths = runs.create(recipe)
         started = time.perf_counter()
         marks, told = [], []
