@@ -149,7 +149,7 @@ def licence_of(files: Path) -> str:
     except OSError:
         return ON_ITS_PAGE
     top = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)
-    found = {bool(named): licence for named, licence in _LICENCE.findall(top[1])} if top else {}
+    found: dict[bool, str] = {bool(named): licence for named, licence in _LICENCE.findall(top[1])} if top else {}
     stated = found.get(False, ON_ITS_PAGE)
     return found.get(True, stated) if stated == "other" else stated
 

@@ -64,8 +64,9 @@ def _as_features(net: Any, family: Family) -> nn.Module:
     """The model itself, with a forward pass of images to features; its layers keep their names."""
     if family.pooled and not getattr(net, "use_head", True):
         raise BackboneError("this model states no features for a whole image (vision_use_head); choose another one")
-    net.__class__ = _with_features(type(net), family.pooled)
-    return Named(family.inside, net) if family.inside else net  # type: ignore[no-any-return]
+    kind: Any = type(net)
+    net.__class__ = _with_features(kind, family.pooled)
+    return Named(family.inside, net) if family.inside else net
 
 
 class Named(nn.Module):
@@ -78,7 +79,7 @@ class Named(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """What the model gives."""
-        return self.get_submodule(self._name)(images)  # type: ignore[no-any-return]
+        return self.get_submodule(self._name)(images)
 
 
 @functools.cache
@@ -90,7 +91,7 @@ def _with_features(kind: type[Any], pooled: bool) -> type[nn.Module]:
         other = knows_sizes and tuple(images.shape[2:]) != _own_shape(self.config)
         found = kind.forward(self, pixel_values=images, **({"interpolate_pos_encoding": True} if other else {}))
         features = found.pooler_output if pooled else found.last_hidden_state[:, 0]
-        return features.flatten(1)  # type: ignore[no-any-return]
+        return features.flatten(1)
 
     return type(kind.__name__, (kind,), {"forward": forward, "__module__": __name__})
 
