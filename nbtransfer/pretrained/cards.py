@@ -67,12 +67,11 @@ def _of_transformers(name: str) -> BackboneCard:
     if importlib.util.find_spec("transformers") is None:
         raise MissingExtraError("this backbone", "transformers")
     files = transformers_files.described(name)
-    return _of_files(name, files, transformers_files.digest(files), home())
+    return _of_files(name, transformers_files.digest(files), home())
 
 
 @functools.cache
-def _of_files(name: str, files: Path, digest: str, folder: Path) -> BackboneCard:
-    transformers_files.require_preprocessor(name, files)
+def _of_files(name: str, digest: str, folder: Path) -> BackboneCard:
     version = importlib.metadata.version("transformers")
     return _kept(folder / f"{name.replace('/', '_')}-{digest[:16]}-{version}", lambda: _make(name))
 

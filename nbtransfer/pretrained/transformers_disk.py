@@ -19,6 +19,7 @@ from nbtransfer.pretrained import on_disk
 
 PREFIX = "transformers/"
 CONFIG, PREPROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
+README = "README.md"
 ON_ITS_PAGE = "see the model's page"
 _REPOSITORY = re.compile(r"([\w.-]+/)?[\w.-]+", re.ASCII)
 _LICENCE = re.compile(r"^license(_name)?:\s*[\"']?([^\s\"'#]+)", re.MULTILINE)
@@ -145,7 +146,7 @@ def nearest(name: str) -> str:
 def licence_of(files: Path) -> str:
     """The licence that a model's README states at its top."""
     try:
-        text = (files / "README.md").read_text(encoding="utf-8", errors="replace")
+        text = (files / README).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ON_ITS_PAGE
     top = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)

@@ -125,7 +125,6 @@ def _stated_ends(files: Path, net: nn.Module) -> tuple[str, ...] | None:
 
 def input_spec(name: str, files: Path) -> InputSpec:
     """The model's own preprocessing as plain data; raises BackboneError where it is not known here."""
-    transformers_files.require_preprocessor(name, files)
     processors = library().AutoImageProcessor
     try:
         with _quiet():

@@ -159,6 +159,33 @@ class TestSearch:
         assert next(e.licence for e in nt.backbones("transformers/org/vit")) == licence
 
 
+def test_what_is_not_in_the_cache_is_downloaded_in_one_version(cache, monkeypatch):
+    """The files that describe a model first, its weights when it is built."""
+    import huggingface_hub
+
+    asked = []
+
+    def download(repository, file, revision="main", cache_dir=None):
+        asked.append((file, revision))
+        return place(cache, repository, {file: files_of("vit")[file]}) / file
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    card = nt.backbone("transformers/org/remote")
+    assert card.licence == "apache-2.0"
+    described = [("config.json", "main"), ("README.md", COMMIT), ("preprocessor_config.json", COMMIT)]
+    assert asked == described
+    assert registry.build(card, "default").digest
+    assert asked == [*described, ("model.safetensors", COMMIT)]
+
+
+def test_names_of_layers_of_older_versions_are_read(cache, tmp_path):
+    """As they are in the files that were published years ago."""
+    (tmp_path / "w.safetensors").write_bytes(files_of("vit")["model.safetensors"])
+    published = load_file(tmp_path / "w.safetensors")["vit.encoder.layer.0.attention.attention.query.weight"]
+    backbone = registry.build(nt.backbone("transformers/org/vit"), "default").module
+    assert torch.equal(backbone.state_dict()["body.layers.0.attention.q_proj.weight"], published)
+
+
 class TestRefusals:
     def test_an_unknown_name(self):
         with pytest.raises(
@@ -190,12 +217,22 @@ class TestRefusals:
         with pytest.raises(BackboneError, match=r"config\.json (cannot be read|describes no model).*delete it"):
             nt.backbone("transformers/org/vit")
 
-    def test_a_model_without_preprocessing(self, cache):
+    def test_a_model_without_preprocessing(self, cache, monkeypatch):
+        import huggingface_hub
+
         files = {name: text for name, text in files_of("vit").items() if name != "preprocessor_config.json"}
         place(cache, "org/bare", files)
         with pytest.raises(
-            BackboneError, match=r"does not say how its images are prepared \(it has no preprocessor_config.json\)"
+            BackboneError, match=r"preprocessor_config.json of org/bare is not in the hub's cache, and could not"
         ):
+            nt.backbone("transformers/org/bare")
+
+        def refuse(*args, **options):
+            raise huggingface_hub.errors.EntryNotFoundError("404")
+
+        monkeypatch.setattr(huggingface_hub, "hf_hub_download", refuse)
+        why = r"does not say how its images are prepared \(it has no preprocessor_config.json\)"
+        with pytest.raises(BackboneError, match=why):
             nt.backbone("transformers/org/bare")
 
     @pytest.mark.parametrize(
