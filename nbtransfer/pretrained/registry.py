@@ -57,7 +57,7 @@ def build(
     if choice is None:
         return BuiltBackbone(backbone, None)
     path = Path(choice).expanduser() if entry is None else _weights_path(card, entry.name, net)
-    state = foreign.read(path) if entry is None else _read(card, path)
+    state = foreign.read(path) if entry is None else weights.read(path)
     if entry is None or card.lineage is not None:
         state = _original_names(state, original, backbone)
     if entry is not None and card.name in timm_models.PACKAGED:
@@ -65,6 +65,8 @@ def build(
         state = dict(zip(net.state_dict(), state.values(), strict=True))
     if card.origin == timm_models.ORIGIN:
         state = timm_models.adapted(net, state)
+    if card.origin == transformers_models.ORIGIN:
+        state = transformers_models.adapted(card.built_as, net, state, path)
     weights.fill(net, state, path, _unused(original, backbone))
     return BuiltBackbone(backbone, weights.file_digest(path))
 
@@ -118,13 +120,6 @@ def _weights_path(card: BackboneCard, name: str, net: Any) -> Path:
     if card.origin == transformers_models.ORIGIN:
         return transformers_models.weights_path(card.name)
     return timm_models.hub_file(net)
-
-
-def _read(card: BackboneCard, path: Path) -> weights.StateDict:
-    """The tensors of published or saved weights."""
-    if card.origin == transformers_models.ORIGIN and card.lineage is None:
-        return transformers_models.published(card.name, path)
-    return weights.read(path)
 
 
 def _original_names(state: weights.StateDict, original: Mapping[str, torch.Tensor], backbone: Backbone) -> weights.StateDict:

@@ -28,6 +28,7 @@ from nbtransfer.pretrained.prove import prove
 from nbtransfer.pretrained.transformers_disk import FAMILIES, PREPROCESSOR, WEIGHTS, Family
 from nbtransfer.pretrained.transformers_input import spec_of
 from nbtransfer.pretrained.trial import without_zeros
+from nbtransfer.pretrained.weights import renamed
 
 ORIGIN = "transformers"
 
@@ -151,29 +152,31 @@ def weights_path(name: str) -> Path:
     return hub.verified_file(of, WEIGHTS, files.name if files else None)
 
 
-def published(name: str, path: Path) -> Mapping[str, torch.Tensor]:
-    """The tensors of a published file, read as transformers reads it, which knows the names of older versions.
+def adapted(name: str, net: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> Mapping[str, torch.Tensor]:
+    """The tensors of a file of transformers as that itself reads them: it knows the names that older versions gave them.
 
-    What belongs to other parts (a classifier, a model of texts) is left out; raises WeightsError if anything is missing.
+    What belongs to other parts (a classifier, a model of texts) is left out. Raises WeightsError if anything is missing.
     """
+    wanted = net.state_dict()
+    if renamed(state, wanted).keys() == wanted.keys():
+        return state
     config, family = _configuration(transformers_files.described(name))
     try:
         with _quiet():
-            net, found = _class_of(family).from_pretrained(
-                str(path.parent), config=config, local_files_only=True, use_safetensors=True, trust_remote_code=False,
-                dtype=torch.float32, output_loading_info=True, **family.options,
-            )  # fmt: skip
-    except Exception as error:  # safetensors, transformers and torch each raise their own
-        why = (str(error).strip().splitlines() or [""])[0][:200]
+            read, found = _class_of(family).from_pretrained(
+                None, config=config, state_dict=dict(state), dtype=torch.float32, output_loading_info=True, **family.options
+            )
+    except Exception as error:  # whatever transformers raises for tensors of other shapes
         raise WeightsError(
-            f"{path} cannot be read as the weights of {name} ({type(error).__name__}: {why}); delete it and try again"
+            f"{path} does not fit {name} ({(str(error).strip().splitlines() or [''])[0][:200]}); "
+            "give another file, or delete it if it is the published one"
         ) from error
     if missing := sorted(found["missing_keys"]):
         raise WeightsError(
-            f"{path} does not fit {name} ({len(missing)} missing: {short_list(missing, most=3)}); choose another model"
+            f"{path} does not fit {name} ({len(missing)} missing: {short_list(missing, most=3)}); give another file"
         )
     prefix = f"{family.inside}." if family.inside else ""
-    return {f"{prefix}{key}": tensor for key, tensor in net.state_dict().items()}
+    return {f"{prefix}{key}": tensor for key, tensor in read.state_dict().items()}
 
 
 @contextmanager

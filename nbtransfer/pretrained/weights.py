@@ -88,7 +88,7 @@ def fill(net: nn.Module, state: StateDict, path: Path, unused: Collection[str]) 
     or have another shape.
     """
     wanted = {name: tensor for name, tensor in net.state_dict().items() if name not in unused}
-    given = _renamed(state, wanted)
+    given = renamed(state, wanted)
     given = {name: tensor for name, tensor in given.items() if name not in unused}
     # Older files lack the counters of batch normalisation, which do not affect the weights.
     missing = [name for name in wanted if name not in given and not name.endswith("num_batches_tracked")]
@@ -105,7 +105,7 @@ def fill(net: nn.Module, state: StateDict, path: Path, unused: Collection[str]) 
     net.load_state_dict(given, strict=False)
 
 
-def _renamed(state: StateDict, wanted: Collection[str]) -> dict[str, torch.Tensor]:
+def renamed(state: StateDict, wanted: Collection[str]) -> dict[str, torch.Tensor]:
     """The tensors under their names in the bare model, without what wrappers put before them.
 
     A wrapper is `module.` of a parallel model, `_orig_mod.` of a compiled one, or whatever else stands before every tensor
