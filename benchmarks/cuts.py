@@ -22,8 +22,8 @@ from nbtransfer.pretrained.backbone import SplicedBackbone
 from nbtransfer.pretrained.cards import TIMM
 
 ENOUGH = 4
-MOST = 30e9
-"""Multiply-adds for one image, above which the proof takes hours."""
+MOST = 22e9
+"""Multiply-adds for one image, above which the proof takes a quarter of an hour and more."""
 KEPT = Path(__file__).parent / "results" / "cuts.jsonl"
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "cuts.md"
 HEAD = """# Where the models of timm are cut
@@ -34,8 +34,8 @@ whatever stands before it ([how it is proved](../architecture.md)). More boundar
 cache activations. A model without any runs in one piece: it is frozen or trained as a whole.
 
 Below, for each module of timm {timm} that has image classifiers, its smallest model (torch {torch}).
-**{enough} of {all} ({share:.0%}) have {least} or more boundaries.** Where there are fewer, the reasons are given, with the
-number of boundaries that each rules out.
+**{enough} of {all} ({share:.0%}) have {least} or more boundaries.** Those not tried count as having none.
+Where there are fewer, the reasons are given, with the number of boundaries that each rules out.
 
 `python -m benchmarks.cuts` writes this page.
 
@@ -46,12 +46,12 @@ number of boundaries that each rules out.
 
 @dataclass(frozen=True)
 class Row:
-    """One module of timm: its smallest model, how many boundaries it has, and why not more."""
+    """One module of timm: its smallest model, how many boundaries it has (None: not tried), and why not more."""
 
     module: str
     model: str
     stages: tuple[str, ...] = ()
-    boundaries: int = 0
+    boundaries: int | None = 0
     why: str = ""
 
 
@@ -100,7 +100,9 @@ def measured() -> Iterator[Row]:
     for module, entry in smallest().items():
         name = entry.name.removeprefix(TIMM).partition(".")[0]
         dear = entry.multiply_adds > MOST
-        untried = Row(module, name, why=f"not tried: {short_number(entry.multiply_adds)} multiply-adds for one image")
+        untried = Row(
+            module, name, boundaries=None, why=f"not tried: {short_number(entry.multiply_adds)} multiply-adds for one image"
+        )
         found = before.get(module) or (untried if dear else row(module, name))
         if module not in before and not dear:
             with KEPT.open("a", encoding="utf-8") as file:
@@ -110,7 +112,7 @@ def measured() -> Iterator[Row]:
 
 def page(rows: list[Row]) -> str:
     """The page in Markdown, modules in alphabetical order."""
-    enough = sum(row.boundaries >= ENOUGH for row in rows)
+    enough = sum((row.boundaries or 0) >= ENOUGH for row in rows)
     head = HEAD.format(
         timm=timm.__version__,
         torch=torch.__version__.partition("+")[0],
@@ -119,11 +121,14 @@ def page(rows: list[Row]) -> str:
         share=enough / len(rows),
         least=ENOUGH,
     )
-    lines = (
-        f"| {r.module} | {r.model} | {r.boundaries} | {r.why or short(r.stages)} |\n"
-        for r in sorted(rows, key=lambda r: r.module)
-    )
+    found = sorted(rows, key=lambda row: row.module)
+    lines = (f"| {r.module} | {r.model} | {count(r)} | {r.why or short(r.stages)} |\n" for r in found)
     return head + "".join(lines)
+
+
+def count(row: Row) -> str:
+    """How many boundaries it has; a dash where that is not known."""
+    return "–" if row.boundaries is None else str(row.boundaries)
 
 
 def short(stages: tuple[str, ...]) -> str:
