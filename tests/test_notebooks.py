@@ -22,8 +22,8 @@ def notebook(request):
     return nbformat.read(request.param, as_version=4)
 
 
-def test_there_is_a_tutorial():
-    assert [path.stem for path in NOTEBOOKS] == ["01_first_transfer"]
+def test_these_are_the_tutorials():
+    assert [path.stem for path in NOTEBOOKS] == ["01_first_transfer", "02_founding_recipe"]
 
 
 def test_it_was_run_from_top_to_bottom_without_an_error(notebook):
