@@ -101,9 +101,7 @@ def outlines() -> Iterator[BackboneOutline]:
             continue  # asking for it by name says why
         if refusal(config) is None:
             licence = licence_of(files)
-            yield BackboneOutline(
-                PREFIX + of, None, None, _shape(config), NO_WEIGHTS if licence == ON_ITS_PAGE else licence, of
-            )
+            yield BackboneOutline(PREFIX + of, None, None, _shape(files), NO_WEIGHTS if licence == ON_ITS_PAGE else licence, of)
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -128,6 +126,9 @@ def refusal(config: Mapping[str, Any]) -> str | None:
     if not isinstance(kind, str) or kind not in FAMILIES:
         what = f"is of the type {kind!r}" if kind else "states no model_type"
         return f"{what}, and nbtransfer knows image encoders of these types: {', '.join(FAMILIES)}; choose another model"
+    part = FAMILIES[kind].part
+    if part and not isinstance(config.get(part, {}), dict):
+        return f"is damaged: {part} in its {CONFIG} is no object; delete that file, so that it is downloaded again"
     return None
 
 
@@ -155,10 +156,19 @@ def licence_of(files: Path) -> str:
     return found.get(True, stated) if stated == "other" else stated
 
 
-def _shape(config: Mapping[str, Any]) -> tuple[int, int] | None:
-    """The height and width of the images that a model was made for, if its configuration states them."""
-    part = FAMILIES[config["model_type"]].part
-    size = (config.get(part) or {} if part else config).get("image_size")
-    if isinstance(size, int):
-        return size, size
-    return (size[0], size[1]) if isinstance(size, list) and len(size) == 2 else None
+def _shape(files: Path) -> tuple[int, int] | None:
+    """The height and width of the images that a model is given, if its preprocessing states them.
+
+    Its configuration may state others, which the positions are interpolated from.
+    """
+    try:
+        settings = read_json(files / PREPROCESSOR)
+    except BackboneError:
+        return None  # asking for it by name says why
+    crop = settings.get("crop_size") if settings.get("do_center_crop", True) else None
+    size = crop or settings.get("size")
+    if isinstance(size, dict):
+        size = [size.get(side, size.get("shortest_edge")) for side in ("height", "width")]
+    shape = size if isinstance(size, list) else [size, size]
+    sides = [side for side in shape if type(side) is int and side > 0]
+    return (sides[0], sides[1]) if len(sides) == len(shape) == 2 else None

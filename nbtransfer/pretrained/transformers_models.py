@@ -25,7 +25,7 @@ from nbtransfer.pretrained import hub, transformers_disk, transformers_files
 from nbtransfer.pretrained.backbone import SplicedBackbone
 from nbtransfer.pretrained.measure import card_of
 from nbtransfer.pretrained.prove import prove
-from nbtransfer.pretrained.transformers_disk import FAMILIES, PREPROCESSOR, WEIGHTS, Family
+from nbtransfer.pretrained.transformers_disk import CONFIG, FAMILIES, PREPROCESSOR, WEIGHTS, Family
 from nbtransfer.pretrained.transformers_input import spec_of
 from nbtransfer.pretrained.trial import without_zeros
 from nbtransfer.pretrained.weights import renamed
@@ -49,7 +49,10 @@ def build(name: str) -> nn.Module:
 
 def _configuration(files: Path) -> tuple[Any, Family]:
     """The configuration of the part that sees images, and its family."""
-    whole = library().AutoConfig.from_pretrained(str(files), local_files_only=True, trust_remote_code=False)
+    try:
+        whole = library().AutoConfig.from_pretrained(str(files), local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # whatever a foreign file makes it raise
+        raise BackboneError(f"{files / CONFIG} cannot be used ({type(error).__name__}); choose another model") from error
     family = FAMILIES[whole.model_type]
     config = getattr(whole, family.part) if family.part else whole
     if hasattr(config, "use_mask_token"):

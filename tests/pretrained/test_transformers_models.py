@@ -147,6 +147,19 @@ class TestSearch:
         place(cache, "org/without-weights", {"config.json": files_of("vit")["config.json"]})
         assert [entry.name for entry in nt.backbones("transformers/")] == ["transformers/org/dinov2", "transformers/org/vit"]
 
+    def test_a_damaged_part_of_one_model_does_not_hide_the_others(self, cache):
+        damaged = b'{"model_type": "clip", "vision_config": [1]}'
+        place(cache, "org/clip", {**files_of("vit"), "config.json": damaged})
+        assert [entry.name for entry in nt.backbones("transformers/")] == ["transformers/org/dinov2", "transformers/org/vit"]
+        with pytest.raises(BackboneError, match=r"org/clip is damaged: vision_config in its config.json is no object"):
+            nt.backbone("transformers/org/clip")
+
+    def test_the_size_is_that_of_the_preprocessing(self, cache):
+        """As DINOv2, whose configuration states another one."""
+        config = {**json.loads(files_of("dinov2")["config.json"]), "image_size": 56}
+        place(cache, "org/dinov2", {"config.json": json.dumps(config).encode()})
+        assert [entry.shape for entry in nt.backbones("org/dinov2", max_size=32)] == [(32, 32)]
+
     @pytest.mark.parametrize(
         ("top", "licence"),
         [
@@ -232,6 +245,12 @@ class TestRefusals:
     def test_a_damaged_description(self, cache, text):
         place(cache, "org/vit", {"config.json": text})
         with pytest.raises(BackboneError, match=r"config\.json (cannot be read|describes no model).*delete it"):
+            nt.backbone("transformers/org/vit")
+
+    def test_a_configuration_of_wrong_types(self, cache):
+        config = {**json.loads(files_of("vit")["config.json"]), "hidden_size": "wide"}
+        place(cache, "org/vit", {"config.json": json.dumps(config).encode()})
+        with pytest.raises(BackboneError, match=r"config.json cannot be used \(.*choose another model"):
             nt.backbone("transformers/org/vit")
 
     def test_a_model_without_preprocessing(self, cache, monkeypatch):
