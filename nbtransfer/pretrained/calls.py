@@ -68,7 +68,11 @@ def _zeros(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> torch
     size = shape.numel() * dtype.itemsize
     if device.type != "cpu" or size < mmap.PAGESIZE:
         return torch.zeros(shape, dtype=dtype, device=device)
-    return torch.frombuffer(mmap.mmap(-1, size), dtype=dtype).view(shape)
+    try:
+        memory = mmap.mmap(-1, size)
+    except OSError as error:
+        raise MemoryError(str(error)) from error
+    return torch.frombuffer(memory, dtype=dtype).view(shape)
 
 
 def record_calls(net: nn.Module, images: torch.Tensor) -> tuple[Call, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import os
 from pathlib import Path
@@ -31,7 +30,6 @@ def packaged_file(weights: WeightsCard) -> Path | None:
     return folder / "models" / weights.file if folder else None
 
 
-@functools.cache
 def _package_folder(package: str) -> Path | None:
     spec = importlib.util.find_spec(package)
     return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None

@@ -43,7 +43,7 @@ def _of(names: list[str]) -> Iterator[BackboneOutline]:
             params=costs[shape][0],
             multiply_adds=costs[shape][1],
             shape=shape,
-            licence=(config.license or "see the model's page") if config.has_weights else NO_WEIGHTS,
+            licence=(config.license or "see the model's page") if config.hf_hub_id else NO_WEIGHTS,
             repository=_repository(config),
         )
 

@@ -37,9 +37,11 @@ export function sharedLayers(view) {
   }
 
   function typed() {
-    const { text } = asked.query();
+    newest++; // a reply on its way belongs to what was typed before
+    count.textContent = "";
+    const words = asked.query().text.toLowerCase().split(/\s+/);
     // What is known here comes at once, also from a kernel that is busy.
-    show(model.get("backbones").filter(([name]) => name.toLowerCase().includes(text.trim().toLowerCase())));
+    show(model.get("backbones").filter(([name]) => words.every((word) => name.toLowerCase().includes(word))));
     clearTimeout(timer);
     timer = setTimeout(look, PAUSE);
   }

@@ -948,8 +948,10 @@ function sharedLayers(view) {
     list.value = model.get("card").name;
   }
   function typed() {
-    const { text } = asked.query();
-    show(model.get("backbones").filter(([name]) => name.toLowerCase().includes(text.trim().toLowerCase())));
+    newest++;
+    count.textContent = "";
+    const words = asked.query().text.toLowerCase().split(/\s+/);
+    show(model.get("backbones").filter(([name]) => words.every((word) => name.toLowerCase().includes(word))));
     clearTimeout(timer);
     timer = setTimeout(look, PAUSE2);
   }
